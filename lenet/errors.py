@@ -1,0 +1,31 @@
+"""Errors that a user can mend; the command line prints them without a traceback.
+
+LenetError
+├── UsageError    wrong usage or config: exit code 2, nothing was written
+└── RunError      the work itself failed: exit code 1
+"""
+
+
+class LenetError(Exception):
+    """Base of all errors that are explained to the user in a sentence."""
+
+    exit_code = 1
+
+
+class UsageError(LenetError):
+    """A command or config asks for something impossible.
+
+    Attributes:
+        path: Where in the config it stands, e.g. ``("augment", 0, "RandomAffine", "degrees")``,
+            or None if no config key is to blame. The config reader turns it into file:line:column.
+    """
+
+    exit_code = 2
+
+    def __init__(self, message: str, path: tuple[str | int, ...] | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class RunError(LenetError):
+    """Data, files, device or training failed in a way that the user should know about."""
