@@ -1,10 +1,25 @@
 """The networks, one file each, and the table that names them."""
 
+from typing import Any
+
 from torch import nn
 
-MODELS: dict[str, type[nn.Module]] = {}
+from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.models.mlp import MLP, Linear
+
+MODELS: dict[str, type[nn.Module]] = {
+    "lenet5-modern": LeNet5Modern,
+    "mlp": MLP,
+    "linear": Linear,
+}
 
 
-def build_model(kind: str, **options: object) -> nn.Module:
-    """Build the network that `MODELS` lists under `kind`; `options` are its constructor's."""
-    return MODELS[kind](**options)
+def build_model(kind: str, size: int, **options: Any) -> nn.Module:
+    """Build a network.
+
+    Args:
+        kind: A key of `MODELS`.
+        size: Width and height of its input in pixels.
+        options: Its constructor's other arguments.
+    """
+    return MODELS[kind](size=size, **options)

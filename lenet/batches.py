@@ -1,0 +1,184 @@
+"""What is presented at each step: a function of seed, pass and step, and of nothing else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import count
+from math import ceil
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lenet.augment.pipeline import build_mixing, build_pipeline
+from lenet.config import Config
+from lenet.data import Dataset, Split, hold_out, ink
+from lenet.random import generator
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images of a run, on the device."""
+
+    dataset: str
+    """The dataset's name."""
+    train: Split
+    validation: Split
+    test: Split
+
+
+def divide(dataset: Dataset, config: Config, device: torch.device) -> Parts:
+    """Hold out validation images, cut the training set to size, add distorted copies.
+
+    Raises:
+        UsageError: More images are asked for than there are.
+    """
+    settings = config.data
+    train, validation = hold_out(dataset.train, settings.validation, settings.split_seed)
+    if settings.train_size is not None:
+        _, train = hold_out(train, settings.train_size, settings.split_seed)
+    if settings.distorted_copies:
+        train = with_distorted_copies(train, config)
+    return Parts(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
+
+
+def with_distorted_copies(split: Split, config: Config) -> Split:
+    """Return a split followed by copies of it, each distorted by a draw of its own.
+
+    Source: Section III.C of the 1998 paper: 60,000 originals and 540,000 distorted images.
+    """
+    distort = build_pipeline(config.data.distort)
+    images, labels = [split.images], split.labels
+    for copy in range(config.data.distorted_copies):
+        for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):
+            draw = generator(config.data.split_seed, "distort", copy, start)
+            distorted = distort(ink(block), labels[start : start + len(block)], draw)
+            images.append((distorted * 255).round_().to(torch.uint8))
+    return Split(torch.cat(images), labels.repeat(1 + config.data.distorted_copies))
+
+
+class Batches:
+    """Presents the training images, batch by batch, for S seeds at once.
+
+    Args:
+        split: The training images, on the device.
+        seeds: One per member.
+        present: Ink (B, 1, H, W) → inputs.
+        batch_size: Images per batch; the last batch of a pass may be smaller.
+        order: ``shuffled`` anew in each pass, or ``constant``.
+        images_per_pass: Images presented in a pass; a constant order goes on in the next pass where
+            it left off.
+        augment: Ink, labels (B,), generator → ink.
+        mix: Ink, labels (B,), generator → ink, targets (B, 10).
+        last_augmented: The last pass that is augmented and mixed.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        seeds: Sequence[int],
+        present: nn.Module,
+        *,
+        batch_size: int,
+        order: Literal["shuffled", "constant"] = "shuffled",
+        images_per_pass: int | None = None,
+        augment: Callable[[Tensor, Tensor, torch.Generator], Tensor] | None = None,
+        mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
+        last_augmented: int,
+    ) -> None:
+        self.split = split
+        self.seeds = list(seeds)
+        self.present = present
+        self.batch_size = batch_size
+        self.order = order
+        self.images_per_pass = images_per_pass or len(split)
+        self.augment = augment
+        self.mix = mix
+        self.last_augmented = last_augmented
+        self._orders: tuple[int, list[Tensor]] = (0, [])
+
+    @classmethod
+    def of(
+        cls, config: Config, split: Split, seeds: Sequence[int], present: nn.Module
+    ) -> "Batches":
+        """Return the batches that a config describes.
+
+        Raises:
+            UsageError: A transform has an unknown name or an illegal argument.
+        """
+        train = config.train
+        return cls(
+            split,
+            seeds,
+            present,
+            batch_size=train.batch_size,
+            order=train.order,
+            images_per_pass=train.images_per_pass,
+            augment=build_pipeline(config.augment) if config.augment else None,
+            mix=build_mixing(config.mix) if config.mix else None,
+            last_augmented=train.passes - train.plain_passes,
+        )
+
+    @property
+    def steps_per_pass(self) -> int:
+        """Batches in a pass."""
+        return ceil(self.images_per_pass / self.batch_size)
+
+    def batch(self, pass_number: int, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs (S, B, 1, size, size) and targets (S, B) or (S, B, 10).
+
+        Args:
+            pass_number: The first is 1.
+            step: 0 to `steps_per_pass` - 1.
+        """
+        start = step * self.batch_size
+        stop = min(start + self.batch_size, self.images_per_pass)
+        presented = [
+            self._present(seed, order[start:stop], pass_number, step)
+            for seed, order in zip(self.seeds, self._orders_of(pass_number), strict=True)
+        ]
+        if len(presented) == 1:  # saves a copy of the batch
+            inputs, targets = presented[0]
+            return inputs[None], targets[None]
+        return torch.stack([p[0] for p in presented]), torch.stack([p[1] for p in presented])
+
+    def sample(self, pass_number: int, n: int) -> tuple[Tensor, Tensor]:
+        """Return n random training images, unaugmented: inputs (S, n, …) and labels (S, n)."""
+        inputs, labels = [], []
+        for seed in self.seeds:
+            draw = generator(seed, "sample", pass_number)
+            chosen = torch.randperm(len(self.split), generator=draw)[:n]
+            part = self.split.take(chosen.to(self.split.labels.device))
+            inputs.append(self.present(ink(part.images)))
+            labels.append(part.labels)
+        return torch.stack(inputs), torch.stack(labels)
+
+    def _present(
+        self, seed: int, indices: Tensor, pass_number: int, step: int
+    ) -> tuple[Tensor, Tensor]:
+        images, targets = ink(self.split.images[indices]), self.split.labels[indices]
+        if pass_number <= self.last_augmented:
+            if self.augment is not None:
+                draw = generator(seed, "augment", pass_number, step)
+                images = self.augment(images, targets, draw)
+            if self.mix is not None:
+                images, targets = self.mix(
+                    images, targets, generator(seed, "mix", pass_number, step)
+                )
+        return self.present(images), targets
+
+    def _orders_of(self, pass_number: int) -> list[Tensor]:
+        """Return the images' indices in the order of a pass, for each seed."""
+        if self._orders[0] != pass_number:
+            orders = [self._order(seed, pass_number) for seed in self.seeds]
+            self._orders = (pass_number, orders)
+        return self._orders[1]
+
+    def _order(self, seed: int, pass_number: int) -> Tensor:
+        n, device = len(self.split), self.split.labels.device
+        if self.order == "shuffled":
+            order = torch.randperm(n, generator=generator(seed, "order", pass_number))
+            places = torch.arange(self.images_per_pass)
+        else:
+            order = torch.randperm(n, generator=generator(seed, "order"))
+            places = torch.arange(self.images_per_pass) + (pass_number - 1) * self.images_per_pass
+        return order[places % n].to(device)

@@ -1,0 +1,68 @@
+"""Rates measured in turn, so that a change of the machine's speed hits all alike."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that was measured."""
+
+    name: str
+    images_per_second: list[float]
+    """One rate per round."""
+
+    @property
+    def median(self) -> float:
+        """The middle rate, in images/s."""
+        return median(self.images_per_second)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the row for JSON."""
+        return {"name": self.name, "median": self.median, "rounds": self.images_per_second}
+
+
+def take_turns(work: dict[str, Callable[[], float]], rounds: int) -> list[Row]:
+    """Let each piece of work run in turn, `rounds` times after a warm-up.
+
+    Args:
+        work: Name → does it and returns its rate in images/s.
+        rounds: Counted turns.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in work}
+    for turn in range(rounds + 1):
+        for name, do in work.items():
+            rate = do()
+            if turn:
+                rates[name].append(rate)
+    return [Row(name, values) for name, values in rates.items()]
+
+
+def timed(work: Callable[[], int]) -> Callable[[], float]:
+    """Turn work that returns the number of images it handled into work that returns its rate."""
+
+    def rate() -> float:
+        began = time.perf_counter()
+        images = work()
+        return images / (time.perf_counter() - began)
+
+    return rate
+
+
+def ratio(rows: Sequence[Row], a: str, b: str) -> float:
+    """Return the median over rounds of a's rate by b's in the same round."""
+    by_name = {row.name: row.images_per_second for row in rows}
+    return median(x / y for x, y in zip(by_name[a], by_name[b], strict=True))
+
+
+def rate_table(rows: Sequence[Row], reference: str) -> str:
+    """Return rows as a Markdown table, with ratios to `reference` taken round by round."""
+    lines = ["| what | images/s | ratio |", "|---|---:|---:|"]
+    lines += [
+        f"| {row.name} | {row.median:,.0f} | {ratio(rows, row.name, reference):.2f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)

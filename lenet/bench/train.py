@@ -1,0 +1,128 @@
+"""Training speed: ours, a bare loop over the same tensors, and torchvision with a DataLoader."""
+
+import gzip
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from lenet import configfile
+from lenet.batches import divide
+from lenet.bench.measurement import Row, rate_table, take_turns, timed
+from lenet.data import SOURCES, Split, load_dataset
+from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.presentation import Presentation
+from lenet.runs import Run
+from lenet.train import train
+
+OURS = "lenet train"
+BARE = "bare loop over the same tensors"
+IMAGES = 12_800
+BATCH = 128
+
+
+def measure(data: Path | None, rounds: int) -> list[Row]:
+    """Return images/s of one pass over 12,800 MNIST images, LeNet-5, batch 128, no augmentation.
+
+    Raises:
+        RunError: MNIST is not to be had.
+    """
+    dataset = load_dataset("mnist", data)
+    device = torch.device("cpu")
+    source = configfile.load(
+        "modern/plain",
+        [
+            f"data.train_size={IMAGES}",
+            "train.passes=1",
+            f"train.batch_size={BATCH}",
+            "evaluate.every=1000",
+        ],
+    )
+    parts = divide(dataset, source.config, device)
+    with tempfile.TemporaryDirectory() as folder:
+
+        def ours() -> float:
+            run = Run.create("bench", source.config, Path(folder), overwrite=True)
+            train(source.config, [run], parts, device)
+            return float(run.lines("timing.jsonl")[0]["images_per_second"])
+
+        work: dict[str, Callable[[], float]] = {
+            OURS: ours,
+            BARE: timed(lambda: _bare_loop(parts.train)),
+        }
+        root = _torchvision_root(Path(dataset.source), Path(folder))
+        for workers in (0, 2):
+            loop = _torchvision_loop(root, workers)
+            work[f"torchvision MNIST, DataLoader, {workers} workers"] = timed(loop)
+        return take_turns(work, rounds)
+
+
+def table(rows: list[Row]) -> str:
+    """Return the measurements as a Markdown table; ratios are to the bare loop."""
+    return rate_table(rows, BARE)
+
+
+def _network() -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = LeNet5Modern()
+    return model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+
+
+def _bare_loop(split: Split) -> int:
+    """Do what any script does: permute, slice, scale, step."""
+    model, optimizer = _network()
+    present = Presentation("standard", 32)
+    order = torch.randperm(len(split))
+    for start in range(0, len(split), BATCH):
+        chosen = order[start : start + BATCH]
+        inputs = present(split.images[chosen].float() / 255)
+        _step(model, optimizer, inputs, split.labels[chosen])
+    return len(split)
+
+
+def _torchvision_root(source: Path, folder: Path) -> Path:
+    """Lay MNIST out as torchvision wants it: decompressed, in MNIST/raw."""
+    raw = folder / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in SOURCES["mnist"].files:
+        packed = source / f"{file}.gz"
+        content = gzip.decompress(packed.read_bytes()) if packed.exists() else None
+        (raw / file).write_bytes(content or (source / file).read_bytes())
+    return folder
+
+
+def _torchvision_loop(root: Path, workers: int) -> Callable[[], int]:
+    """Return the loop of the usual example: PIL images, transforms, DataLoader."""
+    from torchvision import datasets, transforms
+
+    transform = transforms.Compose(
+        [
+            transforms.Pad(2),
+            transforms.ToTensor(),
+            transforms.Normalize((0.1307,), (0.3081,)),
+        ]
+    )
+    images = torch.utils.data.Subset(
+        datasets.MNIST(root, train=True, transform=transform), range(IMAGES)
+    )
+    loader = DataLoader(images, batch_size=BATCH, shuffle=True, num_workers=workers)
+
+    def loop() -> int:
+        model, optimizer = _network()
+        for inputs, labels in loader:
+            _step(model, optimizer, inputs, labels)
+        return IMAGES
+
+    return loop
+
+
+def _step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, inputs: torch.Tensor, labels: torch.Tensor
+) -> None:
+    loss = F.cross_entropy(model(inputs), labels)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()

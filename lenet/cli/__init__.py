@@ -1,0 +1,20 @@
+"""The command line: parse, call one function, print.
+
+Results go to standard output, progress and messages to standard error. Exit codes: 0 done,
+1 failed, 2 wrong usage or config, 130 interrupted. torch is imported inside the commands that
+need it, so that help comes at once.
+"""
+
+from lenet.cli import data, look, manage, train
+from lenet.cli.app import app
+
+TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
+
+app.command(rich_help_panel=TRAIN)(train.train)
+app.command(rich_help_panel=TRAIN)(train.evaluate)
+app.command(rich_help_panel=LOOK)(look.runs)
+app.add_typer(data.app, name="data", rich_help_panel=MANAGE)
+app.add_typer(manage.config, name="config", rich_help_panel=MANAGE)
+app.add_typer(manage.bench, name="bench", rich_help_panel=MANAGE)
+
+__all__ = ["app"]

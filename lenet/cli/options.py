@@ -1,0 +1,27 @@
+"""Arguments and options that several commands share."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A YAML file, or a name from `lenet config list`.")
+]
+Overrides = Annotated[
+    list[str],
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.passes=3"),
+]
+Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the config's seed.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder to look for the dataset in, before all others.")
+]
+Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def print_json(content: Any) -> None:
+    """Print a result for machines."""
+    typer.echo(json.dumps(content, indent=2, ensure_ascii=False))

@@ -1,0 +1,189 @@
+"""From a config to finished runs: check, load the images, make the folders, train."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lenet.augment.pipeline import build_mixing, build_pipeline
+from lenet.batches import divide
+from lenet.config import SDLM, Config
+from lenet.data import SAMPLE, Dataset, DatasetMissingError, load_dataset
+from lenet.device import choose_device
+from lenet.environment import describe_environment
+from lenet.errors import UsageError
+from lenet.evaluate import Result
+from lenet.network import build_network, load_network
+from lenet.runs import Run, is_run
+from lenet.statistics import describe_errors, summarize
+from lenet.train import SAMPLE_NOTICE, train
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """The finished runs of one config."""
+
+    runs: list[Run]
+    results: list[dict[str, Any]]
+    """The content of each run's ``result.json``."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder that holds all seeds' runs."""
+        return self.runs[0].folder.parent
+
+    def describe(self) -> str:
+        """Return the error counts, where the runs lie, and how soon 99 % was reached."""
+        lines = []
+        for run, result in zip(self.runs, self.results, strict=True):
+            counted = describe_errors(result["errors/test"], result["n/test"])
+            lines.append(f"seed {run.seed}: {counted} in {run.folder}")
+            reached = time_to_99(run)
+            if reached is not None:
+                lines.append(f"         99 % after {reached:.1f} s of training")
+        if len(self.results) > 1:
+            errors = summarize([result["errors/test"] for result in self.results])
+            lines.append(f"test errors: {errors}")
+        if self.results[0]["dataset"] == SAMPLE:
+            lines.append(SAMPLE_NOTICE)
+        return "\n".join(lines)
+
+
+def check(config: Config) -> None:
+    """Build what a config describes, to see that it can be built.
+
+    Raises:
+        UsageError: It cannot; the error's path says which key is to blame.
+    """
+    for section, key, build in (
+        (config.augment, ("augment",), build_pipeline),
+        (config.mix, ("mix",), build_mixing),
+        (config.data.distort, ("data", "distort"), build_pipeline),
+    ):
+        try:
+            build(section)
+        except UsageError as error:
+            raise UsageError(str(error), (*key, *(error.path or ()))) from error
+    build_network(config)
+
+
+def run_experiment(
+    config: Config,
+    name: str,
+    *,
+    seeds: int = 1,
+    device: str = "auto",
+    data: Path | None = None,
+    root: Path = Path("runs"),
+    resume: bool = False,
+    overwrite: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> Experiment:
+    """Train a config with one or several seeds.
+
+    Args:
+        config: What to train.
+        name: The runs lie in ``root/name/seed``.
+        seeds: How many, from the config's seed on.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        data: A folder to look for the dataset in first.
+        root: The folder of the runs.
+        resume: Go on with runs that are there; those not begun are begun.
+        overwrite: Replace runs that are there.
+        stop: Asked after each step whether to save and end.
+        say: Takes messages.
+        progress: Show a bar on standard error.
+
+    Raises:
+        UsageError: The config, the device or the name is impossible; nothing was written.
+        RunError: The data are missing or damaged, or the training failed.
+    """
+    chosen = choose_device(device)
+    check(config)
+    dataset = load_data(config, data, say)
+    parts = divide(dataset, config, chosen)
+    members = [config.model_copy(update={"seed": config.seed + i}) for i in range(seeds)]
+    runs = [_open_or_create(name, member, root, resume, overwrite) for member in members]
+    for run in runs:
+        if not run.begun:
+            run.write_json("environment.json", describe_environment(chosen, dataset))
+    say(f"{name}: {config.model.kind} on {dataset.name}, {chosen.type}, in {runs[0].folder.parent}")
+    pending = [run for run in runs if not run.finished]
+    for run in runs:
+        if run.finished:
+            say(f"seed {run.seed}: finished already")
+    # The 1998 rule steps all seeds at once; gradient descent takes them one after another.
+    groups = [pending] if isinstance(config.optimizer, SDLM) else [[run] for run in pending]
+    for group in filter(None, groups):
+        done = train(
+            config, group, parts, chosen, resume=resume, stop=stop, say=say, progress=progress
+        )
+        if done is None:
+            raise KeyboardInterrupt
+    return Experiment(runs, [run.read_json("result.json") for run in runs])
+
+
+def load_data(
+    config: Config, root: Path | None = None, say: Callable[[str], None] = lambda line: None
+) -> Dataset:
+    """Load a config's images, or its fallback's where they can't be had, saying so loudly."""
+    try:
+        return load_dataset(config.data.name, root or config.data.root)
+    except DatasetMissingError as error:
+        if config.data.fallback is None:
+            raise
+        say(f"warning: {error}")
+        say(f"warning: {SAMPLE_NOTICE}")
+        return load_dataset(config.data.fallback)
+
+
+def evaluate_runs(
+    folders: Sequence[Path], part: str, device: str = "auto", data: Path | None = None
+) -> dict[Path, Result]:
+    """Count the errors of trained networks on ``train``, ``validation`` or ``test`` images.
+
+    Raises:
+        UsageError: A folder is no run, or there is no such part.
+        RunError: Weights or data are missing or damaged.
+    """
+    parts = ("train", "validation", "test")
+    if part not in parts:
+        raise UsageError(f"no part {part!r}; there are {', '.join(parts)}")
+    chosen = choose_device(device)
+    results = {}
+    datasets: dict[str, Dataset] = {}
+    for folder in folders:
+        run = Run.open(folder)
+        network = load_network(run, chosen)
+        name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
+        if name not in datasets:
+            datasets[name] = load_dataset(name, data or run.config.data.root)
+        split = getattr(divide(datasets[name], run.config, chosen), part)
+        if not len(split):
+            raise UsageError(f"{folder} held no {part} images out")
+        results[folder] = network.evaluate(split)
+    return results
+
+
+def time_to_99(run: Run) -> float | None:
+    """Return the seconds of training after which a run had 99 % of the test images right."""
+    seconds: float = 0.0
+    for metrics, timing in zip(run.lines("metrics.jsonl"), run.lines("timing.jsonl"), strict=False):
+        seconds += timing["seconds"]
+        if metrics.get("error_rate/test", 1.0) <= 0.01:
+            return round(seconds, 3)
+    return None
+
+
+def _open_or_create(name: str, config: Config, root: Path, resume: bool, overwrite: bool) -> Run:
+    folder = root / name / str(config.seed)
+    if not (resume and is_run(folder)):
+        return Run.create(name, config, root, overwrite=overwrite)
+    run = Run.open(folder)
+    if run.config != config:
+        raise UsageError(
+            f"{folder} was begun with another config; --name NAME puts this one elsewhere"
+        )
+    return run

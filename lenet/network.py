@@ -1,0 +1,93 @@
+"""A model together with what it needs to look at pictures and to be judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from lenet.config import Config
+from lenet.data import Split
+from lenet.errors import RunError
+from lenet.evaluate import Result, evaluate, infer
+from lenet.losses import LOSSES, classify, probabilities
+from lenet.models import build_model
+from lenet.presentation import Presentation
+from lenet.random import derive_seed
+from lenet.runs import Run
+
+
+@dataclass(frozen=True)
+class Network:
+    """A model, the presentation of its input, its loss, and the meaning of its outputs."""
+
+    model: nn.Module
+    present: Presentation
+    loss: Callable[[Tensor, Tensor], Tensor]
+    """Outputs (B, 10) and targets → losses (B,)."""
+    batch_size: int = 1000
+    """Images at a time when evaluating."""
+
+    @property
+    def outputs(self) -> str:
+        """``penalties`` (small is good) or ``scores`` (large is good)."""
+        return str(self.model.outputs)
+
+    def classify(self, outputs: Tensor) -> Tensor:
+        """Outputs (B, 10) → labels (B,)."""
+        return classify(outputs, self.outputs)
+
+    def evaluate(self, split: Split) -> Result:
+        """Count the errors on a split that lies on the model's device."""
+        return evaluate(self.model, self.present, split, self.loss, self.classify, self.batch_size)
+
+    def infer(self, images: Tensor) -> Tensor:
+        """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""
+        return infer(self.model, self.present, images, self.batch_size)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """uint8 images (N, 1, 28, 28) → probability of each class (N, 10)."""
+        return probabilities(self.infer(images), self.outputs)
+
+    @torch.inference_mode()
+    def recognize(self, ink: Tensor) -> Tensor:
+        """Ink in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
+        self.model.eval()
+        return probabilities(self.model(self.present(ink)), self.outputs)
+
+
+def build_network(config: Config, seed: int | None = None) -> Network:
+    """Build the untrained network of a config; its weights derive from the seed (the config's)."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(config.seed if seed is None else seed, "weights"))
+        model = build_model(config.model.kind, config.input.size, **config.model.options())
+    return Network(
+        model,
+        Presentation(config.input.levels, config.input.size),
+        partial(LOSSES[config.loss.kind], **config.loss.options()),
+        config.evaluate.batch_size,
+    )
+
+
+def load_network(run: Run, device: torch.device | str = "cpu") -> Network:
+    """Build a run's network and load the weights of its result.
+
+    Raises:
+        RunError: The weights are missing, damaged, or another network's.
+    """
+    network = build_network(run.config)
+    weights = run.load_weights()
+    own = {name: tuple(value.shape) for name, value in network.model.state_dict().items()}
+    found = {name: tuple(value.shape) for name, value in weights.items()}
+    if own != found:
+        name = next(n for n in (*own, *found) if own.get(n) != found.get(n))
+        raise RunError(
+            f"{run.folder} holds the weights of another network: {name} is"
+            f" {found.get(name, 'missing')}, expected {own.get(name, 'nothing of that name')}"
+        )
+    if not all(w.isfinite().all() for w in weights.values() if w.is_floating_point()):
+        raise RunError(f"{run.folder} holds weights that are not finite")
+    network.model.load_state_dict(weights)
+    network.model.to(device).eval()
+    return network

@@ -1,0 +1,240 @@
+"""Gradient descent: optimizers, learning-rate schedules, weight averaging."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenet.learner import Sample, Tally
+from lenet.random import derive_seed
+
+Schedule = Callable[[float], float]
+"""Passes done so far (a fraction within a pass) → factor on the learning rate."""
+
+
+def constant(passes: int, warmup: float = 0.0) -> Schedule:
+    """Return the schedule 1, after a straight rise from 0 over `warmup` passes."""
+    return lambda done: _rise(done, warmup)
+
+
+def steps(passes: int, factors: dict[int, float], warmup: float = 0.0) -> Schedule:
+    """Return the schedule that takes `factors[n]` from pass n on; the first pass is 1."""
+
+    def factor(done: float) -> float:
+        begun = [n for n in factors if n <= done + 1]
+        return _rise(done, warmup) * (factors[max(begun)] if begun else 1.0)
+
+    return factor
+
+
+def cosine(passes: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+    """Return half a cosine from 1 after `warmup` passes to `final` at the end."""
+
+    def factor(done: float) -> float:
+        if done < warmup:
+            return _rise(done, warmup)
+        progress = min((done - warmup) / max(passes - warmup, 1e-9), 1.0)
+        return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
+
+    return factor
+
+
+def one_cycle(passes: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+    """Return a straight rise over `warmup` passes (0: a quarter of all) and a straight fall."""
+    top = warmup or passes / 4
+
+    def factor(done: float) -> float:
+        if done < top:
+            return _rise(done, top)
+        return final + (1 - final) * max(passes - done, 0.0) / max(passes - top, 1e-9)
+
+    return factor
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = {
+    "constant": constant,
+    "steps": steps,
+    "cosine": cosine,
+    "one-cycle": one_cycle,
+}
+
+
+def sgd(model: nn.Module, lr: float, weight_decay: float, **options: Any) -> torch.optim.Optimizer:
+    """Return SGD on a model's weights, decaying weights but not biases."""
+    return torch.optim.SGD(decay_groups(model, weight_decay), lr=lr, **options)
+
+
+def adamw(
+    model: nn.Module, lr: float, weight_decay: float, betas: Sequence[float]
+) -> torch.optim.Optimizer:
+    """Return AdamW on a model's weights, decaying weights but not biases."""
+    return torch.optim.AdamW(decay_groups(model, weight_decay), lr=lr, betas=(betas[0], betas[1]))
+
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"sgd": sgd, "adamw": adamw}
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Divide trainable weights: matrices and kernels decay, biases and batch norm do not."""
+    weights = [w for w in model.parameters() if w.requires_grad]
+    return [
+        {"params": [w for w in weights if w.dim() > 1], "weight_decay": weight_decay},
+        {"params": [w for w in weights if w.dim() <= 1], "weight_decay": 0.0},
+    ]
+
+
+class WeightAverage:
+    """The exponential moving average of a model's weights and of its batch-norm statistics.
+
+    Args:
+        model: The model to follow.
+        decay: Share of the average that each update keeps, in (0, 1); smaller at first, so that the
+            start is forgotten.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).eval()
+        self.decay = decay
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Move towards the model's weights."""
+        self.updates += 1
+        decay = min(self.decay, self.updates / (self.updates + 10))
+        new = model.state_dict()
+        averages, values = [], []
+        for name, average in self.model.state_dict().items():
+            if average.is_floating_point():
+                averages.append(average)
+                values.append(new[name])
+            else:
+                average.copy_(new[name])
+        torch._foreach_lerp_(averages, values, 1 - decay)
+
+
+class GradientLearner:
+    """One update per batch, by autograd.
+
+    Args:
+        models: One network per seed, on the device.
+        seeds: The members' seeds; dropout derives from them.
+        loss: Outputs (B, 10) and targets → losses (B,).
+        classify: Outputs (B, 10) → labels (B,).
+        optimizer: Makes the optimizer of a network.
+        schedule: Passes done → factor on the learning rate.
+        steps_per_pass: Updates in a pass.
+        ema: Decay of the weight average per update, in [0, 1); 0 for none.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        seeds: Sequence[int],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        classify: Callable[[Tensor], Tensor],
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        schedule: Schedule,
+        steps_per_pass: int,
+        ema: float = 0.0,
+    ) -> None:
+        self.models = list(models)
+        self.seeds = list(seeds)
+        self.loss = loss
+        self.classify = classify
+        self.optimizers = [optimizer(model) for model in models]
+        self.full_rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
+        self.schedule = schedule
+        self.steps_per_pass = steps_per_pass
+        self.averages = [WeightAverage(model, ema) if ema else None for model in models]
+        self.updates = 0
+        self.drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in models[0].modules())
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.full_rates[0][0] * self.schedule(self.updates / self.steps_per_pass))
+
+    def begin_pass(self, pass_number: int, sample: Sample) -> None:
+        """Nothing to prepare."""
+
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+        """Make one update per member; see `Learner.learn`."""
+        factor = self.schedule(self.updates / self.steps_per_pass)
+        self.updates += 1
+        tallies = [
+            self._learn(member, factor, inputs[member], targets[member])
+            for member in range(len(self.models))
+        ]
+        return Tally(torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies]))
+
+    def _learn(
+        self, member: int, factor: float, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        model, optimizer = self.models[member], self.optimizers[member]
+        for group, rate in zip(optimizer.param_groups, self.full_rates[member], strict=True):
+            group["lr"] = rate * factor
+        if self.drops:
+            torch.manual_seed(derive_seed(self.seeds[member], "dropout", self.updates))
+        model.train()
+        outputs = model(inputs)
+        losses = self.loss(outputs, targets)
+        optimizer.zero_grad(set_to_none=True)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        average = self.averages[member]
+        if average is not None:
+            average.update(model)
+        with torch.no_grad():
+            labels = targets if targets.dim() == 1 else targets.argmax(1)
+            errors = (self.classify(outputs) != labels).sum()
+            return losses.detach().double().sum(), errors
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Return weights, average, momenta and the count of updates; see `Learner.state`."""
+        state = {"updates": torch.tensor(self.updates)}
+        state |= _prefixed("model", self.models[member].state_dict().items())
+        average = self.averages[member]
+        if average is not None:
+            state |= _prefixed("average", average.model.state_dict().items())
+        for index, values in self.optimizers[member].state_dict()["state"].items():
+            state |= _prefixed(
+                f"optimizer.{index}", ((k, v) for k, v in values.items() if v is not None)
+            )
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+        """Go back to `state`; see `Learner.load_state`."""
+        self.updates = int(state["updates"])
+        self.models[member].load_state_dict(_section("model", state))
+        average = self.averages[member]
+        if average is not None:
+            average.model.load_state_dict(_section("average", state))
+            average.updates = self.updates
+        momenta: dict[int, dict[str, Tensor]] = {}
+        for name, value in _section("optimizer", state).items():
+            index, _, key = name.partition(".")
+            momenta.setdefault(int(index), {})[key] = value
+        optimizer = self.optimizers[member]
+        optimizer.load_state_dict(optimizer.state_dict() | {"state": momenta})
+
+    def model(self, member: int) -> nn.Module:
+        """Return the averaged network if there is one, else the network itself."""
+        average = self.averages[member]
+        return (average.model if average is not None else self.models[member]).eval()
+
+
+def _rise(done: float, warmup: float) -> float:
+    return min(done / warmup, 1.0) if warmup else 1.0
+
+
+def _prefixed(prefix: str, items: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in items}
+
+
+def _section(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = prefix + "."
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}
