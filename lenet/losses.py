@@ -1,38 +1,157 @@
-"""Losses, and what outputs mean.
+"""What a network is trained to make small, and how its outputs are read.
 
-A network puts out either *scores* (large is good) or, with the RBF output of 1998, *penalties*
-(small is good). `classify` and `probabilities` are the only places that know.
+A loss is built once, e.g. ``LOSSES["map"](j=1.0)``, and called with outputs (B, 10) and targets,
+either labels (B,) int64 or class weights (B, 10) float; it returns one value per image, (B,).
+`outputs` says which kind of network it is for: "penalties" (small is good) or "scores".
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-
-def cross_entropy(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Scores (B, 10) and labels (B,) or shares (B, 10) → losses (B,)."""
-    return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing, reduction="none")
+CLASSES = 10
 
 
-def squared_targets(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Half the squared distance of scores (B, 10) to +1 for the right class, -1 elsewhere."""
-    shares = F.one_hot(targets, 10).to(outputs.dtype) if targets.dim() == 1 else targets
-    return (outputs - (2 * shares - 1)).square().sum(1) / 2
+class Loss(Protocol):
+    """One value per image from a network's outputs and the targets."""
+
+    outputs: ClassVar[str]
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) losses of (B, 10) outputs."""
 
 
-LOSSES: dict[str, Callable[..., Tensor]] = {
-    "cross-entropy": cross_entropy,
-    "squared-targets": squared_targets,
+def weigh_classes(targets: Tensor) -> Tensor:
+    """Return targets as float32 class weights (..., 10): labels become one-hot rows."""
+    if targets.is_floating_point():
+        return targets
+    return F.one_hot(targets, CLASSES).float()
+
+
+@dataclass(frozen=True)
+class MeanSquaredError:
+    """The penalty of the correct class, E = y_D: F6 is pulled to that class's bitmap.
+
+    Called MSE in the paper, where it is also the maximum-likelihood criterion. There is no ½.
+
+    Source: Section II-C, equation 8.
+    """
+
+    outputs: ClassVar[str] = "penalties"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) penalties of the correct classes."""
+        return (weigh_classes(targets) * outputs).sum(dim=1)
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return dE/dy, (..., 10)."""
+        return weigh_classes(targets)
+
+    def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return what the RBF layer's second derivatives are weighted with, (..., 10)."""
+        return weigh_classes(targets)
+
+
+@dataclass(frozen=True)
+class MaximumAPosteriori:
+    """Penalty of the correct class, which competes with the others: y_D + log(e^-j + Σ_i e^-y_i).
+
+    Attributes:
+        j: Penalty of a "rubbish" class, so that a class far from all others pushes none away;
+            j > 0. The paper gives no value.
+
+    Source: Section II-C, equation 9.
+    """
+
+    j: float = 1.0
+    outputs: ClassVar[str] = "penalties"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) losses."""
+        correct = (weigh_classes(targets) * outputs).sum(dim=1)
+        return correct + self._with_rubbish(outputs).logsumexp(dim=-1)
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return dE/dy, (..., 10)."""
+        share = self._with_rubbish(outputs).softmax(dim=-1)[..., :CLASSES]
+        return weigh_classes(targets) - share
+
+    def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the weights of `MeanSquaredError`: the paper gives no rule for this criterion.
+
+        Deviation: the competing classes' part is left out, because it may be negative.
+        """
+        return weigh_classes(targets)
+
+    def _with_rubbish(self, outputs: Tensor) -> Tensor:
+        """Return the negative penalties with the rubbish class as the last, (..., 11)."""
+        return F.pad(-outputs, (0, 1), value=-self.j)
+
+
+@dataclass(frozen=True)
+class SquaredTargets:
+    """½ Σ_i (y_i - t_i)² with t = +1 for the correct class and -1 for the others.
+
+    Source: the criterion of the authors' later Lush demonstration; the paper does not say what the
+    multilayer perceptrons were trained with, but its Appendix A recommends targets of ±1.
+    """
+
+    outputs: ClassVar[str] = "scores"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) losses."""
+        return 0.5 * self.gradient(outputs, targets).square().sum(dim=1)
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return dE/dy, (..., 10)."""
+        return outputs - (2 * weigh_classes(targets) - 1)
+
+    def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the diagonal of d²E/dy², which is one, (..., 10)."""
+        return torch.ones_like(outputs)
+
+
+@dataclass(frozen=True)
+class CrossEntropy:
+    """Softmax cross-entropy in nats.
+
+    Attributes:
+        label_smoothing: Share of the target given to all classes alike, in [0, 1].
+    """
+
+    label_smoothing: float = 0.0
+    outputs: ClassVar[str] = "scores"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) losses."""
+        return F.cross_entropy(
+            outputs, targets, reduction="none", label_smoothing=self.label_smoothing
+        )
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "cross-entropy": CrossEntropy,
+    "mse": MeanSquaredError,
+    "map": MaximumAPosteriori,
+    "squared-targets": SquaredTargets,
 }
 
 
 def classify(outputs: Tensor, kind: str) -> Tensor:
-    """Outputs (B, 10), ``penalties`` or ``scores`` → labels (B,)."""
-    return outputs.argmin(1) if kind == "penalties" else outputs.argmax(1)
+    """Return the predicted labels (...,) int64 of outputs (..., 10).
+
+    Args:
+        outputs: What the network returned.
+        kind: The network's `outputs`: "penalties", of which the smallest wins, or "scores", of
+            which the largest does.
+    """
+    return outputs.argmin(dim=-1) if kind == "penalties" else outputs.argmax(dim=-1)
 
 
 def probabilities(outputs: Tensor, kind: str) -> Tensor:
-    """Outputs (B, 10), ``penalties`` or ``scores`` → probability of each class (B, 10)."""
-    return torch.softmax(-outputs if kind == "penalties" else outputs, 1)
+    """Return class probabilities (..., 10) that sum to one: the softmax of scores or -penalties."""
+    return (-outputs if kind == "penalties" else outputs).softmax(dim=-1)

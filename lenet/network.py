@@ -1,8 +1,6 @@
 """A model together with what it needs to look at pictures and to be judged."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +9,7 @@ from lenet.config import Config
 from lenet.data import Split
 from lenet.errors import RunError
 from lenet.evaluate import Result, evaluate, infer
-from lenet.losses import LOSSES, classify, probabilities
+from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
 from lenet.presentation import Presentation
 from lenet.random import derive_seed
@@ -24,7 +22,7 @@ class Network:
 
     model: nn.Module
     present: Presentation
-    loss: Callable[[Tensor, Tensor], Tensor]
+    loss: Loss
     """Outputs (B, 10) and targets → losses (B,)."""
     batch_size: int = 1000
     """Images at a time when evaluating."""
@@ -65,7 +63,7 @@ def build_network(config: Config, seed: int | None = None) -> Network:
     return Network(
         model,
         Presentation(config.input.levels, config.input.size),
-        partial(LOSSES[config.loss.kind], **config.loss.options()),
+        LOSSES[config.loss.kind](**config.loss.options()),
         config.evaluate.batch_size,
     )
 

@@ -4,10 +4,12 @@ from typing import Any
 
 from torch import nn
 
+from lenet.models.lenet5 import LeNet5
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.models.mlp import MLP, Linear
 
 MODELS: dict[str, type[nn.Module]] = {
+    "lenet5": LeNet5,
     "lenet5-modern": LeNet5Modern,
     "mlp": MLP,
     "linear": Linear,

@@ -1,0 +1,83 @@
+import math
+
+import pytest
+import torch
+
+from lenet.losses import LOSSES, classify, probabilities
+
+DIFFERENTIABLE = [("mse", {}), ("map", {"j": 0.5}), ("squared-targets", {})]
+
+
+def one_row(*values):
+    return torch.tensor([[*values, *[1e4] * (10 - len(values))]])
+
+
+def test_mse_is_the_penalty_of_the_correct_class():
+    assert LOSSES["mse"]()(one_row(3.0, 7.0), torch.tensor([1])).tolist() == [7.0]
+
+
+def test_map_by_hand():
+    # y = (ln 2, ln 4), j = ln 4: the sum of exponentials is 1/4 + 1/2 + 1/4 = 1
+    loss = LOSSES["map"](j=math.log(4))
+    penalties = one_row(math.log(2), math.log(4))
+    torch.testing.assert_close(loss(penalties, torch.tensor([0])), torch.tensor([math.log(2)]))
+    torch.testing.assert_close(
+        loss.gradient(penalties, torch.tensor([0]))[0, :3], torch.tensor([0.5, -0.25, 0.0])
+    )
+
+
+def test_map_is_mse_plus_a_constant_when_all_classes_are_far_worse_than_rubbish():
+    penalties = torch.full((1, 10), 84.0)
+    label = torch.tensor([3])
+    difference = LOSSES["map"](j=1.0)(penalties, label) - LOSSES["mse"]()(penalties, label)
+    torch.testing.assert_close(difference, torch.tensor([-1.0]))
+
+
+def test_squared_targets_by_hand():
+    scores = torch.tensor([[1.0, 1.0, *[-1.0] * 8]])
+    assert LOSSES["squared-targets"]()(scores, torch.tensor([0])).tolist() == [2.0]
+
+
+def test_cross_entropy_of_equal_scores_is_log_ten():
+    labels = torch.tensor([4, 9])
+    expected = torch.full((2,), math.log(10))
+    torch.testing.assert_close(LOSSES["cross-entropy"]()(torch.zeros(2, 10), labels), expected)
+
+
+def test_label_smoothing_gives_every_class_its_share():
+    scores = torch.tensor([[math.log(9.0), *[0.0] * 9]])  # probabilities 1/2, 1/18, ...
+    loss = LOSSES["cross-entropy"](label_smoothing=0.1)(scores, torch.tensor([0]))
+    torch.testing.assert_close(loss, torch.tensor([0.91 * math.log(2) + 0.09 * math.log(18)]))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_one_hot_targets_equal_labels(name):
+    torch.manual_seed(0)
+    outputs, labels = torch.rand(4, 10), torch.tensor([0, 5, 9, 5])
+    loss = LOSSES[name]()
+    torch.testing.assert_close(loss(outputs, labels), loss(outputs, torch.eye(10)[labels]))
+    assert loss(outputs, labels).shape == (4,)
+
+
+@pytest.mark.parametrize(("name", "options"), DIFFERENTIABLE)
+def test_gradient_is_autograds(name, options):
+    torch.manual_seed(0)
+    outputs = torch.rand(4, 10, requires_grad=True)
+    labels = torch.tensor([0, 5, 9, 5])
+    loss = LOSSES[name](**options)
+    loss(outputs, labels).sum().backward()
+    torch.testing.assert_close(loss.gradient(outputs.detach(), labels), outputs.grad)
+
+
+def test_smallest_penalty_or_largest_score_is_the_class():
+    outputs = torch.tensor([[3.0, 1.0, 2.0, *[2.5] * 7]])
+    assert classify(outputs, "penalties").tolist() == [1]
+    assert classify(outputs, "scores").tolist() == [0]
+
+
+def test_probabilities_fall_with_the_penalty_and_rise_with_the_score():
+    outputs = one_row(0.0, math.log(3))
+    torch.testing.assert_close(
+        probabilities(outputs, "penalties")[0, :2], torch.tensor([0.75, 0.25])
+    )
+    torch.testing.assert_close(probabilities(-outputs, "scores")[0, :2], torch.tensor([0.75, 0.25]))
