@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from lenet import configfile
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
 from lenet.errors import UsageError
@@ -18,6 +17,8 @@ bench = typer.Typer(no_args_is_help=True, help="Measure speed, ours and others' 
 @config.command(name="list")
 def list_configs(as_json: Json = False) -> None:
     """List the configs that come with the project."""
+    from lenet import configfile
+
     rows = {}
     for name in configfile.names():
         first, *_ = configfile.header(configfile.find(name)).splitlines() or [""]
@@ -40,6 +41,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print the whole resolved config: every key, with its value."""
+    from lenet import configfile
+
     source = configfile.load(config, overrides)
     if as_json:
         print_json(source.config.model_dump())
@@ -53,6 +56,8 @@ def show(
 @config.command()
 def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa: B006
     """Check a config, down to its augmentations and its network, without training."""
+    from lenet import configfile
+
     source = configfile.load(config, overrides)
     from lenet.experiment import check
 
@@ -64,6 +69,8 @@ def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of config files, for editors."""
+    from lenet import configfile
+
     print_json(configfile.schema())
 
 
@@ -73,6 +80,8 @@ def copy(
     to: Annotated[Path, typer.Argument(help="The new file; its folder is made.")],
 ) -> None:
     """Copy a config that comes with the project, to change it."""
+    from lenet import configfile
+
     if to.exists():
         raise UsageError(f"{to} exists already")
     path = configfile.find(config)

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from lenet import configfile
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 
@@ -30,8 +29,10 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network as a config says."""
+    from lenet import configfile
+
     source = configfile.load(config, overrides, seed=seed)
-    from lenet.experiment import run_experiment
+    from lenet.experiment import run_experiment  # torch comes in only for a config that is right
 
     with source.explaining():
         experiment = run_experiment(
