@@ -1,0 +1,1 @@
+"""Pictures of runs: what was learnt, what is seen, what goes wrong."""

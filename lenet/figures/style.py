@@ -1,0 +1,188 @@
+"""One look for all pictures: two themes, colours that colour-blind readers can tell apart.
+
+Pictures are drawn on bare `matplotlib.figure.Figure` objects, never through pyplot, so that drawing
+one neither needs a screen nor leaves anything behind. The same figure saved twice gives the same
+bytes.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from lenet.errors import RunError, UsageError
+
+WIDTH = 8.3
+"""Inches across; saved with `DPI` and shown 830 px wide on a page, text has its natural size."""
+DPI = 200
+FORMATS = ("png", "svg", "pdf")
+
+PART_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
+"""Every picture that shows parts of the data shows them in these colours."""
+
+_COMMON: dict[Any, Any] = {
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same everywhere
+    "font.size": 9,
+    "axes.titlesize": 9,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.linewidth": 0.6,
+    "figure.titlesize": 11,
+    "figure.titleweight": "bold",
+    "figure.constrained_layout.use": True,
+    "legend.frameon": False,
+    "lines.linewidth": 1.8,
+    "image.interpolation": "nearest",
+    "svg.hashsalt": "lenet",
+}
+
+
+def _theme(ink: str, faint: str, line: str, paper: str, image: str, *cycle: str) -> dict[Any, Any]:
+    """Return a theme's settings from its colours; `image` is the colour map of ink on paper."""
+    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
+    papered = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
+    return {
+        **_COMMON,
+        **dict.fromkeys((*inked, "ytick.labelcolor"), ink),
+        **dict.fromkeys(papered, paper),
+        **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), faint),
+        "grid.color": line,
+        "image.cmap": image,
+        "axes.prop_cycle": cycler(color=cycle),
+    }
+
+
+THEMES: dict[str, dict[Any, Any]] = {
+    "light": _theme(
+        "#1f2328", "#6e7781", "#e4e7eb", "#ffffff", "gray_r",
+        "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6e7781",
+    ),
+    "dark": _theme(
+        "#e6edf3", "#8b949e", "#2d333b", "#0d1117", "gray",
+        "#56b4e9", "#ff8c42", "#2ec4a0", "#e3a5cc", "#f0c04f", "#a5d8ff", "#8b949e",
+    ),
+}  # fmt: skip
+"""matplotlib settings by theme. The colours in turn are Okabe and Ito's, lighter in the dark.
+
+Source: M. Okabe and K. Ito, "Color Universal Design", 2008.
+"""
+
+
+@contextmanager
+def applied(theme: str = "light") -> Iterator[None]:
+    """Draw in a theme within the block.
+
+    Raises:
+        UsageError: `theme` is no key of `THEMES`.
+    """
+    if theme not in THEMES:
+        raise UsageError(f"no theme {theme!r}; there are {', '.join(THEMES)}")
+    with mpl.rc_context(THEMES[theme]):
+        yield
+
+
+def ink() -> str:
+    """Return the theme's colour of text."""
+    return str(mpl.rcParams["text.color"])
+
+
+def faint() -> str:
+    """Return the theme's colour of what should stay in the background."""
+    return str(mpl.rcParams["axes.edgecolor"])
+
+
+def paper() -> str:
+    """Return the theme's colour of the background."""
+    return str(mpl.rcParams["axes.facecolor"])
+
+
+def diverging() -> LinearSegmentedColormap:
+    """Return a map from orange (negative) over the background (0) to blue (positive)."""
+    colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    return LinearSegmentedColormap.from_list("diverging", [colours[1], paper(), colours[0]])
+
+
+def sequential() -> LinearSegmentedColormap:
+    """Return a map from the background (0) to orange (much)."""
+    colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
+    return LinearSegmentedColormap.from_list("sequential", [paper(), colours[1]])
+
+
+def new_figure(height: float, title: str = "") -> Figure:
+    """Return an empty figure of the common width.
+
+    Args:
+        height: Inches.
+        title: What the picture shows, in a line, at its top left.
+    """
+    figure = Figure(figsize=(WIDTH, height))
+    if title:
+        figure.suptitle(title, x=0.01, ha="left")
+    return figure
+
+
+def bare(axes: Axes) -> Axes:
+    """Leave out frame, ticks and grid, for axes that hold images or drawings."""
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes
+
+
+def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any, Any]":
+    """Tile images into one, so that a hundred of them are a single artist.
+
+    Args:
+        images: (N, H, W), any dtype.
+        columns: Images in a row.
+        gap: Pixels between images; they are masked.
+
+    Returns:
+        (rows (H + gap) - gap, columns (W + gap) - gap). Image i has its top left corner at row
+        ``i // columns * (H + gap)`` and column ``i % columns * (W + gap)``.
+    """
+    count, height, width = images.shape
+    shape = (-(-count // columns) * (height + gap) - gap, columns * (width + gap) - gap)
+    pixels = images.cpu().numpy()
+    tiled = np.zeros(shape, pixels.dtype)
+    empty = np.ones(shape, bool)
+    for i, image in enumerate(pixels):
+        y, x = i // columns * (height + gap), i % columns * (width + gap)
+        tiled[y : y + height, x : x + width] = image
+        empty[y : y + height, x : x + width] = False
+    return np.ma.MaskedArray(tiled, empty)
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure, in the format that the path's suffix names.
+
+    Raises:
+        UsageError: The suffix is none of `FORMATS`.
+        RunError: The file cannot be written.
+    """
+    kind = path.suffix.removeprefix(".")
+    if kind not in FORMATS:
+        raise UsageError(f"{path}: a picture is {', '.join(FORMATS)}, not {kind or 'nameless'}")
+    undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(
+            path, dpi=DPI, metadata=undated.get(kind, {"CreationDate": None, "Producer": None})
+        )
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lenet.errors import UsageError
+from lenet.figures import style
+
+
+@pytest.mark.parametrize("kind", style.FORMATS)
+def test_the_same_figure_saved_twice_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
+    written = []
+    for name in ("first", "second"):
+        with style.applied():
+            figure = style.new_figure(2, "a title")
+            figure.subplots().plot([1, 2, 3], [3, 1, 2])
+            style.save(figure, tmp_path / f"{name}.{kind}")
+        written.append((tmp_path / f"{name}.{kind}").read_bytes())
+    assert written[0] == written[1]
+    assert b"202" not in written[0][:400] or kind == "pdf"
+
+
+def test_a_picture_has_twice_the_pixels_of_a_page(tmp_path: Path) -> None:
+    with style.applied():
+        style.save(style.new_figure(1), tmp_path / "a.png")
+    header = (tmp_path / "a.png").read_bytes()[16:24]
+    assert np.frombuffer(header, ">u4").tolist() == [1660, 200]
+
+
+def test_themes_hold_within_their_block_only() -> None:
+    with style.applied("dark"):
+        assert style.paper() == "#0d1117"
+        with style.applied("light"):
+            assert style.paper() == "#ffffff"
+        assert style.diverging()(0.5)[:3] == pytest.approx([13 / 255, 17 / 255, 23 / 255], abs=0.01)
+
+
+def test_an_unknown_theme_or_format_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(UsageError, match="no theme 'sepia'; there are light, dark"),
+        style.applied("sepia"),
+    ):
+        pass
+    with pytest.raises(UsageError, match="a picture is png, svg, pdf, not gif"):
+        style.save(style.new_figure(1), tmp_path / "a.gif")
+
+
+def test_a_mosaic_puts_each_image_in_its_place_and_masks_the_rest() -> None:
+    images = torch.arange(1, 4).view(3, 1, 1).expand(3, 2, 2)
+    tiled = style.mosaic(images, columns=2, gap=1)
+    assert tiled.shape == (5, 5)
+    assert tiled[0].tolist() == [1, 1, None, 2, 2]
+    assert tiled[2].tolist() == [None] * 5
+    assert tiled[4].tolist() == [3, 3, None, None, None]
