@@ -87,6 +87,7 @@ def train(
             first_step = position.step if pass_number == position.pass_number else 0
             if first_step == 0:
                 learner.begin_pass(pass_number, partial(batches.sample, pass_number))
+            tally.start_clock()
             for step in tqdm(
                 range(first_step, batches.steps_per_pass),
                 desc=f"pass {pass_number}/{config.train.passes}",
@@ -102,11 +103,14 @@ def train(
                 due = time.monotonic() - saved_at > 60 * config.train.checkpoint_minutes
                 if due or stop():
                     tally.check(pass_number, step)
+                    tally.stop_clock()
                     _save(runs, learner, tally, Position(pass_number, step + 1))
                     saved_at = time.monotonic()
                     if stop():
                         return None
+                    tally.start_clock()
             synchronize(device)
+            tally.stop_clock()
             tally.check(pass_number, batches.steps_per_pass - 1)
 
             # … then evaluate, log and save, once, here.
@@ -173,14 +177,16 @@ class RunningTally:
         self.loss_sum = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
         self.errors = torch.zeros(len(self.seeds), dtype=torch.int64, device=self.device)
         self.n = 0
-        self.seconds_before = 0.0
-        self.began = time.perf_counter()
+        self.seconds = 0.0
         self.unchecked: list[Tensor] = []
 
-    @property
-    def seconds(self) -> float:
-        """Time spent on this pass, before interruptions too."""
-        return self.seconds_before + time.perf_counter() - self.began
+    def start_clock(self) -> None:
+        """Count the time from here on."""
+        self.began = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        """Add the time since `start_clock` to the pass's seconds."""
+        self.seconds += time.perf_counter() - self.began
 
     def add(self, tally: Tally, n: int) -> None:
         """Add what was seen of `n` images."""
@@ -219,10 +225,9 @@ class RunningTally:
 
     def timing(self) -> dict[str, float]:
         """Return what the pass cost; images/s of all members together."""
-        seconds = self.seconds
         return {
-            "seconds": round(seconds, 3),
-            "images_per_second": round(self.n * len(self.seeds) / seconds, 1),
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.n * len(self.seeds) / self.seconds, 1),
         }
 
     def state(self, member: int) -> dict[str, Tensor]:
@@ -239,7 +244,7 @@ class RunningTally:
         self.loss_sum[member] = state["tally.loss_sum"]
         self.errors[member] = state["tally.errors"]
         self.n = int(state["tally.n"])
-        self.seconds_before = float(state["tally.seconds"])
+        self.seconds = float(state["tally.seconds"])
 
 
 def _save(runs: Sequence[Run], learner: Learner, tally: RunningTally, position: Position) -> None:
