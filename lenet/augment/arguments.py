@@ -1,0 +1,134 @@
+"""Checks of transforms' arguments; each failure names transform, argument, value and interval."""
+
+import math
+from collections.abc import Sequence
+
+from lenet.errors import UsageError
+
+
+def refuse(owner: object, argument: str, value: object, legal: str) -> UsageError:
+    """Return the error that says what is legal for an argument.
+
+    Args:
+        owner: The transform whose argument it is.
+        argument: The argument's name.
+        value: What was given.
+        legal: What would be legal, to be read after "must be".
+    """
+    name = type(owner).__name__
+    return UsageError(f"{name}: {argument} must be {legal}, not {value!r}", (name, argument))
+
+
+def number(
+    owner: object, argument: str, value: object, low: float, high: float, *, above: bool = False
+) -> float:
+    """Return a number of [low, high], or of (low, high] if it must lie `above` low.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _is_number(value, low, high, above):
+        raise refuse(owner, argument, value, f"a number in {_interval(low, high, above)}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def integer(owner: object, argument: str, value: object, low: int, high: float = math.inf) -> int:
+    """Return a whole number of [low, high].
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not isinstance(value, int) or not _is_number(value, low, high, False):
+        raise refuse(owner, argument, value, f"a whole number in {_interval(low, high, False)}")
+    return value
+
+
+def interval(
+    owner: object, argument: str, value: object, low: float, high: float, *, above: bool = False
+) -> tuple[float, float]:
+    """Return a pair (min, max) with both ends in [low, high], or in (low, high] if `above`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    if not _is_interval(value, low, high, above):
+        bounds = _interval(low, high, above)
+        raise refuse(owner, argument, value, f"a pair [min, max] with both in {bounds}")
+    return float(value[0]), float(value[1])  # type: ignore[index]
+
+
+def spread(
+    owner: object, argument: str, value: object, low: float, high: float, *, centre: float = 0.0
+) -> tuple[float, float]:
+    """Return the interval that a number or a pair means: r is [centre - r, centre + r].
+
+    A number's interval is cut at `low`, as torchvision does for brightness.
+
+    Raises:
+        UsageError: It is neither a number ≥ 0 nor a pair within [low, high].
+    """
+    if _is_number(value, 0, high - centre, False):
+        reach = float(value)  # type: ignore[arg-type]
+        return max(centre - reach, low), centre + reach
+    if not _is_interval(value, low, high, False):
+        one, both = _interval(0, high - centre, False), _interval(low, high, False)
+        raise refuse(
+            owner, argument, value, f"a number in {one} or a pair [min, max] with both in {both}"
+        )
+    return float(value[0]), float(value[1])  # type: ignore[index]
+
+
+def numbers(
+    owner: object,
+    argument: str,
+    value: object,
+    count: int,
+    low: float,
+    high: float,
+    *,
+    above: bool = False,
+) -> tuple[float, ...]:
+    """Return `count` numbers of [low, high], in any order.
+
+    Raises:
+        UsageError: It is something else.
+    """
+    if not is_sequence(value, count) or not all(_is_number(v, low, high, above) for v in value):  # type: ignore[attr-defined]
+        bounds = _interval(low, high, above)
+        raise refuse(owner, argument, value, f"a list of {count} numbers in {bounds}")
+    return tuple(float(v) for v in value)  # type: ignore[attr-defined]
+
+
+def choice(owner: object, argument: str, value: object, choices: Sequence[str]) -> str:
+    """Return one of some words.
+
+    Raises:
+        UsageError: It is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise refuse(owner, argument, value, " or ".join(map(repr, choices)))
+    return value
+
+
+def is_sequence(value: object, count: int) -> bool:
+    """Say whether a value is a list or tuple of `count` things."""
+    return isinstance(value, list | tuple) and len(value) == count
+
+
+def _is_number(value: object, low: float, high: float, above: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return low <= value <= high and not (above and value == low)
+
+
+def _is_interval(value: object, low: float, high: float, above: bool) -> bool:
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        return False
+    first, last = value
+    return all(_is_number(v, low, high, above) for v in value) and bool(first <= last)
+
+
+def _interval(low: float, high: float, above: bool) -> str:
+    first = "(" if above or low == -math.inf else "["
+    last = "∞)" if high == math.inf else f"{high:g}]"
+    return f"{first}{'-∞' if low == -math.inf else f'{low:g}'}, {last}"

@@ -1,0 +1,157 @@
+"""One interpolation for any number of geometric transforms.
+
+A geometric transform says for each pixel of its output where in its input to look. Following these
+places back through a chain of transforms, from the last to the first, gives the places in the
+images themselves, which are then looked up once: one blur instead of one per transform, and ink
+that leaves the frame in one step can come back in another.
+
+Places are (x, y) in pixels from the image's centre, x to the right, y down, the origin at the
+corner between the middle pixels of an even-sized image. A pixel's place is that of its centre.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet.augment.arguments import choice, number
+from lenet.augment.transform import BatchTransform, Parameters, Size
+
+
+class Geometry(BatchTransform):
+    """A transform that moves ink.
+
+    Args:
+        interpolation: ``bilinear`` or ``nearest``.
+        fill: What lies outside the image, ink in [0, 1].
+        p: Probability of an image being transformed, in [0, 1].
+    """
+
+    def __init__(self, interpolation: str, fill: float, p: float) -> None:
+        super().__init__(p)
+        self.interpolation = choice(self, "interpolation", interpolation, ("bilinear", "nearest"))
+        self.fill = number(self, "fill", fill, 0, 1)
+
+    def apply_to(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Look up the images' pixels at the transformed places."""
+        return warp(images, [(self, parameters)])
+
+    def trace(self, places: "Places", parameters: Parameters, size: Size) -> "Places":
+        """Follow places in the output of this transform to those in its input of `size`."""
+        raise NotImplementedError
+
+
+class Projection(Geometry):
+    """A transform that is a 3×3 matrix for each image."""
+
+    def trace(self, places: "Places", parameters: Parameters, size: Size) -> "Places":
+        """Follow places by one matrix product."""
+        matrices = self.matrices(parameters, size)
+        still = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
+        return places.project(torch.where(parameters["applied"].view(-1, 1, 1), matrices, still))
+
+    def matrices(self, parameters: Parameters, size: Size) -> Tensor:
+        """Return (B, 3, 3), from homogeneous places in the output to those in the input."""
+        raise NotImplementedError
+
+
+class Displacement(Geometry):
+    """A transform that displaces each pixel on its own."""
+
+    def trace(self, places: "Places", parameters: Parameters, size: Size) -> "Places":
+        """Follow places by adding their displacements."""
+        return places.displace(self.displacement(parameters, size))
+
+    def displacement(self, parameters: Parameters, size: Size) -> Tensor:
+        """Return (dx, dy) in pixels for each pixel of the output, (B, 2, H, W).
+
+        It is zero for images to which the transform is not applied.
+        """
+        raise NotImplementedError
+
+
+class Places:
+    """Places in an input, one for each pixel of an output: `matrix` applied to `dense`.
+
+    Args:
+        size: (height, width) of the output.
+        dense: (B, 2, height·width), or (2, height·width) where all images share it.
+        matrix: (B, 3, 3) still to be applied, or None.
+    """
+
+    def __init__(self, size: Size, dense: Tensor, matrix: Tensor | None = None) -> None:
+        self.size = size
+        self.dense = dense
+        self.matrix = matrix
+
+    def project(self, matrix: Tensor) -> "Places":
+        """Apply one more matrix (B, 3, 3)."""
+        product = matrix if self.matrix is None else matrix @ self.matrix
+        return Places(self.size, self.dense, product)
+
+    def displace(self, field: Tensor) -> "Places":
+        """Add to each place the field's value (B, 2, H, W) there."""
+        height, width = field.shape[-2:]
+        if self.matrix is None and self.dense.ndim == 2 and self.size == (height, width):
+            return Places(self.size, self.dense + field.flatten(2))
+        places = self.resolve()
+        scale = places.new_tensor([[2 / width], [2 / height]])
+        there = (places * scale).view(-1, 2, *self.size).permute(0, 2, 3, 1)
+        shift = F.grid_sample(field, there, padding_mode="border", align_corners=False)
+        return Places(self.size, places + shift.flatten(2))
+
+    def resolve(self) -> Tensor:
+        """Return the places, (B, 2, height·width)."""
+        if self.matrix is None:
+            return self.dense if self.dense.ndim == 3 else self.dense[None]
+        if self.dense.ndim == 2:  # one product for the whole batch
+            ones = torch.ones_like(self.dense[:1])
+            flat = self.matrix.reshape(-1, 3) @ torch.cat([self.dense, ones])
+            traced = flat.view(-1, 3, flat.shape[-1])
+        else:
+            matrix = self.matrix.expand(len(self.dense), 3, 3)
+            traced = torch.baddbmm(matrix[..., 2:], matrix[..., :2], self.dense)
+        return traced[:, :2] / traced[:, 2:]
+
+
+def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor:
+    """Apply geometric transforms of the same interpolation and fill, one after another, at once.
+
+    Args:
+        images: (B, C, H, W), float32 or float64.
+        steps: Transforms and what was drawn for them, on the images' device.
+    """
+    sizes = [(images.shape[-2], images.shape[-1])]
+    for geometry, _ in steps:
+        sizes.append(geometry.output_size(sizes[-1]))
+    places = Places(sizes[-1], pixel_places(sizes[-1], images.dtype, images.device))
+    for (geometry, parameters), size in zip(reversed(steps), reversed(sizes[:-1]), strict=True):
+        places = geometry.trace(places, parameters, size)
+    last = steps[-1][0]
+    return look_up(images, places, last.interpolation, last.fill)
+
+
+def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> Tensor:
+    """Return what images (B, C, H, W) show at places, (B, C, *places.size); `fill` outside."""
+    height, width = images.shape[-2:]
+    scale = torch.diag(images.new_tensor([2 / width, 2 / height, 1]))
+    grid = places.project(scale[None]).resolve().view(-1, 2, *places.size).permute(0, 2, 3, 1)
+    looked = F.grid_sample(
+        images - fill,
+        grid.expand(len(images), -1, -1, -1),
+        mode=interpolation,
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    return looked.add_(fill)
+
+
+@lru_cache(maxsize=32)
+def pixel_places(size: Size, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the places of an image's pixels, (2, height·width); not to be written to."""
+    height, width = size
+    y = torch.arange(height, dtype=dtype, device=device) - (height - 1) / 2
+    x = torch.arange(width, dtype=dtype, device=device) - (width - 1) / 2
+    return torch.stack([x.repeat(height), y.repeat_interleave(width)])

@@ -1,0 +1,126 @@
+"""What all transforms have in common: they draw for each image, then apply what was drawn."""
+
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import TVTensor, wrap
+
+from lenet.augment.arguments import number
+
+Parameters = dict[str, Tensor]
+"""What was drawn for a batch: tensors whose first dimension is the image's place in the batch."""
+
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+
+
+class BatchTransform(v2.Transform):  # type: ignore[misc]
+    """A torchvision transform that draws one set of parameters per image of a batch.
+
+    In a `Pipeline` it gets a generator. In a `torchvision.transforms.v2.Compose` it derives one
+    from torch's global random state, and also takes single images, uint8 and PIL images.
+
+    Args:
+        p: Probability of an image being transformed, in [0, 1].
+    """
+
+    _transformed_types = (Tensor, Image.Image)
+
+    def __init__(self, p: float = 1.0) -> None:
+        super().__init__()
+        self.p = number(self, "p", p, 0, 1)
+
+    def draw(
+        self,
+        batch: int,
+        size: Size,
+        generator: torch.Generator,
+        labels: Tensor | None = None,
+    ) -> Parameters:
+        """Draw the parameters of a batch, on the CPU.
+
+        Args:
+            batch: Number of images B.
+            size: Their (height, width) in pixels.
+            generator: Where the numbers come from, on the CPU; the only source of chance.
+            labels: int64 (B,) on the CPU, for transforms that treat classes differently.
+
+        Returns:
+            Tensors of first dimension B. ``applied``, bool (B,), says who is transformed.
+        """
+        applied = torch.rand(batch, generator=generator) < self.p
+        return {"applied": applied, **self.draw_parameters(batch, size, generator, labels)}
+
+    def draw_parameters(
+        self,
+        batch: int,
+        size: Size,
+        generator: torch.Generator,
+        labels: Tensor | None,
+    ) -> Parameters:
+        """Draw what `draw` returns beside ``applied``."""
+        return {}
+
+    def output_size(self, size: Size) -> Size:
+        """Return what size images of `size` get."""
+        return size
+
+    def apply_to(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Apply drawn parameters.
+
+        Args:
+            images: Ink in [0, 1], float32 or float64 (B, C, H, W), on any device; left unchanged.
+            parameters: As drawn, on the images' device.
+        """
+        applied = parameters["applied"].view(-1, 1, 1, 1)
+        return torch.where(applied, self.change(images, parameters), images)
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Transform all images, whether ``applied`` or not."""
+        raise NotImplementedError
+
+    def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
+        """Draw for torchvision's protocol; all inputs of one call share what is drawn."""
+        images = flat_inputs[0]
+        batch = 1 if isinstance(images, Image.Image) else images.shape[:-3].numel()
+        seed = int(torch.randint(2**62, ()))
+        return self.draw(batch, tuple(F.get_size(images)), torch.Generator().manual_seed(seed))
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        """Apply for torchvision's protocol: same kind of image, dtype and shape come back."""
+        image = F.to_image(inpt) if isinstance(inpt, Image.Image) else inpt
+        ink = F.to_dtype(image, torch.float32, scale=True).as_subclass(Tensor)
+        flat = ink.reshape(-1, *ink.shape[-3:])
+        changed = self.apply_to(flat, to_device(params, flat))
+        changed = changed.reshape(*ink.shape[:-3], *changed.shape[-3:])
+        result = F.to_dtype(changed, image.dtype, scale=True)
+        if isinstance(inpt, TVTensor):
+            return wrap(result, like=inpt)
+        return F.to_pil_image(result) if isinstance(inpt, Image.Image) else result
+
+
+def to_device(parameters: Parameters, images: Tensor) -> Parameters:
+    """Move drawn parameters to where the images are, floats in the images' dtype."""
+    return {
+        name: value.to(
+            images.device,
+            images.dtype if value.is_floating_point() else value.dtype,
+            non_blocking=True,
+        )
+        for name, value in parameters.items()
+    }
+
+
+def uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw uniform numbers of [low, high], float32 (B,)."""
+    return torch.rand(batch, generator=generator) * (high - low) + low
+
+
+def per_image(values: Tensor) -> Tensor:
+    """(B,) → (B, 1, 1, 1), to meet images."""
+    return values.view(-1, 1, 1, 1)

@@ -1,0 +1,64 @@
+"""Chains of geometry are followed back to the image and looked up once."""
+
+import torch
+
+from lenet.augment.elastic import ElasticTransform
+from lenet.augment.geometry import RandomAffine, RandomHorizontalFlip, RandomRotation
+from lenet.augment.sampling import Places, look_up, pixel_places, warp
+from lenet.random import generator
+
+
+def smooth_images(batch: int, size: int = 28) -> torch.Tensor:
+    """Blobs without sharp edges, so that interpolating twice does little harm."""
+    at = torch.arange(size) - (size - 1) / 2
+    x = torch.linspace(-5, 5, batch)
+    blob = torch.exp(-((at - x[:, None]) ** 2) / 60)  # (B, W)
+    return (blob[:, :, None] * blob[:, None, :]).unsqueeze(1)
+
+
+def test_a_pixels_place_is_its_centre_seen_from_the_images_centre():
+    places = pixel_places((2, 3), torch.float32, torch.device("cpu"))
+    torch.testing.assert_close(places[0], torch.tensor([-1.0, 0, 1, -1, 0, 1]))
+    torch.testing.assert_close(places[1], torch.tensor([-0.5, -0.5, -0.5, 0.5, 0.5, 0.5]))
+
+
+def test_looking_up_one_pixel_to_the_right_moves_ink_to_the_left_and_fills_the_rest():
+    image = torch.tensor([[[[0.0, 0.5, 1.0]]]])
+    step = torch.eye(3)[None].clone()
+    step[0, 0, 2] = 1.0
+    places = Places((1, 3), pixel_places((1, 3), torch.float32, image.device), step)
+    torch.testing.assert_close(
+        look_up(image, places, "bilinear", 0.25), torch.tensor([[[[0.5, 1.0, 0.25]]]])
+    )
+
+
+def test_one_interpolation_agrees_with_one_after_another():
+    images = smooth_images(8)
+    chain = [
+        RandomAffine(10, (0.1, 0.1), (0.9, 1.1), 5),
+        RandomHorizontalFlip(),
+        ElasticTransform(20, 5),
+        RandomRotation(10),
+    ]
+    steps = [(t, t.draw(8, (28, 28), generator(0, "test", i))) for i, t in enumerate(chain)]
+    one_by_one = images
+    for transform, drawn in steps:
+        one_by_one = transform.apply_to(one_by_one, drawn)
+    inner = (..., slice(4, -4), slice(4, -4))
+    torch.testing.assert_close(warp(images, steps)[inner], one_by_one[inner], rtol=0, atol=0.02)
+
+
+def test_ink_that_leaves_the_frame_comes_back():
+    images = smooth_images(1)
+    there, back = RandomAffine(0), RandomAffine(0)
+    still = there.draw(1, (28, 28), generator(0, "test"))
+    right = {**still, "shift_px": torch.tensor([[20.0, 0.0]])}
+    left = {**still, "shift_px": torch.tensor([[-20.0, 0.0]])}
+    torch.testing.assert_close(warp(images, [(there, right), (back, left)]), images)
+
+
+def test_nothing_drawn_changes_nothing():
+    images = torch.rand(4, 1, 28, 28)
+    still = RandomRotation(180, p=0)
+    drawn = still.draw(4, (28, 28), generator(0, "test"))
+    torch.testing.assert_close(still.apply_to(images, drawn), images, rtol=0, atol=1e-5)

@@ -1,0 +1,73 @@
+"""Pipelines are built from configs and draw per image, repeatably."""
+
+import pytest
+import torch
+
+from lenet.augment.geometry import RandomAffine
+from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
+from lenet.errors import UsageError
+from lenet.random import generator
+
+SPECS = [
+    {"RandomAffine": {"degrees": 10, "translate": [0.07, 0.07], "scale": [0.9, 1.1], "shear": 5}},
+    {"ElasticTransform": {"alpha": 34, "sigma": 4}},
+    {"RandomErasing": {"p": 0.25}},
+]
+
+
+def test_the_same_generator_gives_the_same_bits():
+    pipeline = build_pipeline(SPECS)
+    images, labels = torch.rand(16, 1, 28, 28), torch.arange(16) % 10
+    first = pipeline(images, labels, generator(3, "augment", 1, 2))
+    assert torch.equal(first, pipeline(images, labels, generator(3, "augment", 1, 2)))
+    assert not torch.equal(first, pipeline(images, labels, generator(3, "augment", 1, 3)))
+
+
+def test_consecutive_geometry_is_interpolated_once():
+    images = torch.rand(4, 1, 28, 28)
+    there = RandomAffine(degrees=(45, 45))
+    back = RandomAffine(degrees=(-45, -45))
+    turned = Pipeline([there, back])(images, None, generator(0, "test"))
+    torch.testing.assert_close(turned, images, rtol=0, atol=1e-4)
+
+
+def test_images_given_are_left_alone():
+    images = torch.rand(4, 1, 28, 28)
+    before = images.clone()
+    build_pipeline(SPECS)(images, None, generator(0, "test"))
+    build_mixing([{"MixUp": {}}])(images, torch.arange(4), generator(0, "test"))
+    assert torch.equal(images, before)
+
+
+def test_mixings_apply_one_after_another():
+    mixing = build_mixing([{"MixUp": {"alpha": 1.0}}, {"CutMix": {}}])
+    images, targets = mixing(torch.rand(64, 1, 28, 28), torch.arange(64) % 10, generator(0, "test"))
+    assert images.shape == (64, 1, 28, 28)
+    torch.testing.assert_close(targets.sum(1), torch.ones(64))
+    assert ((targets > 0).sum(1) > 2).any()
+
+
+@pytest.mark.parametrize(
+    ("specs", "message", "path"),
+    [
+        ([{"RandomAfine": {}}], "unknown transform 'RandomAfine'; did you mean 'RandomAffine'?",
+         (0, "RandomAfine")),
+        ([{"Xyz": {}}], "unknown transform 'Xyz'; there are RandomAffine, ", (0, "Xyz")),
+        ([SPECS[0], {"RandomErasing": {"pp": 1}}],
+         "RandomErasing has no argument 'pp'; did you mean 'p'?", (1, "RandomErasing", "pp")),
+        ([{"RandomErasing": {"p": 2}}], "RandomErasing: p must be a number in [0, 1], not 2",
+         (0, "RandomErasing", "p")),
+        ([{"RandomRotation": {}}], "RandomRotation: degrees is missing", (0, "RandomRotation")),
+        ([{}], "expected one transform, such as `RandomErasing: {p: 0.25}`", (0,)),
+    ],
+)  # fmt: skip
+def test_errors_say_what_is_wrong_and_where(specs, message, path):
+    with pytest.raises(UsageError) as caught:
+        build_pipeline(specs)
+    assert message in str(caught.value)
+    assert caught.value.path == path
+
+
+def test_a_mixing_is_no_augmentation():
+    with pytest.raises(UsageError, match="unknown transform 'MixUp'"):
+        build_pipeline([{"MixUp": {}}])
