@@ -38,7 +38,7 @@ def set_determinism(deterministic: bool | None, device: torch.device) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(wanted)
     # Nothing here reads memory before writing it, and filling it costs several per cent.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def synchronize(device: torch.device) -> None:

@@ -116,8 +116,8 @@ def parse(text: str, source: str) -> Node:
     Raises:
         UsageError: It is no plain YAML; the message says where.
     """
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         tree = loader.get_single_node()
         if tree is None:
             return Node(None, Place(source, 1, 1))
@@ -128,8 +128,6 @@ def parse(text: str, source: str) -> Node:
         raise UsageError(f"{where}: not YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{source}: not YAML: {error}") from error
-    finally:
-        loader.dispose()
 
 
 def override(root: Node, text: str) -> Node:

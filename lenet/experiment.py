@@ -8,13 +8,14 @@ from typing import Any
 from lenet.augment.pipeline import build_mixing, build_pipeline
 from lenet.batches import divide
 from lenet.config import SDLM, Config
-from lenet.data import SAMPLE, Dataset, DatasetMissingError, load_dataset
+from lenet.data import Dataset, load_dataset
 from lenet.device import choose_device
 from lenet.environment import describe_environment
 from lenet.errors import UsageError
 from lenet.evaluate import Result
 from lenet.network import build_network, load_network
 from lenet.runs import Run, is_run
+from lenet.sources import SAMPLE, DatasetMissingError
 from lenet.statistics import describe_errors, summarize
 from lenet.train import SAMPLE_NOTICE, train
 

@@ -13,13 +13,13 @@ from tqdm import tqdm
 from lenet.batches import Batches, Parts
 from lenet.config import Config
 from lenet.dashboard import Dashboard
-from lenet.data import SAMPLE
 from lenet.device import set_determinism, synchronize
 from lenet.errors import RunError
 from lenet.learner import Learner, Tally
 from lenet.network import Network, build_network
 from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
+from lenet.sources import SAMPLE
 
 CHECK_EVERY = 100
 """Steps between looks at the losses: each look makes a GPU wait."""

