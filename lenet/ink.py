@@ -1,0 +1,228 @@
+"""Which pixels of a picture are ink, and how much of it, in whatever light, on whatever paper.
+
+Three things stand between a photograph and its ink: the table around the page, the light that
+falls off across it, and the lines that it is ruled with.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from lenet.pictures import Picture, PictureError
+
+Ink = npt.NDArray[np.float32]  # 0 = paper, 1 = full ink
+Mask = npt.NDArray[np.bool_]
+Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
+
+SMALL = 64  # px: coarse enough to see light and paper, too coarse for fine lines
+MIN_CONTRAST = 0.07  # of the whole range from black to white: fainter than this is no ink
+EIGHT = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong together
+
+
+def find_ink(picture: Picture) -> Ink:
+    """Separate ink from paper, whichever of the two is the darker, under uneven light.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        PictureError: The picture is smaller than 4 × 4 pixels or has one even tone.
+    """
+    height, width = picture.shape[:2]
+    if min(height, width) < 4:
+        raise PictureError(f"{width} × {height} pixels are too few for a digit")
+    if min(height, width) < SMALL:  # too small for lines to be thinner than a stroke, or a table
+        tone = _orient(picture)  # (H, W), ink above paper
+        relief = np.maximum(tone - _estimate_paper(tone), 0)
+    else:
+        picture, page = _find_page(picture)
+        tone = _orient(picture)
+        relief = np.maximum(tone - _estimate_paper(tone), 0)
+        relief = np.where(page, _drop_rules(relief), 0)
+    ink: Ink = np.minimum(relief / _ink_level(relief), 1)
+    return ink
+
+
+def _reduce(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
+    """Average whole blocks so that no more than about `side` pixels remain each way."""
+    step = -(-max(values.shape[:2]) // side)
+    if step == 1:
+        return values
+    height, width = (max(1, n // step) for n in values.shape[:2])
+    step_y, step_x = min(step, values.shape[0]), min(step, values.shape[1])
+    blocks = values[: height * step_y, : width * step_x]
+    blocks = blocks.reshape(height, step_y, width, step_x, -1)
+    reduced: Plane = blocks.mean(axis=(1, 3), dtype=np.float32)  # (h, w, C)
+    return reduced[..., 0] if values.ndim == 2 else reduced
+
+
+def _find_page(picture: Picture) -> tuple[Picture, Mask]:
+    """Tell a page from the table that it lies on, if the table shows around it.
+
+    Returns:
+        The picture with the page's own tone laid over the table, and (H, W) where the page is.
+    """
+    small = _reduce(picture, SMALL).astype(np.float32)  # (h, w, C)
+    colours = small.reshape(-1, small.shape[2])
+    centred = colours - colours.mean(axis=0)
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    tone = (centred @ axis).reshape(small.shape[:2])
+    high = tone > _otsu(tone)
+    rim = np.concatenate([high[0], high[-1], high[:, 0], high[:, -1]]).mean()
+    page = high if rim < 0.5 else ~high
+    everywhere = np.ones(picture.shape[:2], dtype=bool)
+    # A shadow cuts the picture in two, and a digit leaves most of it free; a table is all around.
+    if max(rim, 1 - rim) < 0.6 or page.mean() < 0.45:
+        return picture, everywhere
+    pieces, _ = ndimage.label(page)
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
+    page = ndimage.binary_erosion(ndimage.binary_fill_holes(largest), EIGHT, border_value=1)
+    if not page.any():
+        return picture, everywhere
+    rows = np.arange(picture.shape[0]) * page.shape[0] // picture.shape[0]
+    columns = np.arange(picture.shape[1]) * page.shape[1] // picture.shape[1]
+    mask = page[np.ix_(rows, columns)]
+    nearest = ndimage.distance_transform_edt(
+        ~page, return_distances=False, return_indices=True
+    )  # (2, h, w): the page's pixel that is closest
+    surround = small[tuple(nearest)][np.ix_(rows, columns)]
+    return np.where(mask[..., None], picture, surround.astype(np.uint8)), mask
+
+
+def _orient(picture: Picture) -> Plane:
+    """Project colours on the axis along which ink and paper differ most, ink upwards.
+
+    The paper is the tone that has more of the picture's rim and of its area.
+    """
+    small = _reduce(picture, SMALL).astype(np.float32) / 255  # (h, w, C)
+    height, width, channels = small.shape
+    colours = small.reshape(-1, channels)
+    # Light falls off across a photo by more than faint ink differs: judge what a plane leaves over.
+    plane = _plane(height, width)
+    residual = colours - plane @ (plane.T @ colours)
+    axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
+    projected = (residual @ axis).reshape(height, width)
+    high = projected > _otsu(projected)
+    rim = np.concatenate([high[0], high[-1], high[1:-1, 0], high[1:-1, -1]])
+    paper_is_high = rim.mean() + high.mean() > 1
+    sign = (-1 if paper_is_high else 1) / np.sqrt(channels)
+    tone: Plane = picture.astype(np.float32) @ (axis * (sign / 255)).astype(np.float32)
+    return tone
+
+
+@lru_cache(maxsize=64)
+def _plane(height: int, width: int) -> Plane:
+    """(height × width, 3) orthonormal columns that span the planes over a picture."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    basis = np.stack([np.ones(height * width), y.ravel(), x.ravel()], axis=1)
+    return np.linalg.qr(basis)[0].astype(np.float32)
+
+
+def _otsu(values: npt.NDArray[np.floating[Any]]) -> float:
+    """Threshold that separates two classes of values best (Otsu 1979), from 64 bins."""
+    low, high = float(values.min()), float(values.max())
+    step = max((high - low) / 64, 1e-12)
+    bins = np.minimum(((values - low) / step).astype(np.int64), 63)
+    counts = np.bincount(bins.ravel(), minlength=64)
+    below = counts.cumsum()[:-1]
+    above = values.size - below
+    sums = (counts * np.arange(64)).cumsum()
+    distance = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    return low + step * (1 + int((below * above * distance**2).argmax()))
+
+
+def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
+    """Tone of the paper at each pixel, under the ink too: what is wider than any stroke."""
+    small = _reduce(tone, SMALL)
+    window = max(3, round(max(0.45 * min(small.shape), 0.15 * max(small.shape))))
+    paper: Plane = ndimage.grey_opening(small, size=window, mode="nearest")
+    if float(np.ptp(paper)) == 0:  # a drawing or a scan: the same paper everywhere
+        return paper[:1, :1]
+    paper = ndimage.uniform_filter(paper, size=5, mode="nearest")
+    if paper.shape == tone.shape:
+        return paper
+    rows = np.linspace(0, small.shape[0] - 1, tone.shape[0])
+    columns = np.linspace(0, small.shape[1] - 1, tone.shape[1])
+    return _interpolate(_interpolate(paper, rows).T, columns).T
+
+
+def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:
+    """Rows of `values` at fractional places, linearly."""
+    below = np.minimum(places.astype(int), len(values) - 1)
+    above = np.minimum(below + 1, len(values) - 1)
+    part = (places - below).astype(np.float32)[:, None]
+    between: Plane = values[below] * (1 - part) + values[above] * part
+    return between
+
+
+def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
+    """Erase ruled or squared paper's lines: thin, and far longer than a stroke of that width."""
+    mask = relief > 0.25 * _strongest(relief)
+    rules = _find_rules(mask) | _find_rules(mask.T).T
+    if not rules.any():
+        return relief
+    wider = ndimage.binary_dilation(rules, EIGHT)  # the line's soft edge
+    crossing = ndimage.binary_dilation(mask & ~wider, EIGHT)
+    return np.where(wider & ~crossing, 0, relief)
+
+
+def _find_rules(mask: Mask) -> Mask:
+    """Pixels of thin lines that run across `mask`, most of them from rim to rim."""
+    height, width = mask.shape
+    runs, _ = ndimage.label(mask, structure=[[0, 1, 0], [0, 1, 0], [0, 1, 0]])
+    lengths = np.bincount(runs.ravel())
+    lengths[0] = 0
+    thin = mask & (lengths[runs] <= max(3, round(0.012 * height)))
+    pieces, count = ndimage.label(thin, EIGHT)
+    if count == 0:
+        return np.zeros_like(mask)
+    at_rim, inside = np.zeros((2, count + 1), dtype=bool)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        if wide > 8 * tall:
+            touches = columns.start <= 2 or columns.stop >= width - 2
+            at_rim[number] = touches and wide > 0.1 * width
+            inside[number] = not touches and wide > 0.5 * width
+    is_rule = at_rim | inside
+    if is_rule.sum() < 2 and not at_rim.any():  # one alone is a 1, or the bar of a 7
+        return np.zeros_like(mask)
+    rules: Mask = is_rule[pieces]
+    return rules
+
+
+def _strongest(relief: Plane) -> float:
+    """Height of the strongest mark that is more than a speck.
+
+    Raises:
+        PictureError: It is fainter than `MIN_CONTRAST` or drowned in the paper's noise.
+    """
+    smooth = ndimage.uniform_filter(relief, 3) if min(relief.shape) >= SMALL else relief
+    strongest = float(smooth.max())
+    grain = float(np.median(np.abs(relief - smooth)))  # of the paper, which is the larger part
+    if strongest < max(MIN_CONTRAST, 5 * grain):
+        raise PictureError("no ink: the picture is one even tone")
+    return strongest
+
+
+def _ink_level(relief: Plane) -> float:
+    """Relief of full ink; what touches the rim (table, fingers, shadow) has no say in it.
+
+    Raises:
+        PictureError: Nothing stands out from the paper.
+    """
+    strongest = _strongest(relief)
+    marks, count = ndimage.label(relief > 0.35 * strongest, EIGHT)
+    sizes = np.bincount(marks.ravel(), minlength=count + 1)
+    inner = np.ones(count + 1, dtype=bool)
+    inner[np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])] = False
+    inner[0] = False
+    inner &= sizes >= 0.0005 * relief.size
+    if inner.any():
+        return float(np.quantile(relief[inner[marks]], 0.9))
+    return float(np.quantile(relief[marks > 0], 0.9))

@@ -1,0 +1,171 @@
+"""Picture files, opened as if a stranger had sent them.
+
+A picture becomes an array (H, W, C) uint8 with C = 1 (grey) or 3 (RGB): turned upright as its EXIF
+tag says, laid on plain paper where it is transparent, reduced to a working size. Whatever is wrong
+with a file ends in a `PictureError` whose text is one sentence for the user.
+"""
+
+import io
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lenet.errors import RunError, UsageError
+
+Picture = npt.NDArray[np.uint8]  # (H, W, 1 or 3)
+
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+MAX_PIXELS = 89_478_485  # Pillow's own line between a photo and a decompression bomb
+MAX_BYTES = 512 * 1024**2
+STDIN = Path("-")
+
+
+class PictureError(RunError):
+    """One picture cannot be read; the others still can."""
+
+
+@contextmanager
+def guarded_decoding() -> Iterator[None]:
+    """Let a suspiciously large picture raise instead of warn.
+
+    Warning filters are global, so hold this once around a batch and not in each worker thread.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def list_pictures(names: list[str]) -> list[Path]:
+    """Expand folders and globs to picture files, in a stable order; ``-`` is standard input.
+
+    A file that is named outright is kept whatever its suffix; folders give the files with a known
+    suffix, not those in their subfolders.
+
+    Raises:
+        UsageError: A folder holds no picture, a glob matches nothing, or `names` is empty.
+    """
+    if not names:
+        raise UsageError("name at least one picture, folder or glob, or - for standard input")
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path == STDIN or path.is_file():
+            found.append(path)
+        elif path.is_dir():
+            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise UsageError(f"{name}: the folder holds no picture ({', '.join(FORMATS)})")
+            found += inside
+        elif any(sign in name for sign in "*?["):
+            anchor = Path(path.anchor)
+            matches = sorted(p for p in anchor.glob(str(path.relative_to(anchor))) if p.is_file())
+            if not matches:
+                raise UsageError(f"{name}: no file matches")
+            found += matches
+        else:
+            found.append(path)  # reading it will say that it does not exist
+    return found
+
+
+def read_picture(path: Path, longest_side: int) -> Picture:
+    """Read a picture file, reduced so that neither side exceeds `longest_side` pixels.
+
+    Args:
+        path: The file; ``Path("-")`` reads standard input.
+        longest_side: In pixels, ≥ 1. Smaller pictures keep their size.
+
+    Returns:
+        (H, W, 1 or 3) uint8, upright, without transparency. 16-bit and floating-point pictures are
+        stretched from their darkest to their lightest pixel.
+
+    Raises:
+        PictureError: The file is missing, no picture of a known format, damaged, animated or has
+            more than `MAX_PIXELS` pixels.
+    """
+    if path == STDIN:
+        data = sys.stdin.buffer.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise PictureError(f"more than {MAX_BYTES // 1024**2} MiB on standard input")
+        return decode_picture(io.BytesIO(data), longest_side)
+    try:
+        with path.open("rb") as file:
+            return decode_picture(file, longest_side)
+    except FileNotFoundError:
+        raise PictureError("no such file") from None
+    except OSError as error:
+        raise PictureError(f"cannot be opened: {error.strerror}") from error
+
+
+def decode_picture(file: IO[bytes], longest_side: int) -> Picture:
+    """Decode an open picture file; see `read_picture`."""
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            frames = getattr(image, "n_frames", 1)
+            # A phone's MPO is a JPEG that carries a preview or depth map behind the photo.
+            if frames > 1 and image.format != "MPO":
+                raise PictureError(f"has {frames} frames; give a single picture")
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            image.draft("RGB", (longest_side, longest_side))  # JPEG: decodes at 1/2, 1/4 or 1/8
+            return _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"not a picture that can be read ({', '.join(FORMATS)})") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from None
+    except Exception as error:  # a damaged file makes decoders raise anything, MemoryError too
+        raise PictureError(f"damaged picture ({error})") from error
+
+
+def _shrink(image: Image.Image, longest_side: int) -> Image.Image:
+    """Convert to L, LA, RGB or RGBA and reduce to `longest_side`; keeps the EXIF tags."""
+    exif = image.getexif()
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        image = _stretch(image)
+    elif image.mode in ("1", "L", "LA"):
+        image = image.convert("LA" if "transparency" in image.info else image.mode)
+        image = image.convert("L") if image.mode == "1" else image
+    elif image.mode != "RGB" or "transparency" in image.info:
+        see_through = "transparency" in image.info or image.mode in ("RGBA", "PA", "La", "RGBa")
+        image = image.convert("RGBA" if see_through else "RGB")
+    scale = max(image.size) / longest_side
+    if scale > 1:
+        size = max(1, round(image.width / scale)), max(1, round(image.height / scale))
+        image = image.resize(size, Image.Resampling.BOX, reducing_gap=1.0)
+    if exif:
+        image.info["exif"] = exif.tobytes()
+    return image
+
+
+def _stretch(image: Image.Image) -> Image.Image:
+    """Map a picture of more than 8 bits from its own range to 0..255."""
+    values = np.asarray(image, dtype=np.float32)
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise PictureError("damaged picture (pixels that are no numbers)")
+    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+
+
+def _flatten(image: Image.Image) -> Picture:
+    """Lay a transparent picture on white paper, or on black where light ink asks for it."""
+    values = np.asarray(image)  # (H, W) or (H, W, 2 | 3 | 4)
+    if values.ndim == 2:
+        return values[:, :, None]
+    if values.shape[2] == 3:
+        return values
+    colour, cover = values[..., :-1].astype(np.float32), values[..., -1:].astype(np.float32) / 255
+    covered = float(cover.mean())
+    light = float((colour * cover).mean()) > 0.5 * 255 * covered
+    # Mostly transparent and light: white strokes on nothing, as drawing programs export them.
+    backdrop = 0.0 if light and covered < 0.5 else 255.0
+    return np.rint(colour * cover + backdrop * (1 - cover)).astype(np.uint8)
