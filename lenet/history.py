@@ -70,6 +70,25 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
+def markdown(rows: Sequence[Row]) -> str:
+    """Return finished runs as a Markdown table, one line per experiment over its seeds."""
+    lines = [
+        "| experiment | test errors of 10,000 | seeds | passes | minutes a seed |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
+    for experiment, group in groupby(finished, key=lambda row: row.experiment):
+        runs = list(group)
+        errors = summarize([run.errors["test"] for run in runs])
+        minutes = summarize([run.seconds / 60 for run in runs])
+        spread = f" ± {errors.sd:.1f}" if errors.sd is not None else ""
+        lines.append(
+            f"| {experiment} | {errors.mean:.1f}{spread} | {errors.n} | {runs[0].passes}"
+            f" | {minutes.mean:.1f} |"
+        )
+    return "\n".join(lines)
+
+
 def _row(run: Run, root: Path) -> Row:
     metrics = run.lines("metrics.jsonl")
     source = run.read_json("result.json") if run.finished else (metrics[-1] if metrics else {})

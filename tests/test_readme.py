@@ -1,0 +1,59 @@
+"""The documents say what is true: commands and paths exist, tables are generated."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lenet.cli import app
+
+TOP = Path(__file__).parent.parent
+DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+
+
+def commands() -> list[str]:
+    """Return the commands in the documents' shell blocks and configs' headers."""
+    found = []
+    for document in DOCUMENTS:
+        for block in re.findall(
+            r"```sh\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL
+        ):
+            found += [line.split(" #")[0].strip() for line in block.splitlines()]
+    for config in (TOP / "configs").rglob("*.yaml"):
+        found += re.findall(r"^# Command: (.*)$", config.read_text(encoding="utf-8"), re.MULTILINE)
+    return sorted({command for command in found if command})
+
+
+def test_there_are_commands_to_check() -> None:
+    assert len(commands()) > 10
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("lenet ")])
+def test_a_documented_command_exists_with_its_options(command: str) -> None:
+    words = shlex.split(command)[1:]
+    names = []
+    for word in words:  # the command's own name is one word, or two in a group
+        if word.startswith("-") or len(names) == 2:
+            break
+        names.append(word)
+    help_text = CliRunner().invoke(app, [*names[:2], "--help"], env={"COLUMNS": "200"})
+    assert help_text.exit_code == 0, help_text.output
+    for option in (word.split("=")[0] for word in words if word.startswith("--")):
+        assert option in help_text.output, option
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("scripts/")])
+def test_a_documented_script_exists(command: str) -> None:
+    script = TOP / command.split()[0]
+    assert script.is_file()
+    assert script.stat().st_mode & 0o111
+
+
+def test_every_linked_file_exists() -> None:
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\(([^)#]+)", text) + re.findall(r'src="([^"]+)"', text):
+            if "://" not in link:
+                assert (document.parent / link).exists(), f"{document.name}: {link}"
