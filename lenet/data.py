@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.errors import RunError, UsageError
+from lenet.errors import DataError, UsageError
 from lenet.idx import read_idx
 from lenet.random import generator
 from lenet.sources import (
@@ -75,7 +75,7 @@ def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = Tru
     Raises:
         UsageError: There is no dataset of that name.
         DatasetMissingError: It was not found and could not be fetched.
-        RunError: A file is damaged; the message names it, with what was expected and found.
+        DataError: A file is damaged; the message names it, with what was expected and found.
     """
     if name == SAMPLE:
         return _load_sample()
@@ -94,7 +94,7 @@ def verify_dataset(name: str, root: str | Path | None = None) -> dict[str, str]:
 
     Raises:
         DatasetMissingError: It is not there.
-        RunError: A file is damaged.
+        DataError: A file is damaged.
     """
     dataset = load_dataset(name, root, fetch=False)
     known = name == SAMPLE or SOURCES[name].md5 is not None
@@ -148,12 +148,12 @@ def _read_dataset(name: str, folder: Path) -> Dataset:
         assert path is not None  # find_folder saw it
         array, md5 = read_idx(path)
         if source.md5 and md5 != source.md5[i]:
-            raise RunError(
+            raise DataError(
                 f"{path} is not {name}'s: its decompressed bytes have md5 {md5},"
                 f" expected {source.md5[i]}"
             )
         if name != "mnist" and md5 in (SOURCES["mnist"].md5 or ()):
-            raise RunError(f"{path} is MNIST's, not {name}'s (md5 {md5})")
+            raise DataError(f"{path} is MNIST's, not {name}'s (md5 {md5})")
         arrays.append(array)
         sums[file] = md5
     train, test = (
@@ -167,14 +167,14 @@ def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -
     """Check shapes and labels, and make a split of them."""
     if images.dtype != torch.uint8 or list(images.shape) != [n, SIDE, SIDE]:
         found = " × ".join(map(str, images.shape))
-        raise RunError(f"{path} holds {found} values, expected {n} × {SIDE} × {SIDE} bytes")
+        raise DataError(f"{path} holds {found} values, expected {n} × {SIDE} × {SIDE} bytes")
     if labels.dim() == 2:  # QMNIST: the class, and where the image comes from
         labels = labels[:, 0]
     if list(labels.shape) != [n]:
-        raise RunError(f"the labels of {path} are {len(labels)}, expected {n}")
+        raise DataError(f"the labels of {path} are {len(labels)}, expected {n}")
     labels = labels.long()
     if labels.min() < 0 or labels.max() >= CLASSES:
-        raise RunError(
+        raise DataError(
             f"the labels of {path} go from {int(labels.min())} to {int(labels.max())},"
             f" expected 0 to {CLASSES - 1}"
         )

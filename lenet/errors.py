@@ -2,6 +2,7 @@
 
 LenetError
 ├── UsageError    wrong usage or config: exit code 2, nothing was written
+├── DataError     the data are not what they should be: exit code 2, nothing was written
 └── RunError      the work itself failed: exit code 1
 """
 
@@ -25,6 +26,12 @@ class UsageError(LenetError):
     def __init__(self, message: str, path: tuple[str | int, ...] | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+class DataError(LenetError):
+    """A file of a dataset is damaged, or another than it is taken for."""
+
+    exit_code = 2
 
 
 class RunError(LenetError):

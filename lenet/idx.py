@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.errors import RunError
+from lenet.errors import DataError
 
 MAX_FILE_BYTES = 1_000_000_000
 TYPES = {8: (torch.uint8, 1), 12: (torch.int32, 4)}
@@ -24,7 +24,7 @@ def read_idx(path: Path) -> tuple[Tensor, str]:
         the decompressed bytes.
 
     Raises:
-        RunError: The file is no IDX file, or shorter or longer than its header says.
+        DataError: The file is no IDX file, or shorter or longer than its header says.
     """
     try:
         if path.suffix == ".gz":
@@ -33,16 +33,16 @@ def read_idx(path: Path) -> tuple[Tensor, str]:
         else:
             content = path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"{path} cannot be read: {error}") from error
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] > 4:
-        raise RunError(f"{path} is no IDX file of bytes or integers (md5 {md5})")
+        raise DataError(f"{path} is no IDX file of bytes or integers (md5 {md5})")
     dtype, width = TYPES[content[2]]
     start = 4 + 4 * content[3]
     shape = [int.from_bytes(content[i : i + 4], "big") for i in range(4, start, 4)]
     expected = start + prod(shape) * width
     if len(content) != expected or expected == start:
-        raise RunError(
+        raise DataError(
             f"{path} is damaged: its header states {' × '.join(map(str, shape))} values,"
             f" {expected:,} bytes in all, and it has {len(content):,} (md5 {md5})"
         )

@@ -112,6 +112,15 @@ def test_wrong_usage_exits_2_with_a_sentence_and_writes_nothing(
     assert not list(elsewhere.iterdir())
 
 
+def test_a_damaged_dataset_is_named_and_nothing_is_written(elsewhere: Path) -> None:
+    for file in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (elsewhere / f"{file}-ubyte").write_bytes(b"\0\0\x08\x01\0\0\0\x09digits")
+    before = sorted(elsewhere.iterdir())
+    refused = lenet("train", "quickstart", "--data", ".", code=2)
+    assert "train-images-idx3-ubyte is damaged: its header states 9 values" in refused.stderr
+    assert sorted(elsewhere.iterdir()) == before
+
+
 def test_missing_data_exit_1_and_say_how_to_get_them(elsewhere: Path) -> None:
     refused = lenet("data", "verify", "kmnist", code=1)
     assert "`lenet data fetch kmnist` gets it" in refused.stderr

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lenet.data import Dataset, Split, hold_out, ink, load_dataset, verify_dataset
-from lenet.errors import RunError, UsageError
+from lenet.errors import DataError, UsageError
 from lenet.sources import DatasetMissingError, find_folder
 
 
@@ -87,12 +87,12 @@ def test_swapped_files_are_refused_with_both_sums(mnist: Dataset, tmp_path: Path
         shutil.copy(path, tmp_path / path.name.replace("train", "x").replace("t10k", "train"))
     for path in tmp_path.glob("x-*"):
         path.rename(tmp_path / path.name.replace("x-", "t10k-"))
-    with pytest.raises(RunError, match=r"train-images.*2646ac64.*expected 6bbc9ace"):
+    with pytest.raises(DataError, match=r"train-images.*2646ac64.*expected 6bbc9ace"):
         load_dataset("mnist", tmp_path)
 
 
 def test_mnist_is_not_taken_for_another_dataset(mnist: Dataset) -> None:
-    with pytest.raises(RunError, match="is MNIST's, not fashion-mnist's"):
+    with pytest.raises(DataError, match="is MNIST's, not fashion-mnist's"):
         load_dataset("fashion-mnist", mnist.source)
 
 

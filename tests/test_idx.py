@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.errors import RunError
+from lenet.errors import DataError
 from lenet.idx import read_idx
 
 SMALL = bytes([0, 0, 8, 2, 0, 0, 0, 2, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6])
@@ -53,7 +53,7 @@ def test_a_damaged_file_is_named_with_what_was_expected(
 ) -> None:
     path = tmp_path / "images"
     path.write_bytes(content)
-    with pytest.raises(RunError, match=f"images.*{complaint}"):
+    with pytest.raises(DataError, match=f"images.*{complaint}"):
         read_idx(path)
 
 
@@ -61,7 +61,7 @@ def test_a_truncated_or_false_gzip_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "images.gz"
     for content in (gzip.compress(SMALL)[:-9], SMALL, b""):
         path.write_bytes(content)
-        with pytest.raises(RunError, match=r"images.gz"):
+        with pytest.raises(DataError, match=r"images.gz"):
             read_idx(path)
 
 
@@ -73,6 +73,6 @@ def test_any_bytes_are_either_read_or_refused(
     path.write_bytes(start + content)
     try:
         array, _ = read_idx(path)
-    except RunError:
+    except DataError:
         return
     assert array.numel() > 0
