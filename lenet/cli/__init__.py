@@ -13,6 +13,7 @@ TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
 app.command(rich_help_panel=TRAIN)(train.train)
 app.command(rich_help_panel=TRAIN)(train.evaluate)
 app.command(rich_help_panel=LOOK)(look.runs)
+app.command(rich_help_panel=LOOK)(look.figures)
 app.add_typer(data.app, name="data", rich_help_panel=MANAGE)
 app.add_typer(manage.config, name="config", rich_help_panel=MANAGE)
 app.add_typer(manage.bench, name="bench", rich_help_panel=MANAGE)

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.options import Json, print_json
+from lenet.cli.app import say
+from lenet.cli.options import Data, Device, Json, print_json
 
 
 def runs(
@@ -26,3 +27,47 @@ def runs(
         typer.echo(markdown(rows))
     else:
         typer.echo(table(rows))
+
+
+def figures(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN... [NAME...]",
+            help="Run folders, or folders of runs, and names of figures (all that fit, if none);"
+            " without either, the figures are listed.",
+        ),
+    ] = None,
+    image: Annotated[
+        int | None, typer.Option(help="The test image that `maps` and `cam` show.")
+    ] = None,
+    classes: Annotated[
+        list[int] | None, typer.Option("--class", help="A class that `cam` shows; repeatable.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(help="Folder for all files, not RUN/figures.")] = None,
+    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    device: Device = "cpu",
+    data: Data = None,
+) -> None:
+    """Draw what a network learnt, sees and mistakes, as pictures in RUN/figures."""
+    from lenet.device import choose_device
+    from lenet.figures import list_figures
+    from lenet.figures.album import Order, draw_album
+
+    if not what:
+        for name, about in list_figures().items():
+            typer.echo(f"{name:<14} {about}")
+        return
+    for path in draw_album(
+        Order.parse(what),
+        image=image,
+        classes=classes or (),
+        data=data,
+        device=str(choose_device(device)),
+        to=to,
+        kind=kind,
+        theme=theme,
+        say=say,
+    ):
+        typer.echo(path)

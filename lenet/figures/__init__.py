@@ -1,1 +1,46 @@
-"""Pictures of runs: what was learnt, what is seen, what goes wrong."""
+"""Pictures of runs: what was learnt, what is seen, what goes wrong.
+
+A new figure is a module with a function in this room, and a line in one of the two tables.
+"""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.figure import Figure
+
+from lenet.figures.architecture import draw_architecture
+from lenet.figures.cam import draw_cam
+from lenet.figures.confidence import draw_calibration, draw_rejection
+from lenet.figures.confusion import draw_confusion
+from lenet.figures.curves import draw_curves
+from lenet.figures.embedding import draw_embedding
+from lenet.figures.errors import draw_errors
+from lenet.figures.filters import draw_filters
+from lenet.figures.maps import draw_maps
+from lenet.figures.subject import Subject
+from lenet.runs import Run
+
+FIGURES: dict[str, Callable[[Subject], Figure]] = {
+    "architecture": draw_architecture,
+    "errors": draw_errors,
+    "confusion": draw_confusion,
+    "filters": draw_filters,
+    "maps": draw_maps,
+    "cam": draw_cam,
+    "rejection": draw_rejection,
+    "calibration": draw_calibration,
+    "embedding": draw_embedding,
+}
+"""Figures of one finished run."""
+
+COMPARISONS: dict[str, Callable[[Sequence[Run]], Figure]] = {
+    "curves": draw_curves,
+}
+"""Figures of all runs that are given."""
+
+
+def list_figures() -> dict[str, str]:
+    """Return every figure's name and the first line of its description."""
+    return {
+        name: (draw.__doc__ or "").partition("\n")[0]
+        for name, draw in (FIGURES | COMPARISONS).items()
+    }

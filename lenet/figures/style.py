@@ -14,7 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -104,18 +104,40 @@ def faint() -> str:
     return str(mpl.rcParams["axes.edgecolor"])
 
 
+def line() -> str:
+    """Return the theme's colour of grid lines and of gaps between images."""
+    return str(mpl.rcParams["grid.color"])
+
+
 def paper() -> str:
     """Return the theme's colour of the background."""
     return str(mpl.rcParams["axes.facecolor"])
 
 
-def diverging() -> LinearSegmentedColormap:
-    """Return a map from orange (negative) over the background (0) to blue (positive)."""
+def tint(colour: str, share: float) -> tuple[float, float, float]:
+    """Return a colour mixed into the background.
+
+    Args:
+        colour: Any of matplotlib's names.
+        share: Of the colour, 0 to 1.
+    """
+    red, green, blue = (
+        share * a + (1 - share) * b for a, b in zip(to_rgb(colour), to_rgb(paper()), strict=True)
+    )
+    return red, green, blue
+
+
+def diverging() -> Colormap:
+    """Return a map from orange (negative) over the background (0) to blue (positive).
+
+    What is masked has the colour of `line`.
+    """
     colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-    return LinearSegmentedColormap.from_list("diverging", [colours[1], paper(), colours[0]])
+    around_zero = [colours[1], paper(), colours[0]]
+    return LinearSegmentedColormap.from_list("diverging", around_zero).with_extremes(bad=line())
 
 
-def sequential() -> LinearSegmentedColormap:
+def sequential() -> Colormap:
     """Return a map from the background (0) to orange (much)."""
     colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     return LinearSegmentedColormap.from_list("sequential", [paper(), colours[1]])

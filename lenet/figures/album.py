@@ -1,0 +1,110 @@
+"""The figures of runs, as files."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from lenet.errors import UsageError
+from lenet.figures import COMPARISONS, FIGURES, style
+from lenet.figures.subject import Subject, UnfitError
+from lenet.runs import Run, is_run
+
+
+@dataclass(frozen=True)
+class Order:
+    """Which figures of which runs are wanted."""
+
+    runs: list[Run]
+    names: list[str]
+    """Keys of `FIGURES` and `COMPARISONS`; empty: all that fit."""
+
+    @classmethod
+    def parse(cls, words: Sequence[str]) -> "Order":
+        """Sort words into figures and folders; a folder of a figure's name is written ``./name``.
+
+        A folder that is no run stands for all runs in it.
+
+        Raises:
+            UsageError: A word is neither a figure nor a folder with runs, a run is damaged, or
+                there is no run at all.
+        """
+        known = FIGURES | COMPARISONS
+        names = [word for word in words if word in known]
+        runs = [run for word in words if word not in known for run in _runs_in(Path(word))]
+        if not runs:
+            raise UsageError("no run given: name a run folder, or a folder of runs")
+        return cls(runs, names)
+
+
+def _runs_in(folder: Path) -> list[Run]:
+    if is_run(folder):
+        return [Run.open(folder)]
+    found = [Run.open(path.parent) for path in sorted(folder.rglob("config.yaml"))]
+    if not found:
+        raise UsageError(
+            f"{folder} is neither a run, nor a folder of runs, nor a figure;"
+            f" figures are {', '.join(FIGURES | COMPARISONS)}"
+        )
+    return found
+
+
+def draw_album(
+    order: Order,
+    *,
+    image: int | None = None,
+    classes: Sequence[int] = (),
+    data: Path | None = None,
+    device: str = "cpu",
+    to: Path | None = None,
+    kind: str = "png",
+    theme: str = "light",
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[Path]:
+    """Draw figures and yield their paths: ``RUN/figures/NAME.png``.
+
+    A figure of several runs goes into the folder that holds them all.
+
+    Args:
+        order: What to draw.
+        image: The test image that figures of a single image show; None: they choose.
+        classes: The classes whose activation maps are shown; empty: they choose.
+        data: A folder to look for the dataset in first.
+        device: Where to compute.
+        to: Put all files here instead; with several runs, the run's name comes first.
+        kind: One of `style.FORMATS`.
+        theme: A key of `style.THEMES`.
+        say: Takes a line for each figure that does not fit a run, unless it was asked for.
+
+    Raises:
+        UsageError: There is no such image, format or theme.
+        UnfitError: A figure that was asked for does not fit a run.
+        RunError: A run is unfinished or damaged, or a file cannot be written.
+    """
+    wanted = order.names or [*FIGURES, *COMPARISONS]
+
+    def write(name: str, draw: Callable[[], Figure], path: Path) -> Iterator[Path]:
+        try:
+            with style.applied(theme):
+                style.save(draw(), path)
+        except UnfitError as error:
+            if order.names:
+                raise
+            say(f"no figure {name!r}: {error}")
+            return
+        yield path
+
+    own = [name for name in wanted if name in FIGURES]
+    for run in order.runs if own else []:
+        subject = replace(Subject.open(run, data, device), image=image, classes=tuple(classes))
+        prefix = f"{subject.name.replace('/', '-')}-" if to and len(order.runs) > 1 else ""
+        for name in own:
+            path = (to or run.folder / "figures") / f"{prefix}{name}.{kind}"
+            yield from write(name, partial(FIGURES[name], subject), path)
+    shared = Path(os.path.commonpath([run.folder.absolute() for run in order.runs]))
+    for name in (name for name in wanted if name in COMPARISONS):
+        path = (to or shared / "figures") / f"{name}.{kind}"
+        yield from write(name, partial(COMPARISONS[name], order.runs), path)

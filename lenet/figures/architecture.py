@@ -1,0 +1,179 @@
+"""The 1998 paper's Figure 2: a network as planes in perspective, drawn from its modules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon, Rectangle
+from torch import nn
+
+from lenet.figures import style
+from lenet.figures.layers import Layer, observe
+from lenet.figures.subject import Subject
+from lenet.models.layers import RBF, PartialConvolution, Subsampling
+
+STEP = 1.2
+"""How far each plane lies right of and below the one behind it, in pixels of the input."""
+MOST_PLANES = 20
+"""More maps than these are drawn as these; the caption gives the number."""
+BAR = 4.0
+"""Thickness of a bar."""
+LEAN = 0.2
+"""How far a bar leans to the right, as a share of its length."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """What is drawn for a layer: `planes` parallelograms, or a bar for units without a place."""
+
+    name: str
+    size: str
+    verb: str
+    """How it comes from the one before, in the paper's words; empty for the input."""
+    weights: int
+    planes: int
+    """0 for a bar."""
+    side: float
+    """Height of a plane, or length of the bar, in pixels of the input."""
+    field: int
+    """Width of the square that each unit sees of each plane before; 0 if it sees all of them."""
+    colour: str
+
+    @property
+    def width(self) -> float:
+        """What it takes up from left to right."""
+        if self.planes:
+            return self.side + (self.planes - 1) * STEP
+        return BAR + LEAN * self.side
+
+
+def describe_layers(model: nn.Module, size: int) -> list[Block]:
+    """Return the blocks of a network, the input first.
+
+    Args:
+        model: The network.
+        size: Width and height of its input in pixels.
+    """
+    with torch.inference_mode():
+        layers = observe(model, torch.zeros(1, 1, size, size))
+    blocks = [Block("input", f"{size}×{size}", "", 0, 1, size, 0, style.faint())]
+    return blocks + [_block(layer, last=layer is layers[-1]) for layer in layers]
+
+
+def _block(layer: Layer, last: bool) -> Block:
+    verb, colour = _describe(layer.module)
+    kernel = getattr(layer.module, "kernel_size", 2)
+    field = kernel if isinstance(kernel, int) else kernel[0]
+    name = "output" if last else layer.name
+    if layer.planes:
+        _, maps, height, _ = layer.state.shape
+        planes, side = min(maps, MOST_PLANES), float(height)
+    else:  # the length grows with the root of the units, so that 10 and 4,000 both can be seen
+        planes, side, field = 0, 3.2 * layer.units.shape[1] ** 0.5, 0
+    return Block(name, layer.size, verb, layer.weights, planes, side, field, colour)
+
+
+def _describe(module: nn.Module) -> tuple[str, str]:
+    """Return what a module does, in the paper's words where it has them, and a colour for it."""
+    if isinstance(module, nn.Conv2d | PartialConvolution):
+        return "convolutions", "C0"
+    for kind, verb, colour in (
+        (nn.Linear, "full connection", "C2"),
+        (Subsampling, "subsampling", "C4"),
+        (RBF, "Gaussian connections", "C3"),
+        (nn.AdaptiveAvgPool2d, "global average", "C4"),
+        (nn.AvgPool2d, "average pooling", "C4"),
+        (nn.MaxPool2d, "max pooling", "C4"),
+    ):
+        if isinstance(module, kind):
+            return verb, colour
+    return type(module).__name__, "C6"
+
+
+def draw_architecture(subject: Subject) -> Figure:
+    """Draw a run's network. Source: Figure 2 of the 1998 paper."""
+    blocks = describe_layers(subject.network.model, subject.network.present.size)
+    weights = sum(block.weights for block in blocks)
+    return draw_blocks(blocks, f"{subject.run.config.model.kind}: {weights:,} trainable weights")
+
+
+def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:
+    """Draw blocks from left to right, captions above, what leads to them below."""
+    places = [0.0]
+    for block, following in pairwise(blocks):
+        places.append(places[-1] + block.width + (14 if following.planes else 22))
+    right = places[-1] + blocks[-1].width + 10
+    top = max(block.side + max(block.planes - 1, 0) * STEP for block in blocks) / 2
+    figure = style.new_figure(style.WIDTH * (2 * top + 36) / (right + 8) + 0.5, title)
+    axes = style.bare(figure.subplots())
+    axes.set_xlim(-8, right)
+    axes.set_ylim(-top - 20, top + 16)
+    axes.set_aspect("equal")
+    for i, (block, x) in enumerate(zip(blocks, places, strict=True)):
+        _draw_block(axes, block, x)
+        axes.text(
+            x + block.width / 2, top + 3, f"{block.name.upper()}\n{block.size}",
+            ha="center", va="bottom", fontsize=8, fontweight="bold", linespacing=1.4,
+        )  # fmt: skip
+        if i:
+            _connect(axes, blocks[i - 1], places[i - 1], block, x)
+            weights = f"\n{block.weights:,}" if block.weights else ""
+            axes.text(
+                (places[i - 1] + blocks[i - 1].width + x + block.width / 2) / 2, -top - 3,
+                block.verb.replace(" ", "\n") + weights,
+                ha="center", va="top", fontsize=7, linespacing=1.3,
+            )  # fmt: skip
+    return figure
+
+
+def _draw_block(axes: Axes, block: Block, x: float) -> None:
+    fill = style.tint(block.colour, 0.25)
+    if not block.planes:
+        axes.add_patch(Polygon(_bar(block, x), facecolor=fill, edgecolor=style.ink(), linewidth=1))
+        return
+    for plane in range(block.planes):
+        left, low = _plane(block, x, plane)
+        axes.add_patch(
+            Rectangle(
+                (left, low), block.side, block.side,
+                facecolor=fill, edgecolor=style.ink(), linewidth=0.7,
+            )
+        )  # fmt: skip
+
+
+def _plane(block: Block, x: float, plane: int) -> tuple[float, float]:
+    """Return the lower left corner of one of a block's planes; the last lies in front."""
+    depth = (block.planes - 1) * STEP
+    return x + plane * STEP, (depth - block.side) / 2 - plane * STEP
+
+
+def _bar(block: Block, x: float) -> list[tuple[float, float]]:
+    """Return a bar's corners: lower left, lower right, upper right, upper left."""
+    half, lean = block.side / 2, LEAN * block.side
+    return [(x, -half), (x + BAR, -half), (x + BAR + lean, half), (x + lean, half)]
+
+
+def _connect(axes: Axes, source: Block, x: float, target: Block, target_x: float) -> None:
+    """Draw what a unit of `target` sees of `source`: a square of it, or all."""
+    if source.planes:
+        left, low = _plane(source, x, source.planes - 1)
+        size = source.side
+        if target.field:
+            size = min(target.field, source.side)
+            left, low = left + 0.6 * (source.side - size), low + 0.25 * (source.side - size)
+            axes.add_patch(Rectangle((left, low), size, size, fill=False, edgecolor="C1", lw=1.2))
+        corners = [(left + size, low), (left + size, low + size)]
+    else:
+        lower, upper = _bar(source, x)[1:3]
+        corners = [lower, upper]
+    if target.planes:
+        left, low = _plane(target, target_x, 0)
+        ends = [(left + 0.12 * target.side, low + 0.55 * target.side)] * 2
+    else:
+        bar = _bar(target, target_x)
+        ends = [bar[0], bar[3]]
+    for start, end in zip(corners, ends, strict=True):
+        axes.plot(*zip(start, end, strict=True), color="C1", linewidth=0.8)

@@ -1,0 +1,128 @@
+"""Where in the picture a network sees a class: class activation maps."""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lenet.data import CLASSES, ink
+from lenet.figures import style
+from lenet.figures.layers import Layer, observe
+from lenet.figures.subject import Subject, UnfitError
+from lenet.models.layers import PartialConvolution
+
+IMAGES = 6
+
+
+def activation_maps(
+    model: nn.Module, inputs: Tensor, classes: Sequence[int]
+) -> tuple[Layer, Tensor] | None:
+    """Return where each class is seen in each picture, or None if the network has no maps.
+
+    The maps of the last convolution are added up, each weighted by how much a little more of it
+    everywhere would raise the class's score. With global average pooling before a linear output
+    these are the class activation maps of Zhou et al. divided by the number of positions; in any
+    other network they are Grad-CAM before its last step, which drops what speaks against a class.
+
+    Args:
+        model: The network.
+        inputs: Presented images, float32 (B, 1, H, W).
+        classes: The classes asked for, C of them.
+
+    Returns:
+        The layer, and float32 (C, B, H', W') in the layer's own positions, positive where
+        something speaks for the class.
+
+    Source: Zhou et al., "Learning Deep Features for Discriminative Localization", 2016; Selvaraju
+    et al., "Grad-CAM", 2017.
+    """
+    with torch.enable_grad():
+        layers = observe(model, inputs)
+        seeing = [
+            layer
+            for layer in layers
+            if layer.planes and isinstance(layer.module, nn.Conv2d | PartialConvolution)
+        ]
+        if not seeing:
+            return None
+        state = seeing[-1].state  # (B, maps, H', W')
+        outputs = layers[-1].units
+        scores = -outputs if model.outputs == "penalties" else outputs
+        maps = []
+        for label in classes:
+            (gradient,) = torch.autograd.grad(scores[:, label].sum(), state, retain_graph=True)
+            importance = gradient.mean((2, 3), keepdim=True)  # (B, maps, 1, 1)
+            maps.append((importance * state).sum(1))
+    return seeing[-1], torch.stack(maps).detach()
+
+
+def draw_cam(subject: Subject) -> Figure:
+    """Draw where in the picture the network sees a class: class activation maps.
+
+    Shown are the test images that are hardest to decide, with their two likeliest classes; or, if
+    one image is asked for, that with all classes or those asked for.
+
+    Raises:
+        UnfitError: The network has no convolution that keeps places apart.
+    """
+    if subject.image is None:
+        best = subject.probabilities.topk(2, 1)
+        indices = (best.values[:, 0] - best.values[:, 1]).argsort(stable=True)[:IMAGES].cpu()
+        asked = [list(subject.classes) or best.indices[i].tolist() for i in indices]
+    else:
+        indices = torch.tensor([subject.image])
+        asked = [list(subject.classes or range(CLASSES))]
+    presented = subject.network.present(ink(subject.test.images[indices]))
+    found = activation_maps(subject.network.model, presented, range(CLASSES))
+    if found is None:
+        raise UnfitError(
+            f"{subject.run.folder}: {subject.run.config.model.kind} has no convolution, so it"
+            " sees no class in one place; the figure `filters` shows what its units look for"
+        )
+    layer, maps = found
+
+    # Several images: one column each. A single one: row by row.
+    cells = 1 + len(asked[0])
+    columns = len(indices) if len(indices) > 1 else min(cells, 6)
+    rows = cells if len(indices) > 1 else -(-cells // columns)
+    side = min(style.WIDTH / columns, 2.0)
+    figure = style.new_figure(
+        rows * (side + 0.2) + 0.4,
+        f"{subject.name}: where {layer.name.upper()} sees what speaks for a class (blue)",
+    )
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat:
+        style.bare(axes)
+    for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
+        cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
+        picture = presented[image, 0].cpu()
+        axes = next(cell)
+        axes.imshow(picture.numpy())
+        axes.set_title(f"a {int(subject.test.labels[index])}", loc="center")
+        for label in labels:
+            axes = next(cell)
+            axes.imshow(overlay(picture, maps[label, image].cpu()).numpy())
+            share = float(subject.probabilities[index, label])
+            axes.set_title(f"{label}? {100 * share:.0f} %", loc="center", fontweight="normal")
+    return figure
+
+
+def overlay(picture: Tensor, seen: Tensor) -> Tensor:
+    """Lay a map over the picture: blue where something speaks for the class, orange against it.
+
+    Args:
+        picture: (H, W).
+        seen: (H', W'); it is stretched over the picture. Its largest value has the full colour.
+
+    Returns:
+        RGB in 0 to 1, (H, W, 3).
+    """
+    stretched = F.interpolate(seen[None, None], picture.shape, mode="bilinear")[0, 0]
+    strength = stretched / seen.abs().max().clamp(min=1e-12)
+    coloured = torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()
+    inked = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
+    amount = 0.75 * inked[..., None]
+    return coloured * (1 - amount) + amount * torch.tensor(to_rgb(style.ink()))

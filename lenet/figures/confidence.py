@@ -1,0 +1,80 @@
+"""How far a network knows when it is wrong."""
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from lenet.calibration import calibrate, margins, reject
+from lenet.figures import style
+from lenet.figures.subject import Subject
+from lenet.statistics import wilson_interval
+
+TARGET = 0.005
+"""Error rate that the paper's Figure 10 asks for."""
+
+
+def draw_rejection(subject: Subject) -> Figure:
+    """Draw the error rate of the accepted images against the share of those rejected.
+
+    Source: Figure 10 of the 1998 paper: how many images must be rejected for 0.5 % errors.
+    """
+    wrong = subject.predictions != subject.test.labels
+    curve = reject(margins(subject.outputs, subject.network.outputs), wrong)
+    needed = curve.rejected_for(TARGET)
+    figure = style.new_figure(
+        3.6, f"{subject.name}: {100 * needed:.1f} % rejected leave {100 * TARGET:g} % errors"
+    )
+    axes = figure.subplots()
+    rejected, error_rate = (100 * curve.rejected).numpy(), (100 * curve.error_rate).numpy()
+    end = int((curve.errors == 0).nonzero()[0])
+    axes.plot(rejected[: end + 1], error_rate[: end + 1], drawstyle="steps-post")
+    axes.plot([100 * needed], [100 * TARGET], "o", color="C1", clip_on=False, zorder=3)
+    axes.axhline(100 * TARGET, color="C1", linewidth=1, linestyle=(0, (4, 2)))
+    axes.annotate(
+        f"{100 * TARGET:g} % errors at {100 * needed:.1f} % rejected",
+        (100 * needed, 100 * TARGET), (8, 8), textcoords="offset points", color="C1",
+    )  # fmt: skip
+    axes.annotate(
+        f"none wrong from {float(rejected[end]):.1f} %", (float(rejected[end]), 0), (0, 14),
+        textcoords="offset points", ha="right",
+    )  # fmt: skip
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    axes.set_xlim(left=0)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("rejected: the images whose two best classes differ least")
+    axes.set_ylabel("errors among the accepted")
+    return figure
+
+
+def draw_calibration(subject: Subject) -> Figure:
+    """Draw how often the network is right against how sure it is, and how often it is so sure.
+
+    Bars are 95 % intervals: few images of MNIST are unsure, so most bins are small.
+    """
+    found = calibrate(subject.probabilities, subject.test.labels)
+    bins = len(found.n)
+    figure = style.new_figure(
+        4.8, f"{subject.name}: expected calibration error {100 * found.expected_error:.2f} %"
+    )
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    above.plot([0, 1], [0, 1], color=style.faint(), linewidth=1, label="perfectly calibrated")
+    for n, hits, confidence in zip(
+        found.n.tolist(), found.hits.tolist(), found.confidence.tolist(), strict=True
+    ):
+        if n:
+            low, high = wilson_interval(hits, n)
+            above.plot([confidence] * 2, [low / n, high / n], color="C0", linewidth=1.2)
+            above.plot([confidence], [hits / n], "o", color="C0", clip_on=False, zorder=3)
+    edges = [i / bins for i in range(bins)]
+    below.bar(edges, found.n.tolist(), 1 / bins, align="edge", color="C0", edgecolor=style.paper())
+    below.set_yscale("log")
+    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    for axis in (above.yaxis, below.xaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
+    above.set_xlim(0, 1)
+    above.set_ylim(0, 1)
+    above.set_ylabel("right")
+    above.legend(loc="upper left")
+    below.set_ylabel("images")
+    below.set_xlabel("probability of the predicted class")
+    return figure

@@ -1,0 +1,125 @@
+"""The 1998 paper's Figure 5: errors by pass, for one or several experiments."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from numpy.typing import NDArray
+
+from lenet.figures import style
+from lenet.figures.subject import UnfitError
+from lenet.runs import Run
+
+PARTS = ("train", "validation", "test")
+DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
+TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A number by pass, over the seeds of an experiment."""
+
+    passes: NDArray[np.int64]
+    values: NDArray[np.float64]
+    """(seeds, passes); NaN where a seed has no value."""
+
+    @classmethod
+    def of(cls, histories: Sequence[Sequence[dict[str, Any]]], key: str) -> "Curve | None":
+        """Collect a metric from the lines of several runs, or return None if none has it."""
+        passes = sorted({m["pass"] for lines in histories for m in lines if key in m})
+        if not passes:
+            return None
+        values = np.full((len(histories), len(passes)), np.nan)
+        for row, lines in zip(values, histories, strict=True):
+            for metrics in lines:
+                if key in metrics:
+                    row[passes.index(metrics["pass"])] = metrics[key]
+        return cls(np.array(passes), values)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean over the seeds that have a value."""
+        mean: NDArray[np.float64] = np.nanmean(self.values, axis=0)
+        return mean
+
+    @property
+    def sd(self) -> NDArray[np.float64]:
+        """Sample standard deviation over seeds; 0 where a single seed has a value."""
+        n = np.isfinite(self.values).sum(0)
+        squares = np.nansum((self.values - self.mean) ** 2, axis=0)
+        spread: NDArray[np.float64] = np.sqrt(squares / np.maximum(n - 1, 1))
+        return spread
+
+
+def draw_curves(runs: Sequence[Run]) -> Figure:
+    """Draw error rates by pass and, beneath, the learning rate.
+
+    Runs in the same folder are seeds of one experiment: their mean is drawn, with a band of one
+    standard deviation to either side. Source: Figure 5 of the 1998 paper.
+
+    Raises:
+        UnfitError: No run has finished a pass.
+    """
+    experiments = {name: histories for name, histories in _experiments(runs) if any(histories)}
+    if not experiments:
+        raise UnfitError(f"{runs[0].folder} has not finished a pass, so there is no curve yet")
+    several = len(experiments) > 1
+    figure = style.new_figure(4.6, _title(experiments))
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    lowest: list[float] = []
+    for number, (name, histories) in enumerate(experiments.items()):
+        for part in PARTS:
+            curve = Curve.of(histories, f"error_rate/{part}")
+            if curve is not None and not (several and part == "validation"):
+                colour = f"C{number % 7}" if several else style.PART_COLOURS[part]
+                label = f"{name}: {part}" if several else part
+                _draw_curve(above, curve, color=colour, linestyle=DASHES[part], label=label)
+                lowest += curve.mean.tolist()
+        rate = Curve.of(histories, "learning_rate")
+        if rate is not None:
+            colour = f"C{number % 7}" if several else style.faint()
+            below.plot(rate.passes, rate.mean, color=colour, marker="o", markersize=2.5)
+    above.set_yscale("log")
+    # The lines decide what is seen: a band may reach down to 0, which a logarithm has no place for.
+    drawn = [100 * rate for rate in lowest if rate > 0]
+    above.set_ylim(bottom=0.6 * min(drawn, default=0.01))
+    above.yaxis.set_major_locator(FixedLocator([t for t in TICKS if t >= above.get_ylim()[0]]))
+    above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    above.yaxis.set_minor_locator(NullLocator())
+    above.yaxis.set_minor_formatter(NullFormatter())
+    above.set_ylabel("errors")
+    above.legend(loc="upper right", ncols=1 if several else 3)
+    below.set_ylabel("learning rate")
+    below.set_ylim(bottom=0)
+    below.set_xlabel("pass over the training set")
+    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return figure
+
+
+def _experiments(runs: Sequence[Run]) -> Iterator[tuple[str, list[list[dict[str, Any]]]]]:
+    """Yield each experiment's name and its seeds' metrics."""
+    ordered = sorted(runs, key=lambda run: (str(run.folder.parent), run.seed))
+    for folder, seeds in groupby(ordered, key=lambda run: run.folder.parent):
+        yield folder.name, [run.lines("metrics.jsonl") for run in seeds]
+
+
+def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
+    if len(experiments) > 1:
+        return "errors by pass"
+    name, histories = next(iter(experiments.items()))
+    seeds = f", {len(histories)} seeds, mean ± sd" if len(histories) > 1 else ""
+    return f"{name}: errors by pass{seeds}"
+
+
+def _draw_curve(axes: Axes, curve: Curve, **line: Any) -> None:
+    mean, sd = 100 * curve.mean, 100 * curve.sd
+    axes.plot(curve.passes, mean, marker="o", markersize=2.5, **line)
+    if len(curve.values) > 1:
+        axes.fill_between(
+            curve.passes, mean - sd, mean + sd, color=line["color"], alpha=0.22, linewidth=0
+        )

@@ -1,0 +1,76 @@
+"""The codes that a network makes of images, in two dimensions."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+from torch import Tensor
+
+from lenet.data import CLASSES, ink
+from lenet.figures import style
+from lenet.figures.layers import observe
+from lenet.figures.subject import Subject
+from lenet.figures.tsne import embed
+
+MARKERS = "osD^v<>PX*"
+"""One per digit, so that digits can be told apart without colours."""
+
+
+@torch.inference_mode()
+def encode(subject: Subject, images: Tensor) -> tuple[str, Tensor]:
+    """Return the name of the layer before the output, F6 in LeNet-5, and its states (N, units).
+
+    A linear classifier has no such layer: its codes are the presented pixels.
+
+    Args:
+        subject: The run.
+        images: uint8 (N, 1, 28, 28).
+    """
+    network, names, codes = subject.network, "input", []
+    for block in torch.split(images, network.batch_size):
+        presented = network.present(ink(block))
+        layers = observe(network.model, presented)
+        states = presented.flatten(1)
+        if len(layers) > 1:
+            names, states = layers[-2].name, layers[-2].units
+        codes.append(states)
+    return names, torch.cat(codes)
+
+
+def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
+    """Draw the codes of test images so that like codes lie together.
+
+    Args:
+        subject: The run.
+        count: How many test images, the first of all; the misclassified ones come on top.
+    """
+    wrong = subject.mistakes().cpu()
+    chosen = torch.zeros(len(subject.test), dtype=torch.bool)
+    chosen[:count] = True
+    chosen[wrong] = True
+    shown = chosen.nonzero()[:, 0]
+    labels = subject.test.labels.cpu()[shown].numpy()
+    layer, codes = encode(subject, subject.test.images[shown])
+    points = embed(codes.cpu()).numpy()  # (shown, 2)
+    figure = style.new_figure(
+        6.2, f"{subject.name}: its {layer.upper()} codes of {len(shown):,} test images, by t-SNE"
+    )
+    axes = style.bare(figure.subplots())
+    for digit in range(CLASSES):
+        x, y = points[labels == digit].T
+        axes.scatter(x, y, s=12, marker=MARKERS[digit], color=f"C{digit % 7}", alpha=0.6, lw=0)
+    x, y = points[torch.isin(shown, wrong).numpy()].T
+    axes.scatter(
+        x, y, s=42, facecolor="none", edgecolor=style.ink(), linewidth=0.9,
+        label=f"all {len(wrong)} misclassified",
+    )  # fmt: skip
+    for digit in range(CLASSES):
+        if (labels == digit).any():
+            x, y = np.median(points[labels == digit], axis=0)
+            axes.text(
+                x, y, str(digit), fontsize=17, fontweight="bold", ha="center", va="center",
+                path_effects=[withStroke(linewidth=3, foreground=style.paper())],
+            )  # fmt: skip
+    axes.set_aspect("equal", adjustable="datalim")
+    axes.legend(loc="upper left")
+    return figure

@@ -1,0 +1,67 @@
+"""The 1998 paper's Figure 8: every misclassified test image."""
+
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lenet.data import SIDE
+from lenet.figures import style
+from lenet.figures.subject import Subject
+
+COLUMNS = 16
+MOST = 480
+GAP = (4, 14)
+"""Pixels between images, across and down; the caption stands in the lower gap."""
+
+DOUBTFUL = {
+    "mnist": {
+        947: "9", 1621: "6", 1901: "4", 2462: "0", 2597: "3", 3558: "0", 5937: "3", 6651: "6",
+        6783: "6", 9729: "6", 2654: "neither", 3520: "neither", 9679: "neither",
+        2130: "no majority", 8527: "no majority",
+    }
+}  # fmt: skip
+"""Test images whose label people doubt, by dataset and index, and what most of five took them for.
+
+Source: Northcutt, Athalye and Mueller, "Pervasive Label Errors in Test Sets Destabilize Machine
+Learning Benchmarks", 2021: 15 of MNIST's 10,000 test images.
+"""
+
+
+def draw_errors(subject: Subject) -> Figure:
+    """Draw the misclassified test images, surest mistakes first, "truth → prediction" beneath.
+
+    Images whose label people doubt are framed. Source: Figure 8 of the 1998 paper.
+    """
+    indices = subject.mistakes()
+    total, indices = len(indices), indices[:MOST]
+    doubtful = DOUBTFUL.get(subject.dataset, {})
+    marked = [int(i) for i in indices if int(i) in doubtful]
+
+    rows = max(1, -(-len(indices) // COLUMNS))
+    shown = f"the {MOST} surest of {total:,}" if total > MOST else f"all {total:,}"
+    title = f"{subject.name}: {shown} errors on {len(subject.test):,} test images, surest first"
+    across, down = SIDE + GAP[0], SIDE + GAP[1]
+    inches = style.WIDTH / (COLUMNS * across)
+    figure = style.new_figure(rows * down * inches + (0.75 if marked else 0.5), title)
+    axes = style.bare(figure.subplots())
+    axes.set_xlim(-GAP[0], COLUMNS * across)
+    axes.set_ylim(rows * down, -GAP[0])
+    axes.set_aspect("equal")
+    for place, index in enumerate(indices.tolist()):
+        x, y = place % COLUMNS * across, place // COLUMNS * down
+        pixels = subject.test.images[index, 0].cpu().numpy()
+        axes.imshow(pixels, extent=(x, x + SIDE, y + SIDE, y), vmin=0, vmax=255)
+        truth, said = int(subject.test.labels[index]), int(subject.predictions[index])
+        axes.text(
+            x + SIDE / 2, y + SIDE + 2, f"{truth} → {said}", ha="center", va="top", fontsize=7.5
+        )
+        if index in doubtful:
+            axes.add_patch(
+                Rectangle((x - 1, y - 1), SIDE + 2, SIDE + 2, fill=False, color="C1", linewidth=1.6)
+            )
+    if marked:
+        figure.supxlabel(
+            f"beneath: label → prediction · framed: {len(marked)} whose label people doubt"
+            " (Northcutt et al., 2021)",
+            x=0.01, ha="left", fontsize=8,
+        )  # fmt: skip
+    return figure

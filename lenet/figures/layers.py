@@ -1,0 +1,85 @@
+"""The layers of any network and their states, found by watching it at work."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network, and what it made of the images shown."""
+
+    name: str
+    """Its name in the model, ``c1``; numbered by kind, ``linear 2``, where the model has none."""
+    module: nn.Module
+    """What changes the shape: a convolution, a subsampling, a fully connected layer."""
+    state: Tensor
+    """What it hands on, squashed or normalised where the network does so: (B, maps, H, W) for
+    planes, (B, units) for a single row."""
+
+    @property
+    def planes(self) -> bool:
+        """Whether its states have a place in the picture."""
+        return self.state.dim() == 4 and self.state.shape[-1] > 1
+
+    @property
+    def units(self) -> Tensor:
+        """Its states as a row, (B, units)."""
+        return self.state.flatten(1)
+
+    @property
+    def size(self) -> str:
+        """Its size in the paper's words: ``6 @ 28×28``, or the number of its units."""
+        if self.planes:
+            _, maps, height, width = self.state.shape
+            return f"{maps} @ {height}×{width}"
+        return f"{self.units.shape[1]:,}"
+
+    @property
+    def weights(self) -> int:
+        """How many trainable weights it has, biases included."""
+        return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
+
+
+def observe(model: nn.Module, inputs: Tensor) -> list[Layer]:
+    """Show images to a network and return its layers in the order in which they worked.
+
+    A module begins a layer if it changes the shape of what it is given, or has weights that connect
+    (two or more dimensions). What follows it in its shape, such as a squashing function or a
+    normalisation, belongs to the layer. Flattening alone begins none.
+
+    Args:
+        model: The network; it is put into evaluation mode. Gradients flow if they are enabled.
+        inputs: Presented images, float32 (B, 1, H, W).
+    """
+    names = {module: name.rpartition(".")[2] for name, module in model.named_modules()}
+    worked: list[tuple[nn.Module, bool, Tensor]] = []
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        reshapes = made[0].numel() != given[0][0].numel()
+        connects = any(parameter.dim() > 1 for parameter in module.parameters())
+        worked.append((module, reshapes or connects, made))
+
+    leaves = [module for module in model.modules() if not list(module.children())]
+    hooks = [leaf.register_forward_hook(note) for leaf in leaves]
+    try:
+        model.eval()
+        model(inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+    layers: list[Layer] = []
+    kinds: Counter[str] = Counter()
+    for module, begins, state in worked:
+        if begins:
+            kind = type(module).__name__.lower().removesuffix("2d")
+            kinds[kind] += 1
+            name = names[module]
+            layers.append(
+                Layer(name if name.isidentifier() else f"{kind} {kinds[kind]}", module, state)
+            )
+        elif layers and state.shape == layers[-1].state.shape:
+            layers[-1] = replace(layers[-1], state=state)
+    return layers

@@ -1,0 +1,97 @@
+"""What a picture is about: a trained run, its network, the test images and what it made of them."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lenet.data import CLASSES, Split, load_dataset
+from lenet.errors import RunError, UsageError
+from lenet.evaluate import Result, count_errors
+from lenet.losses import probabilities
+from lenet.network import Network, load_network
+from lenet.runs import Run
+
+
+class UnfitError(UsageError):
+    """A run has nothing that this figure could show; the message says which figure fits."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A run with its trained network and the test images, all on the same device.
+
+    What the network makes of the images is computed when first asked for, and then kept.
+    """
+
+    run: Run
+    network: Network
+    dataset: str
+    """The dataset's name."""
+    test: Split
+    image: int | None = None
+    """Index of the test image that figures of a single image show; None: they choose."""
+    classes: tuple[int, ...] = ()
+    """The classes whose activation maps are shown; empty: they choose."""
+
+    def __post_init__(self) -> None:
+        if self.image is not None and not 0 <= self.image < len(self.test):
+            raise UsageError(f"there are test images 0 to {len(self.test) - 1}, not {self.image}")
+        for label in self.classes:
+            if not 0 <= label < CLASSES:
+                raise UsageError(f"there are classes 0 to {CLASSES - 1}, not {label}")
+
+    @classmethod
+    def open(
+        cls, run: Run, data: Path | None = None, device: torch.device | str = "cpu"
+    ) -> "Subject":
+        """Load a finished run's weights and images.
+
+        Args:
+            run: The run.
+            data: A folder to look for the dataset in first.
+            device: Where to compute.
+
+        Raises:
+            RunError: The run is unfinished; its weights or the images are missing or damaged.
+        """
+        if not run.finished:
+            raise RunError(f"{run.folder} is unfinished; `lenet train … --resume` goes on with it")
+        dataset = run.read_json("result.json")["dataset"]
+        test = load_dataset(dataset, data or run.config.data.root).test
+        return cls(run, load_network(run, device), dataset, test.to(device))
+
+    @property
+    def name(self) -> str:
+        """The experiment and the seed, ``quickstart/0``."""
+        return f"{self.run.folder.parent.name}/{self.run.folder.name}"
+
+    @cached_property
+    def outputs(self) -> Tensor:
+        """What the network puts out for the test images, float32 (N, 10)."""
+        return self.network.infer(self.test.images)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """The probability of each class, float32 (N, 10)."""
+        return probabilities(self.outputs, self.network.outputs)
+
+    @cached_property
+    def predictions(self) -> Tensor:
+        """The class of each test image as the network says, int64 (N,)."""
+        return self.network.classify(self.outputs)
+
+    @cached_property
+    def result(self) -> Result:
+        """The errors on the test images, counted."""
+        return count_errors(
+            self.outputs, self.test.labels, self.network.loss, self.network.classify
+        )
+
+    def mistakes(self) -> Tensor:
+        """Return the indices of the misclassified test images, surest first, int64 (M,)."""
+        wrong = (self.predictions != self.test.labels).nonzero()[:, 0]
+        sureness = self.probabilities[wrong].max(1).values
+        return wrong[sureness.argsort(descending=True, stable=True)]

@@ -1,0 +1,66 @@
+"""A finished run without the training: known labels, known mistakes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lenet.config import Config
+from lenet.data import Split
+from lenet.figures import style
+from lenet.figures.subject import Subject
+from lenet.network import build_network
+from lenet.runs import Run
+
+KINDS: dict[str, dict[str, Any]] = {
+    "lenet5": {"model": {"kind": "lenet5"}, "loss": {"kind": "mse"}},
+    "lenet5-modern": {"model": {"kind": "lenet5-modern"}, "loss": {"kind": "cross-entropy"}},
+    "mlp": {"model": {"kind": "mlp", "hidden": [12]}, "loss": {"kind": "cross-entropy"}},
+    "linear": {"model": {"kind": "linear"}, "loss": {"kind": "cross-entropy"}},
+}
+MISTAKES = (3, 17, 20)
+HISTORY = (
+    {"pass": 1, "errors/train": 50, "error_rate/train": 0.05, "error_rate/test": 0.03},
+    {"pass": 2, "errors/train": 20, "error_rate/train": 0.02, "error_rate/test": 0.01},
+)
+
+
+@pytest.fixture(autouse=True)
+def _in_the_light_theme() -> Any:
+    with style.applied():
+        yield
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Run]:
+    """Write the folder of a finished run of a kind of network."""
+
+    def make(kind: str = "lenet5-modern", seed: int = 0, name: str = "canned") -> Run:
+        config = Config.model_validate({**KINDS[kind], "optimizer": {"kind": "sgd"}, "seed": seed})
+        run = Run.create(name, config, tmp_path, overwrite=True)
+        for metrics in HISTORY:
+            run.append("metrics.jsonl", {**metrics, "learning_rate": 0.1 / metrics["pass"]})
+        run.save_weights(build_network(config).model.state_dict())
+        run.write_json("result.json", {"dataset": "mnist", "seed": seed, "errors/test": 3})
+        return run
+
+    return make
+
+
+@pytest.fixture
+def make_subject(make_run: Callable[..., Run]) -> Callable[..., Subject]:
+    """Build a subject with 200 noisy test images, of which `MISTAKES` are misclassified."""
+
+    def make(kind: str = "lenet5-modern", **options: Any) -> Subject:
+        run = make_run(kind)
+        draw = torch.Generator().manual_seed(1)
+        images = torch.randint(0, 256, (200, 1, 28, 28), generator=draw, dtype=torch.uint8)
+        network = build_network(run.config)
+        labels = network.classify(network.infer(images))
+        for index in MISTAKES:
+            labels[index] = (labels[index] + 1) % 10
+        return Subject(run, network, "mnist", Split(images, labels), **options)
+
+    return make

@@ -1,0 +1,37 @@
+import pytest
+
+from lenet.figures.architecture import describe_layers, draw_architecture
+from lenet.models import build_model
+
+
+def test_lenet5_is_described_in_the_papers_words() -> None:
+    blocks = describe_layers(build_model("lenet5", 32), 32)
+    assert [(b.name, b.size, b.verb) for b in blocks] == [
+        ("input", "32×32", ""),
+        ("c1", "6 @ 28×28", "convolutions"),
+        ("s2", "6 @ 14×14", "subsampling"),
+        ("c3", "16 @ 10×10", "convolutions"),
+        ("s4", "16 @ 5×5", "subsampling"),
+        ("c5", "120", "convolutions"),
+        ("f6", "84", "full connection"),
+        ("output", "10", "Gaussian connections"),
+    ]
+    assert [b.field for b in blocks] == [0, 5, 2, 5, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern", "mlp", "linear"])
+def test_every_caption_lies_within_the_picture(make_subject, kind: str) -> None:
+    figure = draw_architecture(make_subject(kind))
+    figure.canvas.draw()
+    page = figure.bbox
+    for text in [*figure.axes[0].texts, figure._suptitle]:
+        box = text.get_window_extent()
+        assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
+        assert page.y0 <= box.y0 and box.y1 <= page.y1, text.get_text()
+
+
+def test_the_title_counts_the_weights(make_subject) -> None:
+    assert (
+        draw_architecture(make_subject("lenet5")).get_suptitle()
+        == "lenet5: 60,000 trainable weights"
+    )

@@ -1,0 +1,76 @@
+import pytest
+import torch
+from torch import nn
+
+from lenet.figures.cam import activation_maps, draw_cam, overlay
+from lenet.figures.subject import UnfitError
+
+
+class GlobalAverage(nn.Module):
+    """Three maps, their means, ten weighted sums of those."""
+
+    outputs = "scores"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+        self.mean = nn.AdaptiveAvgPool2d(1)
+        self.output = nn.Linear(3, 10)
+
+    def forward(self, x):
+        return self.output(self.mean(self.conv(x)).flatten(1))
+
+
+def test_with_global_averages_they_are_the_class_activation_maps() -> None:
+    model, inputs = GlobalAverage(), torch.randn(2, 1, 8, 8)
+    layer, maps = activation_maps(model, inputs, [4, 9])
+    assert layer.name == "conv"
+    states = model.conv(inputs).detach()  # (2, 3, 6, 6)
+    weighted = torch.einsum("ck,bkhw->cbhw", model.output.weight.detach()[[4, 9]], states)
+    torch.testing.assert_close(maps, weighted / 36)
+
+
+def test_for_penalties_small_outputs_speak_for_a_class(make_subject) -> None:
+    model = make_subject("lenet5").network.model
+    inputs = torch.randn(1, 1, 32, 32)
+    layer, (map_,) = activation_maps(model, inputs, [7])
+    assert layer.name == "c3"
+    states = layer.state.detach().requires_grad_()
+    penalties = nn.Sequential(*list(model)[6:])(states)  # from S4's subsampling on
+    (gradient,) = torch.autograd.grad(-penalties[0, 7], states)
+    torch.testing.assert_close(map_, (gradient.mean((2, 3), keepdim=True) * states).sum(1).detach())
+
+
+def test_a_network_without_places_is_told_which_figure_fits(make_subject) -> None:
+    with pytest.raises(UnfitError, match=r"mlp has no convolution.*the figure `filters`"):
+        draw_cam(make_subject("mlp"))
+
+
+def test_the_hardest_images_come_first_with_their_two_likeliest_classes(make_subject) -> None:
+    subject = make_subject()
+    grid = draw_cam(subject).axes
+    best = subject.probabilities.topk(2, 1)
+    hardest = int((best.values[:, 0] - best.values[:, 1]).argmin())
+    titles = [grid[row * 6].get_title() for row in range(3)]
+    first, second = best.indices[hardest].tolist()
+    assert titles[0] == f"a {subject.test.labels[hardest]}"
+    assert [title[:2] for title in titles[1:]] == [f"{first}?", f"{second}?"]
+
+
+def test_one_image_is_shown_with_the_classes_asked_for(make_subject) -> None:
+    figure = draw_cam(make_subject(image=3, classes=(4, 9)))
+    assert [axes.get_title()[:2] for axes in figure.axes[1:]] == ["4?", "9?"]
+    everything = draw_cam(make_subject(image=3))
+    assert [axes.get_title()[:2] for axes in everything.axes[1:11]] == [f"{d}?" for d in range(10)]
+
+
+def test_overlay_is_paper_where_nothing_speaks_and_ink_where_the_digit_is() -> None:
+    picture = torch.zeros(4, 4)
+    picture[0, 0] = 1.0
+    seen = torch.zeros(4, 4)
+    seen[3, 3] = 2.0
+    mixed = overlay(picture, seen)
+    assert mixed.shape == (4, 4, 3)
+    torch.testing.assert_close(mixed[1, 1], torch.ones(3), atol=0.01, rtol=0)
+    assert mixed[0, 0].max() < 0.4
+    assert mixed[3, 3, 2] > mixed[3, 3, 0] + 0.5  # blue
