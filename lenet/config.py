@@ -86,6 +86,13 @@ class LeNet5Modern(Section):
     """Share of F6's units switched off in training."""
 
 
+class Compact(Section):
+    """A small network of today: 3×3 convolutions, batch norm, global average pooling; 50,542
+    weights."""
+
+    kind: Literal["compact"]
+
+
 class MLP(Section):
     """A fully connected network on the flattened picture."""
 
@@ -108,7 +115,7 @@ class Linear(Section):
     """Squashing function of the ten outputs."""
 
 
-Model = Annotated[LeNet5 | LeNet5Modern | MLP | Linear, Field(discriminator="kind")]
+Model = Annotated[LeNet5 | LeNet5Modern | Compact | MLP | Linear, Field(discriminator="kind")]
 
 
 class CrossEntropy(Section):

@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from lenet.models.compact import Compact
 from lenet.models.lenet5 import LeNet5
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.models.mlp import MLP, Linear
@@ -11,6 +12,7 @@ from lenet.models.mlp import MLP, Linear
 MODELS: dict[str, type[nn.Module]] = {
     "lenet5": LeNet5,
     "lenet5-modern": LeNet5Modern,
+    "compact": Compact,
     "mlp": MLP,
     "linear": Linear,
 }
