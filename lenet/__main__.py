@@ -2,4 +2,5 @@
 
 from lenet.cli import app
 
-app(prog_name="lenet")
+if __name__ == "__main__":  # worker processes import this file, too
+    app(prog_name="lenet")

@@ -10,15 +10,17 @@ Deviation: a stroke thinner than MNIST's thinnest is thickened; NIST's forms wer
 kind of pencil and scanned at one size, a reader's own digit was not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from lenet.ink import EIGHT, SMALL, Ink, Mask, find_ink
-from lenet.pictures import Picture, PictureError
+from lenet.pictures import Picture, PictureError, guarded_decoding, read_picture
 
 Box = tuple[slice, slice]  # rows, columns
 
@@ -61,6 +63,21 @@ def digitize(picture: Picture) -> Digit:
         raise PictureError("no ink: only specks")
     box, mask = groups[0]
     return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
+
+
+Prepared = tuple[Path, Digit | None, str | None]  # the file; its digit, or what is wrong with it
+
+
+def prepare(paths: Sequence[Path]) -> list[Prepared]:
+    """Digitize picture files; this module does without torch, so worker processes start fast."""
+    prepared: list[Prepared] = []
+    with guarded_decoding():
+        for path in paths:
+            try:
+                prepared.append((path, digitize(read_picture(path, WORK_SIDE)), None))
+            except PictureError as error:
+                prepared.append((path, None, str(error)))
+    return prepared
 
 
 def group_marks(ink: Ink) -> list[tuple[Box, Mask]]:

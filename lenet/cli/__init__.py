@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error. Exit cod
 need it, so that help comes at once.
 """
 
-from lenet.cli import data, look, manage, train
+from lenet.cli import data, look, manage, train, use
 from lenet.cli.app import app
 
 TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
@@ -14,6 +14,7 @@ app.command(rich_help_panel=TRAIN)(train.train)
 app.command(rich_help_panel=TRAIN)(train.evaluate)
 app.command(rich_help_panel=LOOK)(look.runs)
 app.command(rich_help_panel=LOOK)(look.figures)
+app.command(rich_help_panel=USE)(use.predict)
 app.add_typer(data.app, name="data", rich_help_panel=MANAGE)
 app.add_typer(manage.config, name="config", rich_help_panel=MANAGE)
 app.add_typer(manage.bench, name="bench", rich_help_panel=MANAGE)

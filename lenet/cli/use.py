@@ -1,0 +1,57 @@
+"""Commands that put trained networks to use."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.cli.app import say
+from lenet.cli.options import Json, print_json
+
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN",
+        help="A run's folder, a folder of several seeds (they decide together), or published:NAME.",
+    ),
+]
+
+
+def predict(
+    run: RunName,
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Files, folders, globs, or - for standard input."),
+    ],
+    reject: Annotated[
+        float, typer.Option(min=0, max=1, help='Below this probability, say "unsure".')
+    ] = 0.0,
+    show: Annotated[
+        Path | None, typer.Option(help="Write a picture of what the network saw (png, svg, pdf).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read photographs or drawings of single digits."""
+    from lenet.pictures import list_pictures
+
+    paths = list_pictures(images)
+    from lenet.predict import load_committee, read_digits
+
+    readings = []
+    for reading in read_digits(load_committee(run), paths):
+        readings.append(reading)
+        if not as_json:
+            typer.echo(reading.describe(reject), err=reading.digit is None)
+    if as_json:
+        print_json([reading.as_dict(reject) for reading in readings])
+    if show is not None:
+        from lenet.figures.readings import draw_readings
+        from lenet.figures.style import applied, save
+
+        with applied():
+            save(draw_readings(readings, reject), show)
+        say(f"drawn in {show}")
+    failed = sum(reading.digit is None for reading in readings)
+    if failed:
+        say(f"{failed} of {len(readings)} pictures could not be read")
+        raise typer.Exit(1)

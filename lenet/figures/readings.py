@@ -1,0 +1,58 @@
+"""What a network saw of pictures, beside the pictures."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lenet.digitize import WORK_SIDE
+from lenet.figures import style
+from lenet.pictures import STDIN, guarded_decoding, read_picture
+from lenet.predict import Reading
+
+MOST = 60  # pictures shown; more would make a figure that nobody scrolls through
+COLUMNS = 3
+
+
+def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
+    """Draw each picture, the digit found in it as 28 × 28 ink, and the ten probabilities.
+
+    Args:
+        readings: The first `MOST` that were read are shown; standard input cannot be seen again.
+        reject: Below this probability a reading counts as unsure, and is titled so.
+    """
+    shown = [r for r in readings if r.digit is not None and r.path != STDIN][:MOST]
+    rows = max(1, -(-len(shown) // COLUMNS))
+    figure = style.new_figure(1.25 * rows + 0.2)
+    grid = figure.subplots(rows, 3 * COLUMNS, squeeze=False, width_ratios=[4, 4, 2] * COLUMNS)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for k, reading in enumerate(shown):
+        row, column = divmod(k, COLUMNS)
+        original, seen, bars = grid[row, 3 * column : 3 * column + 3]
+        with guarded_decoding():
+            picture = read_picture(reading.path, WORK_SIDE)
+        assert reading.digit is not None  # those without were left out above
+        y, x = reading.digit.box
+        original.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+        frame = Rectangle(
+            (x.start, y.start), x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1"
+        )
+        original.add_patch(frame)
+        original.set_title(_shorten(reading.path.name), fontsize=7, fontweight="normal")
+        seen.imshow(reading.digit.ink, cmap="gray", vmin=0, vmax=1)
+        best = reading.ranking[0]
+        sure = reading.probabilities[best]
+        seen.set_title(f"{best}  {sure:.0%}" if sure >= reject else "unsure", fontsize=9)
+        bars.set_axis_on()
+        style.bare(bars)
+        bars.barh(range(10), reading.probabilities, color="C0")
+        bars.set(xlim=(0, 1), ylim=(9.6, -0.6))
+        bars.set_yticks(range(10), [str(k) for k in range(10)], fontsize=6)
+        bars.tick_params(length=0, pad=1)
+    return figure
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= 18 else f"{name[:9]}…{name[-8:]}"

@@ -1,0 +1,47 @@
+"""Which runs a command means: a run's folder, a folder of several seeds, or ``published:NAME``."""
+
+from pathlib import Path
+
+from lenet.errors import UsageError
+from lenet.runs import Run, find_runs, is_run
+
+PREFIX = "published:"
+# In an installed package the folder lies inside it, in a checkout beside it.
+PLACES = (
+    Path(__file__).parent / "published",
+    Path(__file__).parent.parent / "runs" / "published",
+)
+
+
+def published_names() -> list[str]:
+    """Names after ``published:`` of the runs that come with the project."""
+    return [
+        run.folder.parent.relative_to(place).as_posix()
+        for place in PLACES
+        for run in find_runs(place)
+    ]
+
+
+def find_members(name: str) -> list[Run]:
+    """Return the run that is named, or all finished runs below the folder that is.
+
+    Args:
+        name: ``runs/quickstart/0`` is one run, ``runs/quickstart`` all its seeds, and
+            ``published:lenet5`` what comes with the project.
+
+    Raises:
+        UsageError: There is no such run, or none that is finished.
+    """
+    folder = Path(name)
+    if name.startswith(PREFIX):
+        wanted = name.removeprefix(PREFIX)
+        known = sorted(set(published_names()))
+        if wanted not in known:
+            raise UsageError(f"no published run {wanted!r}; there are {', '.join(known) or 'none'}")
+        folder = next(place / wanted for place in PLACES if (place / wanted).is_dir())
+    if is_run(folder):
+        return [Run.open(folder)]
+    members = [run for run in find_runs(folder) if run.finished]
+    if not members:
+        raise UsageError(f"{name} is no run folder and holds no finished run")
+    return members
