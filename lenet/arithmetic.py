@@ -1,0 +1,201 @@
+"""Convolution arithmetic: output sizes, receptive fields and counts of weights, on paper.
+
+One dimension at a time: n pixels in, a filter of f pixels, p pixels of padding on each side, s
+pixels from one place to the next, o = (n + 2p - f)/s + 1 places. Nothing here needs torch.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Literal
+
+from lenet.errors import UsageError
+
+Padding = Literal["valid", "same", "full"] | int
+"""Padding by name, or pixels on each side."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A filter that is moved over n pixels: one dimension of a convolution or pooling.
+
+    Attributes:
+        n: Pixels in.
+        size: Pixels of the filter, f.
+        stride: Pixels from one place to the next, s.
+        before: Pixels of padding on the left or at the top.
+        after: Pixels of padding on the right or at the bottom.
+
+    Raises:
+        UsageError: The filter is larger than the padded input, a size or stride is below 1, or the
+            padding is below 0.
+    """
+
+    n: int
+    size: int
+    stride: int = 1
+    before: int = 0
+    after: int = 0
+
+    def __post_init__(self) -> None:
+        _require_positive(n=self.n, size=self.size, stride=self.stride)
+        if self.before < 0 or self.after < 0:
+            raise UsageError(f"padding cannot be negative: {self.before} and {self.after}")
+        if self.size > self.n + self.before + self.after:
+            raise UsageError(
+                f"a filter of {self.size} does not fit into {self._padded()} pixels:"
+                f" {self.formula()} is less than 1"
+            )
+
+    @classmethod
+    def padded(cls, n: int, size: int, stride: int = 1, padding: Padding = "valid") -> "Step":
+        """Return a step whose padding is given by name; see `padding_pixels`."""
+        before, after = padding_pixels(padding, size)
+        return cls(n, size, stride, before, after)
+
+    @property
+    def exact(self) -> float:
+        """(n + 2p - f)/s + 1, which need not be whole."""
+        return (self.n + self.before + self.after - self.size) / self.stride + 1
+
+    @property
+    def output(self) -> int:
+        """Places of the filter, o: the exact value rounded down, as PyTorch does."""
+        return int(self.exact)
+
+    @property
+    def unseen(self) -> int:
+        """Pixels at the far end, padding included, that no place of the filter reaches."""
+        return (self.n + self.before + self.after - self.size) % self.stride
+
+    def formula(self) -> str:
+        """Write the arithmetic, e.g. ``(5 + 2·1 - 3)/2 + 1 = 3``."""
+        whole = f"({self._padded()} - {self.size})/{self.stride} + 1 = {self.exact:g}"
+        if self.exact >= 1 and self.unseen:
+            return f"{whole}, rounded down {self.output}"
+        return whole
+
+    def _padded(self) -> str:
+        if self.before == self.after:
+            return f"{self.n} + 2·{self.before}"
+        return f"{self.n} + {self.before} + {self.after}"
+
+
+@dataclass(frozen=True)
+class TransposedStep:
+    """One dimension of a transposed convolution, which undoes the size of a `Step`.
+
+    Attributes:
+        n: Pixels in.
+        size: Pixels of the filter, f.
+        stride: Pixels between the copies of the filter that neighbouring inputs add, s.
+        padding: Pixels cut off on each side of the result, p.
+        extra: Pixels more at the far end, for what a `Step` rounded down: 0 to s - 1.
+
+    Raises:
+        UsageError: Nothing is left after cutting off, or a number is out of its range.
+    """
+
+    n: int
+    size: int
+    stride: int = 1
+    padding: int = 0
+    extra: int = 0
+
+    def __post_init__(self) -> None:
+        _require_positive(n=self.n, size=self.size, stride=self.stride)
+        if self.padding < 0:
+            raise UsageError(f"padding cannot be negative: {self.padding}")
+        if not 0 <= self.extra < self.stride:
+            raise UsageError(f"{self.extra} extra pixels: 0 to stride - 1 = {self.stride - 1}")
+        if self.output < 1:
+            raise UsageError(f"nothing is left: {self.formula()}")
+
+    @property
+    def output(self) -> int:
+        """(n - 1)s - 2p + f + extra."""
+        return (self.n - 1) * self.stride - 2 * self.padding + self.size + self.extra
+
+    def formula(self) -> str:
+        """Write the arithmetic, e.g. ``(3 - 1)·2 - 2·1 + 3 = 5``."""
+        extra = f" + {self.extra}" if self.extra else ""
+        return (
+            f"({self.n} - 1)·{self.stride} - 2·{self.padding} + {self.size}{extra} = {self.output}"
+        )
+
+
+def padding_pixels(padding: Padding, size: int) -> tuple[int, int]:
+    """Return the pixels before and after that a padding means for a filter.
+
+    Args:
+        padding: ``valid`` adds none, ``same`` adds f - 1 in all (with stride 1 the size stays; of
+            an odd number the one more goes after), ``full`` adds f - 1 on each side (every overlap
+            of at least one pixel counts), a number adds that many on each side.
+        size: Pixels of the filter, f.
+
+    Raises:
+        UsageError: It is none of these.
+    """
+    if padding == "valid":
+        return 0, 0
+    if padding == "same":
+        return (size - 1) // 2, size // 2
+    if padding == "full":
+        return size - 1, size - 1
+    if isinstance(padding, int) and padding >= 0:
+        return padding, padding
+    raise UsageError(f"padding is valid, same, full or a number of pixels, not {padding!r}")
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of a unit: the pixels of the picture that it can see, in one dimension.
+
+    Attributes:
+        size: Pixels across; where padding is used, some of them may lie outside the picture.
+        jump: Pixels between the fields of neighbouring units; a fraction after a transposed
+            convolution.
+    """
+
+    size: float = 1
+    jump: float = 1
+
+    def through(self, size: int, stride: int = 1) -> "Field":
+        """Return the field after a filter of `size` moved by `stride`."""
+        return Field(self.size + (size - 1) * self.jump, self.jump * stride)
+
+    def through_transposed(self, size: int, stride: int = 1) -> "Field":
+        """Return the widest field after a transposed filter of `size` with `stride`.
+
+        An output sees at most ⌈f/s⌉ neighbouring inputs.
+        """
+        return Field(self.size + (ceil(size / stride) - 1) * self.jump, self.jump / stride)
+
+
+def dense_parameters(inputs: int, units: int) -> int:
+    """Count the weights and biases of units that each see all inputs."""
+    return (inputs + 1) * units
+
+
+def local_parameters(
+    maps: int, filters: int, size: tuple[int, int], places: tuple[int, int]
+) -> int:
+    """Count the weights and biases of a locally connected layer: a filter of its own per place."""
+    return (maps * size[0] * size[1] + 1) * filters * places[0] * places[1]
+
+
+def convolution_parameters(maps: int, filters: int, size: tuple[int, int], groups: int = 1) -> int:
+    """Count the weights and biases of a convolution: a filter for all places.
+
+    Args:
+        maps: Input maps.
+        filters: Output maps.
+        size: Height and width of the filters in pixels.
+        groups: Input and output maps are divided into this many groups that do not mix.
+    """
+    return (maps // groups * size[0] * size[1] + 1) * filters
+
+
+def _require_positive(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise UsageError(f"{name} is {value}, but must be at least 1")
