@@ -115,7 +115,19 @@ class Linear(Section):
     """Squashing function of the ten outputs."""
 
 
-Model = Annotated[LeNet5 | LeNet5Modern | Compact | MLP | Linear, Field(discriminator="kind")]
+class Layers(Section):
+    """Layers one after another, whose sizes follow from one another."""
+
+    kind: Literal["layers"]
+    layers: list[Any] = Field(min_length=1)
+    """Words such as `relu`, or words with options, `conv: {filters: 6, size: 5}`."""
+    init: Literal["torch", "fan-in", "sqrt-fan-in", "lush"] = "torch"
+    """Spread of the initial weights: as each layer does by itself, or as in lenet5."""
+
+
+Model = Annotated[
+    LeNet5 | LeNet5Modern | Compact | MLP | Linear | Layers, Field(discriminator="kind")
+]
 
 
 class CrossEntropy(Section):
@@ -297,7 +309,9 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
 
     model, loss, optimizer, train = config.model, config.loss, config.optimizer, config.train
     sdlm = isinstance(optimizer, SDLM)
-    penalties = isinstance(model, LeNet5)
+    penalties = isinstance(model, LeNet5) or (
+        isinstance(model, Layers) and model.layers[-1] in ("rbf", {"rbf": {}})
+    )
     needs_penalties = isinstance(loss, MSE | MAP)
     refuse(
         penalties and not needs_penalties,
@@ -307,8 +321,8 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
     refuse(
         needs_penalties and not penalties,
         ("loss", "kind"),
-        f"{loss.kind} needs the penalties of lenet5; {model.kind} takes cross-entropy"
-        " or squared-targets",
+        f"{loss.kind} needs the penalties of lenet5 or of a layer rbf at the end;"
+        f" {model.kind} takes cross-entropy or squared-targets",
     )
     refuse(
         isinstance(model, LeNet5 | LeNet5Modern) and config.input.size != 32,

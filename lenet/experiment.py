@@ -65,7 +65,10 @@ def check(config: Config) -> None:
             build(section)
         except UsageError as error:
             raise UsageError(str(error), (*key, *(error.path or ()))) from error
-    build_network(config)
+    try:
+        build_network(config)
+    except UsageError as error:
+        raise UsageError(str(error), ("model", *(error.path or ()))) from error
 
 
 def run_experiment(

@@ -13,7 +13,8 @@ FOUNDATIONS = {"errors", "random"}
 STANDALONE = {
     # room: what of ours it may import besides the foundations and itself
     "augment": set(),
-    "models": set(),
+    "arithmetic": set(),
+    "models": {"arithmetic"},
     "losses": set(),
     "statistics": set(),
     "presentation": set(),

@@ -8,6 +8,7 @@ from lenet.models.compact import Compact
 from lenet.models.lenet5 import LeNet5
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.models.mlp import MLP, Linear
+from lenet.models.sequence import LayerSequence
 
 MODELS: dict[str, type[nn.Module]] = {
     "lenet5": LeNet5,
@@ -15,6 +16,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "compact": Compact,
     "mlp": MLP,
     "linear": Linear,
+    "layers": LayerSequence,
 }
 
 
