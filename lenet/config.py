@@ -59,6 +59,8 @@ class Input(Section):
     standard deviation 1."""
     size: int = Field(default=32, ge=28, le=64)
     """Width and height in pixels; 28 is the image itself, more adds background around it."""
+    shuffle: int | None = Field(default=None, ge=0)
+    """Seed of one shuffle of all pixels, the same in every picture; None: pixels stay."""
 
 
 Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]

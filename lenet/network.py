@@ -62,7 +62,7 @@ def build_network(config: Config, seed: int | None = None) -> Network:
         model = build_model(config.model.kind, config.input.size, **config.model.options())
     return Network(
         model,
-        Presentation(config.input.levels, config.input.size),
+        Presentation(**config.input.model_dump()),
         LOSSES[config.loss.kind](**config.loss.options()),
         config.evaluate.batch_size,
     )

@@ -2,8 +2,11 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from lenet.random import generator
 
 LEVELS: dict[str, tuple[float, float]] = {
     "paper": (-0.1, 1.175),
@@ -20,6 +23,8 @@ class Presentation(nn.Module):
     Args:
         levels: ``paper`` (background -0.1, ink 1.175), ``unit`` (0, 1) or ``standard``.
         size: Width and height of the result in pixels, at least the picture's.
+        shuffle: Seed of a shuffle that puts all pixels of the result elsewhere, in every picture
+            alike; None leaves them in place.
 
     Source: Section II.B of the 1998 paper for the levels and for 32×32.
 
@@ -27,14 +32,24 @@ class Presentation(nn.Module):
     MNIST they make 0.03 and 0.35² over the 32×32 field. The levels are kept.
     """
 
-    def __init__(self, levels: Literal["paper", "unit", "standard"], size: int) -> None:
+    places: Tensor | None
+
+    def __init__(
+        self, levels: Literal["paper", "unit", "standard"], size: int, shuffle: int | None = None
+    ) -> None:
         super().__init__()
         self.background, self.full = LEVELS[levels]
         self.size = size
+        self.places = None
+        if shuffle is not None:
+            self.places = torch.randperm(size * size, generator=generator(shuffle, "pixels"))
 
     def forward(self, ink: Tensor) -> Tensor:
         """Ink in [0, 1], (B, 1, H, W) → input (B, 1, size, size)."""
         spare_y, spare_x = self.size - ink.shape[-2], self.size - ink.shape[-1]
         top, left = spare_y // 2, spare_x // 2
         padded = F.pad(ink, (left, spare_x - left, top, spare_y - top))
-        return padded * (self.full - self.background) + self.background
+        presented = padded * (self.full - self.background) + self.background
+        if self.places is None:
+            return presented
+        return presented.flatten(1)[:, self.places].view_as(presented)

@@ -33,3 +33,13 @@ def test_presenting_twice_gives_the_same(levels: str) -> None:
     ink = torch.rand(3, 1, 28, 28)
     present = Presentation(levels, 32)
     assert torch.equal(present(ink), present(ink))
+
+
+def test_a_shuffle_moves_all_pictures_pixels_alike_and_loses_none() -> None:
+    ink = torch.arange(18.0).view(2, 1, 3, 3)
+    shown = Presentation("unit", 3, shuffle=1)(ink)
+    assert not torch.equal(shown, ink)
+    assert shown[0].flatten().sort().values.tolist() == list(range(9))
+    torch.testing.assert_close(shown[1], shown[0] + 9)
+    assert torch.equal(shown, Presentation("unit", 3, shuffle=1)(ink))
+    assert not torch.equal(shown, Presentation("unit", 3, shuffle=2)(ink))
