@@ -346,6 +346,26 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         ("schedule", "kind"),
         "the sdlm rule has its own schedule, optimizer.eta",
     )
+    refuse(
+        sdlm and isinstance(loss, CrossEntropy),
+        ("loss", "kind"),
+        "the sdlm rule knows the curvature of mse, map and squared-targets, not of cross-entropy",
+    )
+    refuse(
+        sdlm and isinstance(model, LeNet5Modern),
+        ("model", "kind"),
+        "the sdlm rule trains networks of 1998; lenet5-modern takes sgd or adamw",
+    )
+    refuse(
+        sdlm and isinstance(model, MLP) and model.activation != "scaled-tanh",
+        ("model", "activation"),
+        "the sdlm rule squashes with scaled-tanh",
+    )
+    refuse(
+        sdlm and isinstance(model, MLP) and model.dropout > 0,
+        ("model", "dropout"),
+        "the sdlm rule switches no units off",
+    )
     refuse(sdlm and train.ema > 0, ("train", "ema"), "the sdlm rule does not average weights")
     refuse(sdlm and bool(config.mix), ("mix",), "the sdlm rule learns from one image at a time")
     refuse(

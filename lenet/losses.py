@@ -25,6 +25,16 @@ class Loss(Protocol):
         """Return the (B,) losses of (B, 10) outputs."""
 
 
+class CurvedLoss(Loss, Protocol):
+    """A loss whose derivatives the 1998 rule knows."""
+
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return dE/dy (..., 10)."""
+
+    def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return d²E/dy² (..., 10) of scores, or what the loss weighs each penalty with."""
+
+
 def weigh_classes(targets: Tensor) -> Tensor:
     """Return targets as float32 class weights (..., 10): labels become one-hot rows."""
     if targets.is_floating_point():

@@ -4,21 +4,23 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from lenet.batches import Batches, Parts
-from lenet.config import Config
+from lenet.config import SDLM, Config
 from lenet.dashboard import Dashboard
 from lenet.device import set_determinism, synchronize
 from lenet.errors import RunError
 from lenet.learner import Learner, Tally
+from lenet.losses import CurvedLoss
 from lenet.network import Network, build_network
 from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
+from lenet.sdlm import SDLMLearner
 from lenet.sources import SAMPLE
 
 CHECK_EVERY = 100
@@ -69,8 +71,6 @@ def train(
 
     # Model, loss, optimizer, schedule.
     learner = build_learner(config, networks, seeds, batches.steps_per_pass, device)
-    # What is evaluated may be an average of the weights that learn.
-    networks = [replace(n, model=learner.model(m)) for m, n in enumerate(networks)]
 
     # Resume.
     tally = RunningTally(seeds, device)
@@ -116,6 +116,8 @@ def train(
             # … then evaluate, log and save, once, here.
             last = pass_number == config.train.passes
             counted = last or pass_number % config.evaluate.every == 0
+            # What is evaluated may be a copy, or an average, of the weights that learn.
+            networks = [replace(n, model=learner.model(m)) for m, n in enumerate(networks)]
             for member, (run, dashboard) in enumerate(zip(runs, dashboards, strict=True)):
                 metrics = {"pass": pass_number, "learning_rate": learner.learning_rate}
                 metrics |= tally.metrics(member)
@@ -147,8 +149,13 @@ def build_learner(
 ) -> Learner:
     """Return the rule by which networks, one per seed, learn; they move to the device."""
     optimizer, schedule = config.optimizer, config.schedule
+    models = [network.model.to(device) for network in networks]
+    if isinstance(optimizer, SDLM):
+        loss = cast(CurvedLoss, networks[0].loss)
+        size = (config.input.size, config.input.size)
+        return SDLMLearner(models, loss, size, **optimizer.options())
     return GradientLearner(
-        [network.model.to(device) for network in networks],
+        models,
         seeds,
         loss=networks[0].loss,
         classify=networks[0].classify,
