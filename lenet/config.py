@@ -266,6 +266,8 @@ class Training(Section):
     """Which weights are the result; best-validation needs data.validation."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """A checkpoint is also written within a pass, this often."""
+    checkpoint_steps: Count | None = None
+    """A checkpoint is also written within a pass, every so many steps."""
 
 
 class Evaluation(Section):

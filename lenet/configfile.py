@@ -124,6 +124,22 @@ def dump(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
 
 
+def flatten(config: Config) -> dict[str, bool | str | float | int | None]:
+    """Return a config's values by their dotted keys, lists as text."""
+    flat: dict[str, bool | str | float | int | None] = {}
+
+    def walk(section: dict[str, Any], prefix: str) -> None:
+        for key, value in section.items():
+            if isinstance(value, dict) and value and all(isinstance(k, str) for k in value):
+                walk(value, f"{prefix}{key}.")
+            else:
+                plain = value is None or isinstance(value, bool | str | float | int)
+                flat[f"{prefix}{key}"] = value if plain else str(value)
+
+    walk(config.model_dump(), "")
+    return flat
+
+
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of config files, in the draft that YAML editors read."""
     result = Config.model_json_schema()

@@ -58,21 +58,10 @@ class Dashboard:
 
         `SummaryWriter.add_hparams` would open a second one, which shows as a stray run.
         """
-        values = {k: v for k, v in _flat(config.model_dump()).items() if v is not None}
+        values = {k: v for k, v in configfile.flatten(config).items() if v is not None}
         with warnings.catch_warnings():  # protobuf's own deprecations
             warnings.simplefilter("ignore")
             summaries = hparams(values, dict.fromkeys(FINAL, 0.0))  # type: ignore[no-untyped-call]
         assert self.writer.file_writer is not None
         for summary in summaries:
             self.writer.file_writer.add_summary(summary)
-
-
-def _flat(section: dict[str, Any], prefix: str = "") -> dict[str, bool | str | float | int | None]:
-    flat: dict[str, bool | str | float | int | None] = {}
-    for key, value in section.items():
-        if isinstance(value, dict) and value and all(isinstance(k, str) for k in value):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            plain = value is None or isinstance(value, bool | str | float | int)
-            flat[f"{prefix}{key}"] = value if plain else str(value)
-    return flat

@@ -1,11 +1,13 @@
 """The device that a run computes on, and how far its results repeat."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import torch
 
-from lenet.errors import UsageError
+from lenet.errors import RunError, UsageError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
@@ -45,3 +47,23 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock can be read."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+@contextmanager
+def naming_memory(setting: str, size: int) -> Iterator[None]:
+    """Say which setting to change when a GPU's memory runs out.
+
+    Args:
+        setting: The config's key.
+        size: Its value.
+
+    Raises:
+        RunError: The memory ran out.
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RunError(
+            f"the GPU's memory ran out with {setting}={size}:"
+            f" try --set {setting}={max(size // 2, 1)}"
+        ) from error

@@ -1,20 +1,26 @@
 """From a config to finished runs: check, load the images, make the folders, train."""
 
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lenet.augment.pipeline import build_mixing, build_pipeline
-from lenet.batches import divide
+from lenet.batches import Parts, divide
 from lenet.config import SDLM, Config
+from lenet.configfile import flatten
 from lenet.data import Dataset, load_dataset
 from lenet.device import choose_device
 from lenet.environment import describe_environment
 from lenet.errors import UsageError
 from lenet.evaluate import Result
+from lenet.lock import lock
 from lenet.network import build_network, load_network
-from lenet.runs import Run, is_run
+from lenet.runs import Run, check_name, is_run
 from lenet.sources import SAMPLE, DatasetMissingError
 from lenet.statistics import describe_errors, summarize
 from lenet.train import SAMPLE_NOTICE, train
@@ -22,11 +28,19 @@ from lenet.train import SAMPLE_NOTICE, train
 
 @dataclass(frozen=True)
 class Experiment:
-    """The finished runs of one config."""
+    """Runs that were trained together, as far as they have come."""
 
     runs: list[Run]
-    results: list[dict[str, Any]]
-    """The content of each run's ``result.json``."""
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """The content of each run's ``result.json``; all are finished."""
+        return [run.read_json("result.json") for run in self.runs]
+
+    @property
+    def unfinished(self) -> list[Run]:
+        """The runs that were stopped before their end."""
+        return [run for run in self.runs if not run.finished]
 
     @property
     def folder(self) -> Path:
@@ -35,17 +49,17 @@ class Experiment:
 
     def describe(self) -> str:
         """Return the error counts, where the runs lie, and how soon 99 % was reached."""
-        lines = []
-        for run, result in zip(self.runs, self.results, strict=True):
+        lines, results = [], self.results
+        for run, result in zip(self.runs, results, strict=True):
             counted = describe_errors(result["errors/test"], result["n/test"])
             lines.append(f"seed {run.seed}: {counted} in {run.folder}")
             reached = time_to_99(run)
             if reached is not None:
                 lines.append(f"         99 % after {reached:.1f} s of training")
-        if len(self.results) > 1:
-            errors = summarize([result["errors/test"] for result in self.results])
+        if len(results) > 1:
+            errors = summarize([result["errors/test"] for result in results])
             lines.append(f"test errors: {errors}")
-        if self.results[0]["dataset"] == SAMPLE:
+        if results[0]["dataset"] == SAMPLE:
             lines.append(SAMPLE_NOTICE)
         return "\n".join(lines)
 
@@ -101,19 +115,77 @@ def run_experiment(
         progress: Show a bar on standard error.
 
     Raises:
-        UsageError: The config, the device or the name is impossible; nothing was written.
+        UsageError: The config, the device or the name is impossible, or a run is there already or
+            being trained; nothing was written.
         RunError: The data are missing or damaged, or the training failed.
     """
     chosen = choose_device(device)
     check(config)
+    check_name(name)
     dataset = load_data(config, data, say)
     parts = divide(dataset, config, chosen)
-    members = [config.model_copy(update={"seed": config.seed + i}) for i in range(seeds)]
-    runs = [_open_or_create(name, member, root, resume, overwrite) for member in members]
-    for run in runs:
-        if not run.begun:
-            run.write_json("environment.json", describe_environment(chosen, dataset))
-    say(f"{name}: {config.model.kind} on {dataset.name}, {chosen.type}, in {runs[0].folder.parent}")
+    with ExitStack() as locks:
+        runs = []
+        for seed in range(config.seed, config.seed + seeds):
+            member = config.model_copy(update={"seed": seed})
+            locks.enter_context(lock(root / name / str(seed)))
+            runs.append(_open_or_create(name, member, root, resume, overwrite))
+        for run in runs:
+            if not run.begun:
+                run.write_json("environment.json", describe_environment(chosen, dataset))
+        where = runs[0].folder.parent
+        say(f"{name}: {config.model.kind} on {dataset.name}, {chosen.type}, in {where}")
+        _train(config, runs, parts, chosen, stop, say, progress)
+    return Experiment(runs)
+
+
+def resume_runs(
+    folders: Sequence[Path],
+    *,
+    device: str = "auto",
+    data: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> Experiment:
+    """Go on with runs that were interrupted; see `run_experiment`.
+
+    Args:
+        folders: Run folders, or folders that hold one per seed.
+        device: Where to compute.
+        data: A folder to look for the dataset in first.
+        stop: Asked after each step whether to save and end.
+        say: Takes messages.
+        progress: Show a bar on standard error.
+
+    Raises:
+        UsageError: A folder holds no run, or a run is being trained.
+        RunError: The data or the checkpoints are missing or damaged, or the training failed.
+    """
+    chosen = choose_device(device)
+    runs = [run for folder in folders for run in _runs_in(folder)]
+    with ExitStack() as locks:
+        for run in runs:
+            locks.enter_context(lock(run.folder))
+        for config, group in groupby(
+            runs, key=lambda run: run.config.model_copy(update={"seed": 0})
+        ):
+            check(config)
+            parts = divide(load_data(config, data, say), config, chosen)
+            _train(config, list(group), parts, chosen, stop, say, progress)
+    return Experiment(runs)
+
+
+def _train(
+    config: Config,
+    runs: Sequence[Run],
+    parts: Parts,
+    device: torch.device,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+    progress: bool,
+) -> None:
+    """Train the runs of a config that are not finished, until somebody says stop."""
     pending = [run for run in runs if not run.finished]
     for run in runs:
         if run.finished:
@@ -121,12 +193,8 @@ def run_experiment(
     # The 1998 rule steps all seeds at once; gradient descent takes them one after another.
     groups = [pending] if isinstance(config.optimizer, SDLM) else [[run] for run in pending]
     for group in filter(None, groups):
-        done = train(
-            config, group, parts, chosen, resume=resume, stop=stop, say=say, progress=progress
-        )
-        if done is None:
-            raise KeyboardInterrupt
-    return Experiment(runs, [run.read_json("result.json") for run in runs])
+        if not stop():
+            train(config, group, parts, device, stop=stop, say=say, progress=progress)
 
 
 def load_data(
@@ -187,7 +255,24 @@ def _open_or_create(name: str, config: Config, root: Path, resume: bool, overwri
         return Run.create(name, config, root, overwrite=overwrite)
     run = Run.open(folder)
     if run.config != config:
+        there, here = flatten(run.config), flatten(config)
+        key = next(k for k in (*there, *here) if there.get(k) != here.get(k))
         raise UsageError(
-            f"{folder} was begun with another config; --name NAME puts this one elsewhere"
+            f"{folder} was begun with {key} = {there.get(key)}, not {here.get(key)};"
+            " --name NAME puts this one elsewhere"
         )
     return run
+
+
+def _runs_in(folder: Path) -> list[Run]:
+    """Open the run that a folder is, or those of all seeds in it.
+
+    Raises:
+        UsageError: There is none, or its config is damaged.
+    """
+    if is_run(folder):
+        return [Run.open(folder)]
+    runs = [Run.open(path.parent) for path in folder.glob("*/config.yaml")]
+    if not runs:
+        raise UsageError(f"{folder} holds no run: neither it nor a folder in it has a config.yaml")
+    return sorted(runs, key=lambda run: run.seed)

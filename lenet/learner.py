@@ -4,11 +4,13 @@ Two learners fulfil this: `lenet.optim.GradientLearner` (one update per batch, b
 `lenet.sdlm.SDLMLearner` (the 1998 rule, one update per image). S is the number of seeds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor, nn
+
+from lenet.errors import RunError
 
 Sample = Callable[[int], tuple[Tensor, Tensor]]
 """Draws n presented training images: inputs (S, n, 1, H, W) and targets (S, n)."""
@@ -46,7 +48,30 @@ class Learner(Protocol):
         """Return everything that the member's next update depends on."""
 
     def load_state(self, member: int, state: dict[str, Tensor]) -> None:
-        """Go back to where `state` was taken; the next updates are the same to the bit."""
+        """Go back to where `state` was taken; the next updates are the same to the bit.
+
+        Raises:
+            RunError: It is the state of another network or rule.
+        """
 
     def model(self, member: int) -> nn.Module:
         """Return the member's network as it is evaluated and saved."""
+
+
+def check_layout(found: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuse tensors that are not the expected ones.
+
+    Raises:
+        RunError: A tensor is missing, unknown, or of another shape or type; the message names it.
+    """
+    for name in (*expected, *found):
+        have, want = _describe(found.get(name)), _describe(expected.get(name))
+        if have != want:
+            raise RunError(f"{name} is {have}, expected {want}")
+
+
+def _describe(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return "missing"
+    shape = "×".join(map(str, tensor.shape)) or "one"
+    return f"{shape} of {str(tensor.dtype).removeprefix('torch.')}"

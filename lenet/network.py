@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from lenet.config import Config
 from lenet.data import Split
+from lenet.device import naming_memory
 from lenet.errors import RunError
 from lenet.evaluate import Result, evaluate, infer
+from lenet.learner import check_layout
 from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
 from lenet.presentation import Presentation
@@ -38,7 +40,10 @@ class Network:
 
     def evaluate(self, split: Split) -> Result:
         """Count the errors on a split that lies on the model's device."""
-        return evaluate(self.model, self.present, split, self.loss, self.classify, self.batch_size)
+        with naming_memory("evaluate.batch_size", self.batch_size):
+            return evaluate(
+                self.model, self.present, split, self.loss, self.classify, self.batch_size
+            )
 
     def infer(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""
@@ -76,16 +81,10 @@ def load_network(run: Run, device: torch.device | str = "cpu") -> Network:
     """
     network = build_network(run.config)
     weights = run.load_weights()
-    own = {name: tuple(value.shape) for name, value in network.model.state_dict().items()}
-    found = {name: tuple(value.shape) for name, value in weights.items()}
-    if own != found:
-        name = next(n for n in (*own, *found) if own.get(n) != found.get(n))
-        raise RunError(
-            f"{run.folder} holds the weights of another network: {name} is"
-            f" {found.get(name, 'missing')}, expected {own.get(name, 'nothing of that name')}"
-        )
-    if not all(w.isfinite().all() for w in weights.values() if w.is_floating_point()):
-        raise RunError(f"{run.folder} holds weights that are not finite")
+    try:
+        check_layout(weights, network.model.state_dict())
+    except RunError as error:
+        raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
     network.model.load_state_dict(weights)
     network.model.to(device).eval()
     return network

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenet.learner import Sample, Tally
+from lenet.learner import Sample, Tally, check_layout
 from lenet.random import derive_seed
 
 Schedule = Callable[[float], float]
@@ -208,6 +208,14 @@ class GradientLearner:
 
     def load_state(self, member: int, state: dict[str, Tensor]) -> None:
         """Go back to `state`; see `Learner.load_state`."""
+        optimizer = self.optimizers[member]
+        # A step without gradients makes the momenta that `state` is compared with; like all else
+        # here, they are then replaced.
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+        check_layout(state, self.state(member))
         self.updates = int(state["updates"])
         self.models[member].load_state_dict(_section("model", state))
         average = self.averages[member]
@@ -218,7 +226,6 @@ class GradientLearner:
         for name, value in _section("optimizer", state).items():
             index, _, key = name.partition(".")
             momenta.setdefault(int(index), {})[key] = value
-        optimizer = self.optimizers[member]
         optimizer.load_state_dict(optimizer.state_dict() | {"state": momenta})
 
     def model(self, member: int) -> nn.Module:

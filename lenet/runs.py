@@ -7,30 +7,40 @@ timing.jsonl           one line per pass: seconds and images per second
 result.json            the errors of the finished run; its presence means finished
 weights.safetensors    the weights of the result
 state.safetensors      what resuming needs; state.previous.safetensors is the one before
+lock                   while training: the id of the process that holds the folder
 events.out.tfevents.*  TensorBoard's view of the above
 """
 
 import json
-import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from lenet import configfile
 from lenet.config import Config
 from lenet.errors import RunError, UsageError
+from lenet.files import (
+    DamagedFileError,
+    read_file,
+    read_tensors,
+    write_atomically,
+    write_tensors,
+)
 
-FORMAT = 1
-"""Version of the folder's layout; a newer one is refused."""
+CHECKPOINTS = ("state.safetensors", "state.previous.safetensors")
+"""The newest checkpoint and the one before it."""
+
+MAX_JSON_BYTES = 100_000_000
+
+DAMAGED = "state.damaged.safetensors"
+"""What a damaged checkpoint is renamed to."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Position:
     """How far a run has come: `step` updates into pass `pass_number`; the first pass is 1."""
 
@@ -118,44 +128,56 @@ class Run:
         """
         path = self.folder / file
         try:
-            content = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path} cannot be read: {error}") from error
+            content = json.loads(read_file(path, MAX_JSON_BYTES))
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
         if not isinstance(content, dict):
-            raise RunError(f"{path} is damaged: expected an object")
+            raise DamagedFileError(f"{path} is damaged: expected an object")
         return content
 
     def append(self, file: str, line: dict[str, Any]) -> None:
-        """Append a line to a JSON-lines file and wait until it is on the disk."""
-        with (self.folder / file).open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(line) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
+        """Add a line to a JSON-lines file, which is replaced as a whole."""
+        path = self.folder / file
+        before = read_file(path, MAX_JSON_BYTES) if path.exists() else b""
+        write_atomically(path, before + json.dumps(line).encode() + b"\n")
 
     def lines(self, file: str) -> list[dict[str, Any]]:
-        """Read a JSON-lines file; a last line cut short by a crash is left out."""
+        """Read ``metrics.jsonl`` or ``timing.jsonl``: numbers by name, one of them the pass.
+
+        Raises:
+            RunError: It is damaged.
+        """
         path = self.folder / file
         if not path.exists():
             return []
-        found = []
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(json.loads(line))
-            except ValueError:
-                break
+        try:
+            text = read_file(path, MAX_JSON_BYTES)
+            found = [json.loads(line) for line in text.splitlines()]
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
+        for number, line in enumerate(found, start=1):
+            if not (isinstance(line, dict) and isinstance(line.get("pass"), int)):
+                raise DamagedFileError(f"{path}:{number} is damaged: expected a pass's numbers")
+            for key, value in line.items():
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
         return found
 
     def rewind(self, position: Position) -> None:
-        """Drop the lines of passes that are not finished at `position`."""
+        """Drop what was written after `position`: lines, events, files cut short."""
         for file in ("metrics.jsonl", "timing.jsonl"):
             kept = [line for line in self.lines(file) if line["pass"] < position.pass_number]
             text = "".join(json.dumps(line) + "\n" for line in kept)
             write_atomically(self.folder / file, text.encode())
+        cut_short = [*self.folder.glob(".*.tmp")]
+        if position.pass_number == 1:  # later on, TensorBoard is told which events to hide
+            cut_short += self.folder.glob("events.out.tfevents.*")
+        for path in cut_short:
+            path.unlink()
 
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write ``weights.safetensors``."""
-        tensors = {name: value.cpu().contiguous() for name, value in weights.items()}
-        write_atomically(self.folder / "weights.safetensors", save(tensors))
+        write_tensors(self.folder / "weights.safetensors", weights)
 
     def load_weights(self) -> dict[str, Tensor]:
         """Read ``weights.safetensors``.
@@ -163,37 +185,50 @@ class Run:
         Raises:
             RunError: It is missing or damaged.
         """
-        return _read_tensors(self.folder / "weights.safetensors")[0]
+        return read_tensors(self.folder / "weights.safetensors")[0]
 
     def save_state(self, state: dict[str, Tensor], position: Position) -> None:
         """Write a checkpoint, keeping the one before it."""
-        metadata = {
-            "format": str(FORMAT),
-            "pass": str(position.pass_number),
-            "step": str(position.step),
-        }
-        current = self.folder / "state.safetensors"
-        content = save({k: v.contiguous() for k, v in state.items()}, metadata)
-        if current.exists():
-            current.replace(self.folder / "state.previous.safetensors")
-        write_atomically(current, content)
+        newest, previous = (self.folder / file for file in CHECKPOINTS)
+        metadata = {"pass": str(position.pass_number), "step": str(position.step)}
+        write_tensors(newest, state, metadata, keep_as=previous)
 
-    def load_state(self) -> tuple[dict[str, Tensor], Position] | None:
-        """Read the newest checkpoint, or return None if there is none.
+    def load_states(
+        self, say: Callable[[str], None] = lambda line: None
+    ) -> dict[Position, dict[str, Tensor]]:
+        """Read the checkpoints, newest first; a damaged one is set aside.
+
+        Args:
+            say: Takes a line about each damaged one.
 
         Raises:
-            RunError: It is damaged, or of a newer format.
+            RunError: All are damaged, or one is of a newer format.
         """
-        for file in ("state.safetensors", "state.previous.safetensors"):
+        states: dict[Position, dict[str, Tensor]] = {}
+        damaged: dict[Path, DamagedFileError] = {}
+        for file in CHECKPOINTS:
             path = self.folder / file
-            if path.exists():
-                state, metadata = _read_tensors(path)
-                if int(metadata["format"]) > FORMAT:
-                    raise RunError(
-                        f"{path} has format {metadata['format']}, this version reads {FORMAT}"
-                    )
-                return state, Position(int(metadata["pass"]), int(metadata["step"]))
-        return None
+            try:
+                if path.exists():
+                    state, metadata = read_tensors(path)
+                    states.setdefault(_position(metadata, path), state)
+            except DamagedFileError as error:
+                damaged[path] = error
+        if damaged and not states:
+            faults = "\n".join(map(str, damaged.values()))
+            raise RunError(f"{faults}\nno other checkpoint is left: --overwrite begins anew")
+        for path, fault in damaged.items():
+            path.replace(self.folder / DAMAGED)
+            say(f"warning: {fault}")
+            say(f"warning: the other checkpoint is used; the damaged one is now {DAMAGED}")
+        return states
+
+
+def _position(metadata: dict[str, str], path: Path) -> Position:
+    try:
+        return Position(int(metadata["pass"]), int(metadata["step"]))
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path} does not say how far it had come") from error
 
 
 def check_name(name: str) -> None:
@@ -221,25 +256,3 @@ def find_runs(root: Path) -> list[Run]:
         except UsageError:
             continue
     return found
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: beside it first, onto the disk, then in its place."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error

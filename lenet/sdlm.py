@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.backpropagation import Weighted, connected, pack, unpack, write_rules
-from lenet.learner import Sample, Tally
+from lenet.learner import Sample, Tally, check_layout
 from lenet.losses import CurvedLoss, classify, weigh_classes
 
 
@@ -119,7 +119,8 @@ class SDLMLearner:
         return weights | curvature | {"pass": torch.tensor(self.pass_number)}
 
     def load_state(self, member: int, state: dict[str, Tensor]) -> None:
-        """Go back to where `state` was taken; the next updates are the same to the bit."""
+        """Go back to where `state` was taken; see `Learner.load_state`."""
+        check_layout(state, self.state(member))
         model = self.models[member]
         model.load_state_dict({n: state[f"model.{n}"] for n in model.state_dict()})
         for name, rule in self.weighted.items():

@@ -7,21 +7,21 @@ from functools import partial
 from typing import Any, cast
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from lenet.batches import Batches, Parts
 from lenet.config import SDLM, Config
 from lenet.dashboard import Dashboard
-from lenet.device import set_determinism, synchronize
+from lenet.device import naming_memory, set_determinism, synchronize
 from lenet.errors import RunError
-from lenet.learner import Learner, Tally
+from lenet.learner import Learner, check_layout
 from lenet.losses import CurvedLoss
 from lenet.network import Network, build_network
 from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
 from lenet.sdlm import SDLMLearner
 from lenet.sources import SAMPLE
+from lenet.tally import RunningTally
 
 CHECK_EVERY = 100
 """Steps between looks at the losses: each look makes a GPU wait."""
@@ -38,19 +38,19 @@ def train(
     parts: Parts,
     device: torch.device,
     *,
-    resume: bool = False,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
 ) -> list[dict[str, Any]] | None:
-    """Train one network per run and leave everything in the runs' folders.
+    """Train one network per run, and leave everything in the runs' folders.
+
+    Runs that have checkpoints go on from them.
 
     Args:
         config: What to train; the runs' configs differ from it in the seed alone.
         runs: Where to, one per seed; trained together, they become what each becomes alone.
         parts: The images, on the device.
         device: Where to compute.
-        resume: Go on from the runs' last checkpoints.
         stop: Asked after each step; True saves a checkpoint and ends the training.
         say: Takes a line after each pass.
         progress: Show a bar on standard error.
@@ -59,7 +59,8 @@ def train(
         The content of each run's ``result.json``, or None when stopped before the end.
 
     Raises:
-        RunError: A loss is not finite, or the runs cannot be resumed.
+        RunError: A loss is not finite, the GPU's memory ran out, a file cannot be written, or the
+            runs cannot be resumed. The checkpoints are whole.
     """
     # Everything random derives from (seed, purpose, pass, step).
     set_determinism(config.deterministic, device)
@@ -74,7 +75,7 @@ def train(
 
     # Resume.
     tally = RunningTally(seeds, device)
-    position = _load(runs, learner, tally) if resume else Position()
+    position = _load(runs, learner, tally, say)
     for run in runs:
         run.rewind(position)
     notice = SAMPLE_NOTICE if parts.dataset == SAMPLE else ""
@@ -96,12 +97,12 @@ def train(
                 disable=not progress,
                 leave=False,
             ):
-                inputs, targets = batches.batch(pass_number, step)
-                tally.add(learner.learn(inputs, targets), targets.shape[1])
+                with naming_memory("train.batch_size", config.train.batch_size):
+                    inputs, targets = batches.batch(pass_number, step)
+                    tally.add(learner.learn(inputs, targets), targets.shape[1])
                 if (step + 1) % CHECK_EVERY == 0:
                     tally.check(pass_number, step)
-                due = time.monotonic() - saved_at > 60 * config.train.checkpoint_minutes
-                if due or stop():
+                if stop() or _is_due(config, step + 1, saved_at):
                     tally.check(pass_number, step)
                     tally.stop_clock()
                     _save(runs, learner, tally, Position(pass_number, step + 1))
@@ -166,92 +167,11 @@ def build_learner(
     )
 
 
-class RunningTally:
-    """Losses and errors of the current pass, kept on the device until somebody asks.
-
-    Args:
-        seeds: One per member.
-        device: Where the learner computes.
-    """
-
-    def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
-        self.seeds = list(seeds)
-        self.device = device
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin a new pass."""
-        self.loss_sum = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
-        self.errors = torch.zeros(len(self.seeds), dtype=torch.int64, device=self.device)
-        self.n = 0
-        self.seconds = 0.0
-        self.unchecked: list[Tensor] = []
-
-    def start_clock(self) -> None:
-        """Count the time from here on."""
-        self.began = time.perf_counter()
-
-    def stop_clock(self) -> None:
-        """Add the time since `start_clock` to the pass's seconds."""
-        self.seconds += time.perf_counter() - self.began
-
-    def add(self, tally: Tally, n: int) -> None:
-        """Add what was seen of `n` images."""
-        self.loss_sum += tally.loss_sum
-        self.errors += tally.errors
-        self.n += n
-        self.unchecked.append(tally.loss_sum)
-
-    def check(self, pass_number: int, step: int) -> None:
-        """Look whether all losses up to `step` were finite.
-
-        Raises:
-            RunError: One was not; the message says whose and at which step.
-        """
-        if not self.unchecked:
-            return
-        finite = torch.stack(self.unchecked).isfinite()
-        if not finite.all():
-            bad_step, member = (~finite).nonzero()[0].tolist()
-            first = step - len(self.unchecked) + 1
-            raise RunError(
-                f"the loss of seed {self.seeds[member]} is not finite in pass {pass_number},"
-                f" step {first + bad_step}: try a smaller optimizer.lr;"
-                " the last checkpoint before it is kept"
-            )
-        self.unchecked.clear()
-
-    def metrics(self, member: int) -> dict[str, Any]:
-        """Return the member's errors, error rate and mean loss on the images as they came."""
-        errors = int(self.errors[member])
-        return {
-            "errors/train": errors,
-            "error_rate/train": errors / self.n,
-            "loss/train": float(self.loss_sum[member]) / self.n,
-        }
-
-    def timing(self) -> dict[str, float]:
-        """Return what the pass cost; images/s of all members together."""
-        return {
-            "seconds": round(self.seconds, 3),
-            "images_per_second": round(self.n * len(self.seeds) / self.seconds, 1),
-        }
-
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Return the member's part as tensors."""
-        return {
-            "tally.loss_sum": self.loss_sum[member].cpu(),
-            "tally.errors": self.errors[member].cpu(),
-            "tally.n": torch.tensor(self.n),
-            "tally.seconds": torch.tensor(self.seconds),
-        }
-
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
-        """Go back to where `state` was taken."""
-        self.loss_sum[member] = state["tally.loss_sum"]
-        self.errors[member] = state["tally.errors"]
-        self.n = int(state["tally.n"])
-        self.seconds = float(state["tally.seconds"])
+def _is_due(config: Config, steps: int, saved_at: float) -> bool:
+    """Say whether to write a checkpoint after `steps` of a pass."""
+    every = config.train.checkpoint_steps
+    late = time.monotonic() - saved_at > 60 * config.train.checkpoint_minutes
+    return late or (every is not None and steps % every == 0)
 
 
 def _save(runs: Sequence[Run], learner: Learner, tally: RunningTally, position: Position) -> None:
@@ -259,21 +179,36 @@ def _save(runs: Sequence[Run], learner: Learner, tally: RunningTally, position: 
         run.save_state(learner.state(member) | tally.state(member), position)
 
 
-def _load(runs: Sequence[Run], learner: Learner, tally: RunningTally) -> Position:
-    """Load all runs' checkpoints; they must have come equally far."""
-    positions = set()
-    for member, run in enumerate(runs):
-        loaded = run.load_state()
-        if loaded is None:
-            positions.add(Position())
-            continue
-        state, position = loaded
-        learner.load_state(member, state)
-        tally.load_state(member, state)
-        positions.add(position)
-    if len(positions) > 1:
+def _load(
+    runs: Sequence[Run], learner: Learner, tally: RunningTally, say: Callable[[str], None]
+) -> Position:
+    """Load the newest checkpoint that all runs have; where they have none, begin at the start.
+
+    One may be a checkpoint ahead of another, when the training was killed between their saving.
+
+    Raises:
+        RunError: The runs have no checkpoint in common, or one is damaged or another network's.
+    """
+    states = [run.load_states(say) for run in runs]
+    reachable = [set(s) if len(s) > 1 else {*s, Position()} for s in states]
+    common = set.intersection(*reachable)
+    if not common:
         raise RunError("these runs stopped at different places: resume them one by one")
-    return positions.pop()
+    position = max(common)
+    if position > Position():
+        for member, run in enumerate(runs):
+            state = states[member][position]
+            kept = {name: value for name, value in state.items() if name.startswith("tally.")}
+            try:
+                check_layout(kept, tally.state(member))
+                learner.load_state(member, {k: v for k, v in state.items() if k not in kept})
+            except RunError as error:
+                raise RunError(
+                    f"the checkpoint of {run.folder} is another network's: {error}"
+                ) from error
+            tally.load_state(member, kept)
+        say(f"going on in pass {position.pass_number} after {position.step} steps")
+    return position
 
 
 def _count_parts(network: Network, parts: Parts, config: Config) -> dict[str, int | float]:

@@ -105,19 +105,6 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(begin) 
     assert not run.finished
 
 
-def test_a_stopped_training_resumes_with_the_same_bits(begin) -> None:
-    config, straight, parts = begin("train.ema=0.99", name="straight")
-    train(config, [straight], parts, CPU)
-    config, run, parts = begin("train.ema=0.99", name="stopped")
-    for steps in (1, 5):  # within the first pass, and within the second
-        answers = iter([False] * (steps - 1) + [True] * 9)
-        stopped = train(config, [run], parts, CPU, resume=steps > 1, stop=lambda a=answers: next(a))
-        assert stopped is None and not run.finished
-    train(config, [run], parts, CPU, resume=True)
-    for file in ("metrics.jsonl", "result.json", "weights.safetensors"):
-        assert (run.folder / file).read_bytes() == (straight.folder / file).read_bytes()
-
-
 def test_images_are_evaluated_in_the_passes_asked_for_and_in_the_last(begin) -> None:
     config, run, parts = begin("evaluate.every=2", "train.passes=3")
     train(config, [run], parts, CPU)

@@ -1,12 +1,17 @@
 """Commands that train and evaluate."""
 
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.signals import Stop, stop_on_signals
+
+if TYPE_CHECKING:
+    from lenet.experiment import Experiment
 
 
 def train(
@@ -34,7 +39,7 @@ def train(
     source = configfile.load(config, overrides, seed=seed)
     from lenet.experiment import run_experiment  # torch comes in only for a config that is right
 
-    with source.explaining():
+    with source.explaining(), stop_on_signals() as stop:
         experiment = run_experiment(
             source.config,
             name or source.name,
@@ -44,14 +49,59 @@ def train(
             root=runs,
             resume=resume,
             overwrite=overwrite,
+            stop=stop,
             say=say,
             progress=is_terminal(),
         )
+    _report(experiment, stop, device, data, as_json)
+
+
+def resume(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Run folders, or folders that hold one per seed."),
+    ],
+    device: Device = "auto",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Go on with runs that were interrupted, from their last checkpoints."""
+    from lenet.experiment import resume_runs
+
+    with stop_on_signals() as stop:
+        experiment = resume_runs(
+            runs, device=device, data=data, stop=stop, say=say, progress=is_terminal()
+        )
+    _report(experiment, stop, device, data, as_json)
+
+
+def verify_resume(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    seed: Seed = None,
+    kills: Annotated[int, typer.Option(min=1, help="How often to kill the training.")] = 3,
+    device: Device = "auto",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Prove that interrupted training ends like uninterrupted training, on this machine.
+
+    Trains a config three times in a temporary folder: straight through, stopped and resumed, and
+    killed and resumed. Use --set train.passes=2 where the config takes long.
+    """
+    from lenet import configfile
+
+    source = configfile.load(config, overrides, seed=seed)
+    from lenet.verify import verify_resume
+
+    with source.explaining():
+        verdict = verify_resume(source.config, kills, device, data, say)
     if as_json:
-        print_json(experiment.results)
-        return
-    typer.echo(experiment.describe())
-    typer.echo(f"look at it:  tensorboard --logdir {experiment.folder}")
+        print_json(verdict.as_dict())
+    else:
+        typer.echo(verdict.describe())
+    if not verdict.same:
+        raise typer.Exit(1)
 
 
 def evaluate(
@@ -85,3 +135,20 @@ def evaluate(
     for run, result in results.items():
         typer.echo(f"{run}: {result}")
         typer.echo(result.table())
+
+
+def _report(
+    experiment: "Experiment", stop: Stop, device: str, data: Path | None, as_json: bool
+) -> None:
+    """Print what came of training, or how to go on with it."""
+    if experiment.unfinished:
+        command = ["lenet", "resume", *(str(run.folder) for run in experiment.unfinished)]
+        command += ["--device", device] if device != "auto" else []
+        command += ["--data", str(data)] if data else []
+        say(f"stopped; go on with:  {shlex.join(command)}")
+        raise typer.Exit(stop.exit_code)
+    if as_json:
+        print_json(experiment.results)
+        return
+    typer.echo(experiment.describe())
+    typer.echo(f"look at it:  tensorboard --logdir {experiment.folder}")
