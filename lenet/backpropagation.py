@@ -16,6 +16,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from lenet.errors import UsageError
 from lenet.models.activations import AMPLITUDE, SLOPE, ScaledTanh
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 
@@ -125,20 +126,25 @@ class Subsampling2x2(Weighted):
 
     def __init__(self, layers: Sequence[Subsampling]) -> None:
         super().__init__(layers)
+        self.copies = layers[0].copies
         self.sums = torch.empty(0)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(S, maps, 4, Q) → (S, maps, Q)."""
+        """(S, maps / copies, 4, Q) → (S, maps, Q)."""
         self.sums = inputs.sum(2)
+        if self.copies > 1:
+            self.sums = self.sums.repeat_interleave(self.copies, dim=1)
         return torch.addcmul(self.weight[:, :, 1:], self.sums, self.weight[:, :, :1])
 
     def backward(self, delta: Tensor, power: int) -> Tensor:
-        """(S, maps, Q) → (S, maps, 1, Q), the same for each of four inputs."""
+        """(S, maps, Q) → (S, maps / copies, 1, Q), the same for each of four inputs."""
         coefficient, sums = _raise_to(power, self.weight[:, :, :1], self.sums)
         delta = delta.view(sums.shape)
         torch.sum(delta * sums, 2, out=self.derivatives[:, :, 0])
         torch.sum(delta, 2, out=self.derivatives[:, :, 1])
-        return (delta * coefficient)[:, :, None]
+        each = delta * coefficient
+        seeds, maps, squares = each.shape
+        return each.view(seeds, maps // self.copies, self.copies, squares).sum(2, keepdim=True)
 
 
 class Dense(Weighted):
@@ -149,7 +155,9 @@ class Dense(Weighted):
         first: Whether nothing before them learns.
     """
 
-    def __init__(self, layers: Sequence[nn.Linear | nn.Conv2d], first: bool) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Linear | nn.Conv2d | PartialConvolution], first: bool
+    ) -> None:
         super().__init__(layers)
         self.first = first
         self.inputs = self.weight.new_ones(len(layers), self.weight.shape[2])  # the last is 1
@@ -201,7 +209,7 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
         size: Rows and columns of their input, in pixels.
 
     Raises:
-        TypeError: A layer's kind has no rule, or a convolution is not followed by subsampling.
+        UsageError: A layer's kind has no rule.
     """
     device = next(models[0].parameters()).device
     rules: dict[str, Rule] = {}
@@ -216,7 +224,7 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
                 size = (size[0] // 2, size[1] // 2)
             case nn.Linear():
                 rules[name] = Dense(layers, first)  # type: ignore[arg-type]
-            case nn.Conv2d() if module.kernel_size == size:
+            case nn.Conv2d() | PartialConvolution() if module.kernel_size == size:
                 rules[name] = Dense(layers, first)  # type: ignore[arg-type]
             case nn.Conv2d() | PartialConvolution():
                 rules[name] = Convolution(layers, size, first)  # type: ignore[arg-type]
@@ -227,7 +235,8 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
             case nn.Flatten():
                 pass
             case _ if not list(module.children()):
-                raise TypeError(f"there is no rule for {name}, a {type(module).__name__}")
+                kind = type(module).__name__
+                raise UsageError(f"the sdlm rule cannot train layer {name}, a {kind}", ("model",))
     return rules
 
 

@@ -54,9 +54,11 @@ class Data(Section):
 class Input(Section):
     """How pixels are presented to the network."""
 
-    levels: Literal["paper", "unit", "standard"] = "standard"
-    """Grey levels. paper: background -0.1, ink 1.175; unit: 0 and 1; standard: MNIST's mean 0 and
-    standard deviation 1."""
+    levels: Literal["paper", "lush", "unit", "standard"] = "standard"
+    """Grey levels. paper: background -0.1, ink 1.175; lush: 0 and 2.55; unit: 0 and 1; standard:
+    MNIST's mean 0 and standard deviation 1."""
+    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the picture's size; 0.8 makes 16×16 digits of MNIST's 20×20, as for LeNet-1."""
     size: int = Field(default=32, ge=28, le=64)
     """Width and height in pixels; 28 is the image itself, more adds background around it."""
     shuffle: int | None = Field(default=None, ge=0)
@@ -66,12 +68,39 @@ class Input(Section):
 Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]
 
 
+Init = Literal["fan-in", "sqrt-fan-in", "lush"]
+
+
+class LeNet1(Section):
+    """LeNet-1: 2,578 weights, for 16×16 digits in 28×28 pixels."""
+
+    kind: Literal["lenet1"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class LeNet4(Section):
+    """LeNet-4: 17,998 weights; its connection tables are not in the paper."""
+
+    kind: Literal["lenet4"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
 class LeNet5(Section):
     """LeNet-5 exactly as in 1998: 60,000 weights, Radial Basis Function output."""
 
     kind: Literal["lenet5"]
-    init: Literal["fan-in", "sqrt-fan-in", "lush"] = "lush"
-    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F with S coefficients 0.5."""
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class Lush(Section):
+    """LeNet-5 as its authors showed it in 2002: ten scores right after C5; 51,046 weights."""
+
+    kind: Literal["lush"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
 class LeNet5Modern(Section):
@@ -128,7 +157,8 @@ class Layers(Section):
 
 
 Model = Annotated[
-    LeNet5 | LeNet5Modern | Compact | MLP | Linear | Layers, Field(discriminator="kind")
+    LeNet1 | LeNet4 | LeNet5 | Lush | LeNet5Modern | Compact | MLP | Linear | Layers,
+    Field(discriminator="kind"),
 ]
 
 
@@ -328,10 +358,13 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         f"{loss.kind} needs the penalties of lenet5 or of a layer rbf at the end;"
         f" {model.kind} takes cross-entropy or squared-targets",
     )
+    size = {"lenet1": 28, "lenet4": 32, "lenet5": 32, "lush": 32, "lenet5-modern": 32}.get(
+        model.kind, config.input.size
+    )
     refuse(
-        isinstance(model, LeNet5 | LeNet5Modern) and config.input.size != 32,
+        config.input.size != size,
         ("input", "size"),
-        f"{model.kind} looks at 32×32 pixels, not {config.input.size}×{config.input.size}",
+        f"{model.kind} looks at {size}×{size} pixels, not {config.input.size}×{config.input.size}",
     )
     refuse(
         bool(config.mix) and needs_penalties,

@@ -10,6 +10,7 @@ from lenet.random import generator
 
 LEVELS: dict[str, tuple[float, float]] = {
     "paper": (-0.1, 1.175),
+    "lush": (0.0, 2.55),
     "unit": (0.0, 1.0),
     "standard": (-0.1307 / 0.3081, (1 - 0.1307) / 0.3081),
 }
@@ -21,10 +22,13 @@ class Presentation(nn.Module):
     """Scale ink to grey levels and surround the picture with background.
 
     Args:
-        levels: ``paper`` (background -0.1, ink 1.175), ``unit`` (0, 1) or ``standard``.
+        levels: ``paper`` (background -0.1, ink 1.175), ``lush`` (0, 2.55), ``unit`` (0, 1) or
+            ``standard``.
         size: Width and height of the result in pixels, at least the picture's.
         shuffle: Seed of a shuffle that puts all pixels of the result elsewhere, in every picture
             alike; None leaves them in place.
+        scale: Factor on the picture's width and height, in (0, 1]; the area that falls on a pixel
+            is averaged.
 
     Source: Section II.B of the 1998 paper for the levels and for 32×32.
 
@@ -35,17 +39,24 @@ class Presentation(nn.Module):
     places: Tensor | None
 
     def __init__(
-        self, levels: Literal["paper", "unit", "standard"], size: int, shuffle: int | None = None
+        self,
+        levels: Literal["paper", "lush", "unit", "standard"],
+        size: int,
+        shuffle: int | None = None,
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.background, self.full = LEVELS[levels]
         self.size = size
+        self.scale = scale
         self.places = None
         if shuffle is not None:
             self.places = torch.randperm(size * size, generator=generator(shuffle, "pixels"))
 
     def forward(self, ink: Tensor) -> Tensor:
         """Ink in [0, 1], (B, 1, H, W) → input (B, 1, size, size)."""
+        if self.scale != 1:
+            ink = F.interpolate(ink, scale_factor=self.scale, mode="bilinear", antialias=True)
         spare_y, spare_x = self.size - ink.shape[-2], self.size - ink.shape[-1]
         top, left = spare_y // 2, spare_x // 2
         padded = F.pad(ink, (left, spare_x - left, top, spare_y - top))

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from lenet.backpropagation import Weighted, connected, pack, unpack, write_rules
+from lenet.errors import UsageError
 from lenet.losses import LOSSES
 from lenet.models import build_model
 from lenet.models.activations import AMPLITUDE, SLOPE, ScaledTanh
@@ -24,6 +25,9 @@ NETWORKS = [
         "squared-targets",
         {},
     ),
+    ("lenet1", {"size": 28}, "squared-targets", {}),
+    ("lenet4", {"size": 32}, "squared-targets", {}),
+    ("lush", {"size": 32}, "squared-targets", {}),
     ("linear", {"size": 28}, "squared-targets", {}),
 ]
 
@@ -147,5 +151,5 @@ def test_absent_kernels_are_not_connected():
 
 
 def test_layers_without_a_rule_are_named():
-    with pytest.raises(TypeError, match="no rule for 1, a ReLU"):
+    with pytest.raises(UsageError, match="cannot train layer 1, a ReLU"):
         write_rules([nn.Sequential(nn.Linear(2, 2), nn.ReLU())], (1, 2))

@@ -24,7 +24,8 @@ STANDALONE = {
     "config": set(),
     "data": {"idx", "sources"},
     "optim": {"learner"},
-    "sdlm": {"learner", "models", "losses"},
+    "backpropagation": {"models"},
+    "sdlm": {"backpropagation", "learner", "losses", "models"},
     "evaluate": {"data", "statistics"},
 }
 

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from lenet.backpropagation import pack
+from lenet.errors import UsageError
 from lenet.losses import LOSSES
 from lenet.models import build_model
 from lenet.models.activations import ScaledTanh
@@ -155,5 +156,5 @@ def test_absent_connections_stay_absent():
 
 def test_a_network_that_it_does_not_know_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), ScaledTanh(), nn.Softmax(1))
-    with pytest.raises(TypeError, match="Softmax"):
+    with pytest.raises(UsageError, match="Softmax"):
         SDLMLearner([model], LOSSES["squared-targets"](), (2, 2), eta=ETA)

@@ -5,13 +5,19 @@ from typing import Any
 from torch import nn
 
 from lenet.models.compact import Compact
+from lenet.models.lenet1 import LeNet1
+from lenet.models.lenet4 import LeNet4
 from lenet.models.lenet5 import LeNet5
 from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.models.lush import Lush
 from lenet.models.mlp import MLP, Linear
 from lenet.models.sequence import LayerSequence
 
 MODELS: dict[str, type[nn.Module]] = {
+    "lenet1": LeNet1,
+    "lenet4": LeNet4,
     "lenet5": LeNet5,
+    "lush": Lush,
     "lenet5-modern": LeNet5Modern,
     "compact": Compact,
     "mlp": MLP,

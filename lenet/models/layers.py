@@ -11,24 +11,28 @@ class Subsampling(nn.Module):
     """Halve each map: add 2×2 neighbours, times one coefficient per map, plus one bias per map.
 
     The four inputs are added, not averaged; the squashing function that follows is a layer of
-    its own. (B, maps, H, W) becomes (B, maps, H/2, W/2).
+    its own. (B, maps / copies, H, W) becomes (B, maps, H/2, W/2).
 
     Args:
         maps: Number of maps, which is also the number of coefficients and of biases.
-        coefficient: What all coefficients start at.
+        coefficient: What all coefficients start at; the paper does not say. ½ is 1 / √4, as in
+            the authors' Lush code.
+        copies: How many maps in a row look at the same input map; LeNet-4 has two.
 
     Source: Section II-B, layer S2.
     """
 
-    def __init__(self, maps: int, coefficient: float = 0.5) -> None:
+    def __init__(self, maps: int, coefficient: float = 0.5, copies: int = 1) -> None:
         super().__init__()
         self.maps = maps
+        self.copies = copies
         self.coefficient = nn.Parameter(torch.full((maps,), coefficient))
         self.bias = nn.Parameter(torch.zeros(maps))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the (B, maps, H/2, W/2) sums of (B, maps, H, W) images."""
-        added = F.avg_pool2d(images, 2, divisor_override=1)  # (B, maps, H/2, W/2)
+        """Return the (B, maps, H/2, W/2) sums of (B, maps / copies, H, W) images."""
+        added = F.avg_pool2d(images, 2, divisor_override=1)  # (B, maps / copies, H/2, W/2)
+        added = added.repeat_interleave(self.copies, dim=1)  # (B, maps, H/2, W/2)
         return added * self.coefficient[:, None, None] + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
