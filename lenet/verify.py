@@ -102,6 +102,8 @@ def verify_resume(
         stopped = 0
         while not run("stopped", _Countdown(_draw_moment(straight.calls, interruptions, stopped))):
             stopped += 1
+            # TensorBoard reads a run's files in the order of their names, and these hold seconds.
+            time.sleep(1)
 
         say(f"training, killed {interruptions} times")
         killed = _train_and_kill(config, root, interruptions, seconds, device, data)
@@ -121,10 +123,15 @@ def verify_resume(
 
 def compare(one: Path, other: Path) -> list[str]:
     """Return what differs between two run folders, apart from times."""
-    different = [f for f in FILES if (one / f).read_bytes() != (other / f).read_bytes()]
+    different = compare_files(one, other)
     if read_curves(one) != read_curves(other):
         different.append("TensorBoard curves")
     return different
+
+
+def compare_files(one: Path, other: Path) -> list[str]:
+    """Return which of `FILES` differ between two run folders."""
+    return [file for file in FILES if (one / file).read_bytes() != (other / file).read_bytes()]
 
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
