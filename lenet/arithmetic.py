@@ -4,9 +4,10 @@ One dimension at a time: n pixels in, a filter of f pixels, p pixels of padding 
 pixels from one place to the next, o = (n + 2p - f)/s + 1 places. Nothing here needs torch.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 from lenet.errors import UsageError
 
@@ -193,6 +194,123 @@ def convolution_parameters(maps: int, filters: int, size: tuple[int, int], group
         groups: Input and output maps are divided into this many groups that do not mix.
     """
     return (maps // groups * size[0] * size[1] + 1) * filters
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a layer makes of its input, and what that takes."""
+
+    maps: int
+    filters: int
+    size: int
+    width: Step | TransposedStep
+    height: Step | TransposedStep
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """Height and width of the output."""
+        return self.height.output, self.width.output
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return convolution_parameters(self.maps, self.filters, (self.size, self.size))
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiplications whose products are added up, those with padding included."""
+        transposed = isinstance(self.width, TransposedStep)
+        positions = self.height.n * self.width.n if transposed else self.places[0] * self.places[1]
+        return self.maps * self.size**2 * self.filters * positions
+
+    @property
+    def unshared(self) -> dict[str, int]:
+        """Parameters of other layers from the same input to the same output.
+
+        Empty for a transposed convolution.
+        """
+        if isinstance(self.width, TransposedStep):
+            return {}
+        places = self.places[0] * self.places[1]
+        inputs = self.maps * self.height.n * self.width.n
+        local = local_parameters(self.maps, self.filters, (self.size, self.size), self.places)
+        return {
+            "locally connected": local,
+            "fully connected": dense_parameters(inputs, self.filters * places),
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the answer for JSON."""
+        return {
+            "output": [self.filters, *self.places],
+            "width": asdict(self.width),
+            "height": asdict(self.height),
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "unshared": self.unshared,
+        }
+
+    def describe(self) -> str:
+        """Return the answer as text, each line with its arithmetic."""
+        f, places = self.size, self.places
+        lines = [
+            ("width", self.width.formula()),
+            ("height", self.height.formula()),
+            ("output", f"{count(self.filters, 'map')} of {places[1]}×{places[0]} (width × height)"),
+            ("parameters", f"({f}·{f}·{self.maps} + 1)·{self.filters} = {self.parameters:,}"),
+            ("multiply-adds", f"{self.multiply_adds:,}"),
+            *((f"{name}", f"{n:,} parameters") for name, n in self.unshared.items()),
+        ]
+        return "\n".join(f"{name:<18} {text}" for name, text in lines)
+
+
+def work_out(
+    picture: str,
+    filters: int,
+    size: int,
+    *,
+    stride: int = 1,
+    padding: str = "valid",
+    transposed: bool = False,
+    extra: int = 0,
+) -> Answer:
+    """Work out a layer.
+
+    Args:
+        picture: ``640x480x3``: width, height and, if not 1, the number of maps.
+        filters: Number of output maps.
+        size: Height and width of the filters in pixels.
+        stride: Pixels from one place to the next.
+        padding: ``valid``, ``same``, ``full`` or a number of pixels.
+        transposed: Whether the convolution is a transposed one.
+        extra: Pixels more at the far end, of a transposed one.
+
+    Raises:
+        UsageError: The text has another form, or the layer is impossible.
+    """
+    found = re.fullmatch(r"(\d+)[x×](\d+)(?:[x×](\d+))?", picture.strip().lower())
+    if not found:
+        raise UsageError(f"{picture!r}: expected width x height x maps, such as 640x480x3")
+    width, height, maps = (int(text or 1) for text in found.groups())
+    _require_positive(maps=maps, filters=filters, size=size)
+    named: Any = int(padding) if padding.isdecimal() else padding
+    before, after = padding_pixels(named, size)
+    if transposed and before != after:
+        raise UsageError("a transposed convolution cuts off the same on both sides")
+    if extra and not transposed:
+        raise UsageError("extra pixels are for a transposed convolution")
+
+    def step(n: int) -> Step | TransposedStep:
+        if transposed:
+            return TransposedStep(n, size, stride, before, extra)
+        return Step(n, size, stride, before, after)
+
+    return Answer(maps, filters, size, step(width), step(height))
+
+
+def count(n: int, noun: str) -> str:
+    """Write ``1 map`` or ``6 maps``."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _require_positive(**values: int) -> None:

@@ -1,5 +1,7 @@
 """Sizes and counts, by hand and against PyTorch."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import assume, given, settings
@@ -14,6 +16,7 @@ from lenet.arithmetic import (
     dense_parameters,
     local_parameters,
     padding_pixels,
+    work_out,
 )
 from lenet.errors import UsageError
 
@@ -131,3 +134,38 @@ def test_lenet5s_units_see_5_6_14_16_and_32_pixels() -> None:
 
 def test_a_transposed_convolution_halves_the_jump() -> None:
     assert Field(5, 2).through_transposed(4, 2) == Field(7, 1)
+
+
+def test_an_answer_puts_shared_beside_unshared_weights() -> None:
+    answer = work_out("640x480x3", 10, 5)
+    assert answer.places == (476, 636)
+    assert answer.parameters == 760
+    assert answer.multiply_adds == 75 * 10 * 476 * 636
+    assert answer.unshared["locally connected"] == 760 * 476 * 636
+    assert answer.unshared["fully connected"] == (640 * 480 * 3 + 1) * 10 * 476 * 636
+    assert "parameters         (5·5·3 + 1)·10 = 760" in answer.describe()
+
+
+def test_a_transposed_answer_undoes_an_answer() -> None:
+    assert work_out("5x7", 1, 3, stride=2, padding="1").places == (4, 3)
+    answer = work_out("3x4", 1, 3, stride=2, padding="1", transposed=True)
+    assert answer.places == (7, 5)
+    assert answer.multiply_adds == 9 * 12
+    assert answer.describe().endswith("multiply-adds      108")
+
+
+@pytest.mark.parametrize(
+    ("picture", "options", "message"),
+    [
+        ("5 by 5", {}, "'5 by 5': expected width x height x maps"),
+        ("5x5x0", {}, "maps is 0"),
+        ("5x5", {"padding": "some"}, "padding is valid, same, full or a number"),
+        ("5x5", {"extra": 1}, "extra pixels are for a transposed convolution"),
+        ("5x5", {"size": 4, "padding": "same", "transposed": True}, "the same on both sides"),
+    ],
+)
+def test_what_makes_no_layer_is_refused(
+    picture: str, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        work_out(picture, 1, **{"size": 3, **options})

@@ -45,12 +45,10 @@ class LayerSequence(nn.Sequential):
             except UsageError as error:
                 path = (*_path(index, spec), *(error.path or ()))
                 raise UsageError(f"{error} (it gets {describe(shape)})", path) from error
-            if name in modules or hasattr(nn.Sequential, name):
-                raise UsageError(f"the name {name!r} is taken", _path(index, spec))
-            *before, last = built
-            for number, module in enumerate(before):
-                modules[f"{name}-before{number or ''}"] = module
-            modules[name] = last
+            for suffix, module in built.items():
+                if name + suffix in modules or hasattr(nn.Sequential, name):
+                    raise UsageError(f"the name {name!r} is taken", _path(index, spec))
+                modules[name + suffix] = module
         if shape != (CLASSES,):
             raise UsageError(
                 f"the last layer puts out {describe(shape)}, but there are {CLASSES} classes",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from lenet.arithmetic import Padding, Step, TransposedStep, padding_pixels
+from lenet.arithmetic import Padding, Step, TransposedStep, count, padding_pixels
 from lenet.errors import UsageError
 from lenet.models.activations import ACTIVATIONS
 from lenet.models.bitmaps import digit_bitmaps
@@ -19,6 +19,9 @@ from lenet.models.local import LocallyConnected
 
 Shape = tuple[int, ...]
 """(maps, height, width) or (units,)."""
+
+Modules = dict[str, nn.Module]
+"""A layer's modules in order, by what is appended to its name; the layer itself has nothing."""
 
 Count = Annotated[int, Field(ge=1)]
 Pixels = Annotated[int, Field(ge=0)]
@@ -34,7 +37,7 @@ class Layer(BaseModel):
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w-]*$")] | None = None
     """What the layer is called in summaries and weight files; None: its word and number."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the layer's modules and the shape that they put out.
 
         Args:
@@ -67,7 +70,7 @@ class Convolution(Layer):
     bias: bool = True
     """Whether each output map has a bias."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the convolution, preceded by a padding where it cannot pad by itself."""
         maps, *sizes = _maps(word, shape)
         before, after = padding_pixels(self.padding, self.size)
@@ -83,30 +86,28 @@ class Convolution(Layer):
         for option, groups in (("groups", maps), ("filters", self.filters)):
             if groups % self.groups:
                 raise UsageError(
-                    f"{groups} maps cannot be divided into {self.groups} groups", (option,)
+                    f"{count(groups, 'map')} cannot be divided into {self.groups} groups", (option,)
                 )
-        modules: list[nn.Module] = []
+        modules: Modules = {}
         own = before if before == after and not isinstance(self.border, dict) else 0
         if self.table is not None:
             self._check_table(self.table, maps)
             own = 0
         if own == 0 and after > 0:
-            modules.append(self._padding_module(before, after))
+            modules["-border"] = self._padding_module(before, after)
         if self.table is not None:
-            modules.append(PartialConvolution(maps, self.table, self.size))
+            modules[""] = PartialConvolution(maps, self.table, self.size)
         else:
             mode = self.border if own and isinstance(self.border, str) else "zeros"
-            modules.append(
-                nn.Conv2d(
-                    maps,
-                    self.filters,
-                    self.size,
-                    self.stride,
-                    own,
-                    groups=self.groups,
-                    bias=self.bias,
-                    padding_mode=mode,
-                )
+            modules[""] = nn.Conv2d(
+                maps,
+                self.filters,
+                self.size,
+                self.stride,
+                own,
+                groups=self.groups,
+                bias=self.bias,
+                padding_mode=mode,
             )
         return modules, (self.filters, *out)
 
@@ -153,7 +154,7 @@ class TransposedConvolution(Layer):
     bias: bool = True
     """Whether each output map has a bias."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the transposed convolution."""
         maps, *sizes = _maps(word, shape)
         out = [
@@ -163,7 +164,7 @@ class TransposedConvolution(Layer):
         module = nn.ConvTranspose2d(
             maps, self.filters, self.size, self.stride, self.padding, self.extra, bias=self.bias
         )
-        return [module], (self.filters, *out)
+        return {"": module}, (self.filters, *out)
 
 
 class Local(Layer):
@@ -176,12 +177,12 @@ class Local(Layer):
     stride: Count = 1
     """Pixels from one place to the next."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the locally connected layer."""
         maps, height, width = _maps(word, shape)
         out = _places([height, width], self.size, self.stride, 0)
         module = LocallyConnected(maps, self.filters, self.size, (height, width), self.stride)
-        return [module], (self.filters, *out)
+        return {"": module}, (self.filters, *out)
 
 
 class _Pooling(Layer):
@@ -194,7 +195,7 @@ class _Pooling(Layer):
 
     def _pool(
         self, kind: type[nn.MaxPool2d | nn.AvgPool2d], word: str, shape: Shape
-    ) -> tuple[list[nn.Module], Shape]:
+    ) -> tuple[Modules, Shape]:
         maps, *sizes = _maps(word, shape)
         stride = self.stride or self.size
         if 2 * self.padding > self.size:
@@ -202,13 +203,13 @@ class _Pooling(Layer):
                 f"{self.padding} pixels are more than half of {self.size}", ("padding",)
             )
         out = _places(sizes, self.size, stride, self.padding)
-        return [kind(self.size, stride, self.padding)], (maps, *out)
+        return {"": kind(self.size, stride, self.padding)}, (maps, *out)
 
 
 class MaxPooling(_Pooling):
     """The largest value of each square."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the pooling."""
         return self._pool(nn.MaxPool2d, word, shape)
 
@@ -216,7 +217,7 @@ class MaxPooling(_Pooling):
 class AveragePooling(_Pooling):
     """The mean of each square."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the pooling."""
         return self._pool(nn.AvgPool2d, word, shape)
 
@@ -227,29 +228,29 @@ class TrainableSubsampling(Layer):
     coefficient: float = 0.5
     """What the coefficients start at."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the subsampling."""
         maps, *sizes = _maps(word, shape)
         out = _places(sizes, 2, 2, 0)
-        return [Subsampling(maps, self.coefficient)], (maps, *out)
+        return {"": Subsampling(maps, self.coefficient)}, (maps, *out)
 
 
 class GlobalAverage(Layer):
     """The mean of each map, which becomes a unit."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the pooling and the flattening."""
         maps, *_ = _maps(word, shape)
-        return [nn.AdaptiveAvgPool2d(1), nn.Flatten()], (maps,)
+        return {"": nn.AdaptiveAvgPool2d(1), "-flatten": nn.Flatten()}, (maps,)
 
 
 class Flatten(Layer):
     """Maps become units, row by row, map by map."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the flattening."""
         maps, height, width = _maps(word, shape)
-        return [nn.Flatten()], (maps * height * width,)
+        return {"": nn.Flatten()}, (maps * height * width,)
 
 
 class Linear(Layer):
@@ -260,29 +261,29 @@ class Linear(Layer):
     bias: bool = True
     """Whether each has a bias."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the linear layer."""
-        return [nn.Linear(_units(word, shape), self.units, self.bias)], (self.units,)
+        return {"": nn.Linear(_units(word, shape), self.units, self.bias)}, (self.units,)
 
 
 class DigitDistances(Layer):
     """Squared distances of 84 units to the ten bitmaps of 1998: penalties, small is good."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the Radial Basis Function units."""
         centres = digit_bitmaps()
         if _units(word, shape) != centres.shape[1]:
             raise UsageError("rbf compares 84 units with bitmaps of 7×12 pixels")
-        return [RBF(centres)], (len(centres),)
+        return {"": RBF(centres)}, (len(centres),)
 
 
 class BatchNorm(Layer):
     """Each map's mean and variance over the batch are normalised, then scaled and moved."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the normalisation for maps or units."""
         kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
-        return [kind(shape[0])], shape
+        return {"": kind(shape[0])}, shape
 
 
 class Dropout(Layer):
@@ -291,17 +292,17 @@ class Dropout(Layer):
     p: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of them."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the dropout."""
-        return [nn.Dropout(self.p)], shape
+        return {"": nn.Dropout(self.p)}, shape
 
 
 class Activation(Layer):
     """A function of each value on its own: a key of `ACTIVATIONS`."""
 
-    def build(self, word: str, shape: Shape) -> tuple[list[nn.Module], Shape]:
+    def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the function."""
-        return [ACTIVATIONS[word]()], shape
+        return {"": ACTIVATIONS[word]()}, shape
 
 
 LAYERS: dict[str, type[Layer]] = {
@@ -325,8 +326,8 @@ LAYERS: dict[str, type[Layer]] = {
 def describe(shape: Shape) -> str:
     """Write a shape as ``6 maps of 28×28`` or ``84 units``."""
     if len(shape) == 1:
-        return f"{shape[0]} units"
-    return f"{shape[0]} maps of {shape[1]}×{shape[2]}"
+        return count(shape[0], "unit")
+    return f"{count(shape[0], 'map')} of {shape[1]}×{shape[2]}"
 
 
 def _maps(word: str, shape: Shape) -> tuple[int, int, int]:

@@ -139,7 +139,7 @@ def test_global_average_pooling_makes_the_last_maps_the_classes() -> None:
         (
             ["relu", {"conv": {"filters": 6, "size": 9}}],
             ("layers", 1, "conv", "size"),
-            r"\(8 \+ 2·0 - 9\)/1 \+ 1 = 0 is less than 1 \(it gets 1 maps of 8×8\)",
+            r"\(8 \+ 2·0 - 9\)/1 \+ 1 = 0 is less than 1 \(it gets 1 map of 8×8\)",
         ),
         (
             [{"conv": {"filters": 6, "size": 17, "padding": "full", "border": "reflect"}}],
@@ -149,7 +149,7 @@ def test_global_average_pooling_makes_the_last_maps_the_classes() -> None:
         (
             [{"conv": {"filters": 6, "size": 3, "groups": 2}}],
             ("layers", 0, "conv", "groups"),
-            "1 maps cannot be divided into 2 groups",
+            "1 map cannot be divided into 2 groups",
         ),
         (
             [{"conv": {"filters": 2, "size": 3, "table": [[0], [1]]}}],
