@@ -310,6 +310,8 @@ class Evaluation(Section):
     train: bool = False
     """Also count the errors on the training images, unaugmented (they are counted on the fly
     anyway, as in the paper's Figure 5)."""
+    pictures: bool = True
+    """Draw the figures of the finished run for TensorBoard; takes some seconds."""
 
 
 class Config(Section):

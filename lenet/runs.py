@@ -8,7 +8,8 @@ result.json            the errors of the finished run; its presence means finish
 weights.safetensors    the weights of the result
 state.safetensors      what resuming needs; state.previous.safetensors is the one before
 lock                   while training: the id of the process that holds the folder
-events.out.tfevents.*  TensorBoard's view of the above
+events.out.tfevents.*  TensorBoard's view of the above, with projector/ and its config
+figures/               what `lenet figures` draws
 """
 
 import json
@@ -111,7 +112,8 @@ class Run:
     def files(self) -> Iterator[Path]:
         """Yield the files that a run of this format writes, as far as they exist."""
         for pattern in (
-            "*.json", "*.jsonl", "*.safetensors", "config.yaml", "events.out.tfevents.*"
+            "*.json", "*.jsonl", "*.safetensors", "config.yaml",
+            "events.out.tfevents.*", "projector_config.pbtxt", "projector/*", "figures/*",
         ):  # fmt: skip
             yield from self.folder.glob(pattern)
 

@@ -79,7 +79,7 @@ def train(
     for run in runs:
         run.rewind(position)
     notice = SAMPLE_NOTICE if parts.dataset == SAMPLE else ""
-    dashboards = [Dashboard(r.folder, r.config, position.pass_number, notice) for r in runs]
+    dashboards = [Dashboard(run, position.pass_number, notice) for run in runs]
     saved_at = time.monotonic()
 
     try:
@@ -127,6 +127,7 @@ def train(
                 run.append("metrics.jsonl", metrics)
                 run.append("timing.jsonl", {"pass": pass_number} | tally.timing())
                 dashboard.write(metrics | tally.timing())
+                dashboard.show_kernels(networks[member].model, pass_number)
                 if _keeps(run, config, counted):
                     run.save_weights(networks[member].model.state_dict())
                 say(_describe(run, metrics, config.train.passes, tally.seconds))
@@ -135,7 +136,10 @@ def train(
             saved_at = time.monotonic()
 
         # Finish: the errors of the weights that were kept.
-        return [_finish(run, network, parts) for run, network in zip(runs, networks, strict=True)]
+        return [
+            _finish(run, network, parts, dashboard)
+            for run, network, dashboard in zip(runs, networks, dashboards, strict=True)
+        ]
     finally:
         for dashboard in dashboards:
             dashboard.close()
@@ -234,7 +238,7 @@ def _keeps(run: Run, config: Config, counted: bool) -> bool:
     return counted and history[-1] < min(history[:-1], default=history[-1] + 1)
 
 
-def _finish(run: Run, network: Network, parts: Parts) -> dict[str, Any]:
+def _finish(run: Run, network: Network, parts: Parts, dashboard: Dashboard) -> dict[str, Any]:
     """Count the errors of the kept weights and write ``result.json``."""
     network.model.load_state_dict(run.load_weights())
     history = run.lines("metrics.jsonl")
@@ -258,7 +262,10 @@ def _finish(run: Run, network: Network, parts: Parts) -> dict[str, Any]:
                 f"loss/{name}": counted.loss,
                 f"confusion/{name}": counted.confusion.tolist(),
             }
+    dashboard.conclude(result)
     run.write_json("result.json", result)
+    if run.config.evaluate.pictures:
+        dashboard.illustrate(network, parts.dataset, parts.test)
     return result
 
 

@@ -1,7 +1,10 @@
 """What the tests share: real data where they are, and a clean environment."""
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -48,3 +51,33 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("LENET_DATA", raising=False)
     return tmp_path
+
+
+CHROMIUM_FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-sync", "--disable-background-networking", "--disable-component-update",
+    "--hide-scrollbars", "--window-size=1300,1000",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real, headless Chromium; skipped where there is none, a failure in CI."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    missing = None if chromium and driver else "Debian's chromium and chromium-driver"
+    try:
+        from selenium import webdriver
+    except ImportError:
+        missing = "the package selenium"
+    if missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have {missing}")
+        pytest.skip(f"needs {missing}")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    yield opened
+    opened.quit()

@@ -41,6 +41,7 @@ def a_config(**sections: Any) -> Config:
         "model": {"kind": "mlp", "hidden": [16]},
         "loss": {"kind": "cross-entropy"},
         "optimizer": SGD,
+        "evaluate": {"pictures": False},
         **sections,
         "train": small | sections.get("train", {}),
     }
@@ -152,7 +153,7 @@ def test_a_run_killed_after_logging_a_pass_logs_it_once(parts: Parts, tmp_path: 
     # As if pass 2 had been logged, but not yet saved, when the process was killed.
     run.append("metrics.jsonl", {"pass": 2, "errors/test": 1})
     run.append("timing.jsonl", {"pass": 2, "seconds": 1.0})
-    Dashboard(run.folder, config, 2).write({"pass": 2, "errors/test": 1})
+    Dashboard(run, 2).write({"pass": 2, "errors/test": 1})
     time.sleep(1.0)
     assert train(config, [run], parts, CPU) is not None
     assert compare(straight.folder, run.folder) == []

@@ -23,7 +23,8 @@ def begin(sample: Dataset, tmp_path: Path) -> Callable[..., tuple[Config, Run, P
     """Return what makes a small run of the quickstart with changes."""
 
     def _begin(*overrides: str, name: str = "small") -> tuple[Config, Run, Parts]:
-        settings = ["data.validation=100", "data.train_size=256", "train.passes=2", *overrides]
+        settings = ["data.validation=100", "data.train_size=256", "train.passes=2"]
+        settings += ["evaluate.pictures=false", *overrides]
         config = configfile.load("quickstart", settings).config
         return config, Run.create(name, config, tmp_path), divide(sample, config, CPU)
 

@@ -71,3 +71,29 @@ def figures(
         say=say,
     ):
         typer.echo(path)
+
+
+def dashboard(
+    folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
+    port: Annotated[
+        int | None, typer.Option(help="To listen on; without it 6006 or the next free one.")
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="0.0.0.0 shows the runs to the whole network.")
+    ] = "127.0.0.1",
+) -> None:
+    """Show runs in TensorBoard, until Ctrl-C."""
+    from threading import Event
+
+    from lenet.dashboard.seeds import write_seeds
+    from lenet.dashboard.server import start_tensorboard
+
+    address = start_tensorboard(folder, port, host)
+    for means in write_seeds(folder):
+        say(f"mean ± sd over the seeds: {means}")
+    typer.echo(address)
+    say("Ctrl-C ends it")
+    try:
+        Event().wait()
+    except KeyboardInterrupt:
+        say("ended")

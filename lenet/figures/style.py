@@ -14,6 +14,7 @@ import matplotlib as mpl
 import numpy as np
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -188,6 +189,13 @@ def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any
         tiled[y : y + height, x : x + width] = image
         empty[y : y + height, x : x + width] = False
     return np.ma.MaskedArray(tiled, empty)
+
+
+def pixels(figure: Figure) -> "np.ndarray[Any, np.dtype[np.uint8]]":
+    """Return a figure as it looks on a screen, uint8 (H, W, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from lenet.augment.draws import beta
-from lenet.augment.mixing import CutMix, MixUp, shares
+from lenet.augment.mixing import CutMix, MixUp, beta, shares
 from lenet.random import generator
 
 

@@ -1,0 +1,54 @@
+"""Mean ± sd over the seeds of an experiment, as a run of its own."""
+
+from itertools import groupby
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from lenet.dashboard.events import PARTS
+from lenet.figures.curves import Curve
+from lenet.runs import Run, find_runs
+
+FOLDER = "seeds"
+"""Name of the folder, beside the seeds' own, that holds an experiment's events."""
+
+
+def write_seeds(root: Path) -> list[Path]:
+    """Write the means of every experiment below a folder that has two or more finished seeds.
+
+    Tags are ``seeds/errors/PART/mean``, ``low`` and ``high``, the latter one sample standard
+    deviation away; the step is the pass. Older events are replaced: the chart shows the seeds that
+    are finished now.
+
+    Returns:
+        The folders written, ``EXPERIMENT/seeds``.
+
+    Raises:
+        OSError: A folder cannot be written.
+    """
+    written = []
+    finished = [run for run in find_runs(root) if run.finished]
+    for folder, runs in groupby(finished, key=lambda run: run.folder.parent):
+        members = list(runs)
+        if len(members) > 1:
+            _write(folder / FOLDER, members)
+            written.append(folder / FOLDER)
+    return written
+
+
+def _write(folder: Path, runs: list[Run]) -> None:
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    histories = [run.lines("metrics.jsonl") for run in runs]
+    with SummaryWriter(str(folder)) as writer:
+        for part in PARTS:
+            curve = Curve.of(histories, f"errors/{part}")
+            if curve is None:
+                continue
+            for step, mean, sd in zip(
+                curve.passes.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
+            ):
+                for bound, value in (("mean", mean), ("low", mean - sd), ("high", mean + sd)):
+                    writer.add_scalar(f"seeds/errors/{part}/{bound}", value, step)
+        seeds = ", ".join(str(run.seed) for run in runs)
+        writer.add_text("seeds", f"{len(runs)} finished runs: seeds {seeds}", 0)

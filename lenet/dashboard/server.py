@@ -1,0 +1,44 @@
+"""TensorBoard, started with the options that runs need."""
+
+import logging
+from pathlib import Path
+
+from tensorboard import program
+
+from lenet.errors import RunError, UsageError
+
+KEPT = {"images": 1000, "text": 1000, "pr_curves": 1000, "scalars": 10_000}
+"""Steps of each kind that are shown; left alone, TensorBoard shows ten images, chosen at random.
+(Not 0, which means all to its slow loader and none to its fast one.)"""
+
+
+def start_tensorboard(root: Path, port: int | None = None, host: str = "127.0.0.1") -> str:
+    """Start TensorBoard in the background of this process and return its address.
+
+    Args:
+        root: The folder of the runs; they are named by their path below it, ``config/seed``.
+        port: To listen on; None: 6006, or the next one that is free.
+        host: ``127.0.0.1`` for this machine only, ``0.0.0.0`` for the whole network.
+
+    Raises:
+        UsageError: `root` is no folder.
+        RunError: The port is taken, or TensorBoard cannot start.
+    """
+    if not root.is_dir():
+        raise UsageError(f"{root} is no folder")
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)
+    board = program.TensorBoard()
+    options = {
+        "logdir": str(root),
+        "host": host,
+        "samples_per_plugin": ",".join(f"{kind}={steps}" for kind, steps in KEPT.items()),
+        "reload_interval": "5",
+    }
+    if port is not None:
+        options["port"] = str(port)
+    board.configure(argv=["lenet", *(f"--{key}={value}" for key, value in options.items())])
+    try:
+        url: str = board.launch()
+    except (program.TensorBoardServerException, OSError) as error:
+        raise RunError(f"TensorBoard cannot start: {error}") from error
+    return url
