@@ -1,6 +1,6 @@
 """From a config to finished runs: check, load the images, make the folders, train."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,15 +11,17 @@ import torch
 
 from lenet.augment.pipeline import build_mixing, build_pipeline
 from lenet.batches import Parts, divide
+from lenet.committee import DOUBTFUL, Opinions
 from lenet.config import SDLM, Config
 from lenet.configfile import flatten
-from lenet.data import Dataset, load_dataset
+from lenet.data import Dataset, Split, load_dataset
 from lenet.device import choose_device
 from lenet.environment import describe_environment
 from lenet.errors import UsageError
 from lenet.evaluate import Result
 from lenet.lock import lock
-from lenet.network import build_network, load_network
+from lenet.network import Network, build_network, load_network
+from lenet.published import find_members
 from lenet.runs import Run, check_name, is_run
 from lenet.sources import SAMPLE, DatasetMissingError
 from lenet.statistics import describe_errors, summarize
@@ -212,31 +214,69 @@ def load_data(
 
 
 def evaluate_runs(
-    folders: Sequence[Path], part: str, device: str = "auto", data: Path | None = None
+    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
 ) -> dict[Path, Result]:
     """Count the errors of trained networks on ``train``, ``validation`` or ``test`` images.
 
+    Args:
+        names: Runs, folders of several seeds, or ``published:NAME``.
+        part: Which images.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        data: A folder to look for the datasets in first.
+
+    Returns:
+        The result of each run's folder.
+
     Raises:
-        UsageError: A folder is no run, or there is no such part.
+        UsageError: There is no such run, or no such part.
         RunError: Weights or data are missing or damaged.
     """
+    return {
+        run.folder: network.evaluate(split)
+        for run, network, _, split in _open_networks(names, part, device, data)
+    }
+
+
+def ask_runs(
+    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
+) -> Opinions:
+    """Ask trained networks together; see `evaluate_runs` for the arguments.
+
+    Raises:
+        UsageError: As `evaluate_runs`, and where members do not look at the same images.
+        RunError: Weights or data are missing or damaged.
+    """
+    opened = list(_open_networks(names, part, device, data))
+    first, _, dataset, images = opened[0]
+    for run, _, _, split in opened:
+        if not torch.equal(split.images, images.images):
+            raise UsageError(f"{run.folder} has other {part} images than {first.folder}")
+    return Opinions(
+        members=[str(run.folder) for run, *_ in opened],
+        probabilities=torch.stack([n.probabilities(images.images).cpu() for _, n, *_ in opened]),
+        labels=images.labels.cpu(),
+        doubtful=DOUBTFUL if (dataset, part) == ("mnist", "test") else {},
+    )
+
+
+def _open_networks(
+    names: Sequence[str], part: str, device: str, data: Path | None
+) -> Iterator[tuple[Run, Network, str, Split]]:
+    """Yield each run, its network, its dataset's name and the images to look at."""
     parts = ("train", "validation", "test")
     if part not in parts:
         raise UsageError(f"no part {part!r}; there are {', '.join(parts)}")
     chosen = choose_device(device)
-    results = {}
     datasets: dict[str, Dataset] = {}
-    for folder in folders:
-        run = Run.open(folder)
+    for run in [run for name in names for run in find_members(name)]:
         network = load_network(run, chosen)
         name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
         if name not in datasets:
             datasets[name] = load_dataset(name, data or run.config.data.root)
         split = getattr(divide(datasets[name], run.config, chosen), part)
         if not len(split):
-            raise UsageError(f"{folder} held no {part} images out")
-        results[folder] = network.evaluate(split)
-    return results
+            raise UsageError(f"{run.folder} held no {part} images out")
+        yield run, network, name, split
 
 
 def time_to_99(run: Run) -> float | None:

@@ -77,6 +77,10 @@ def test_several_seeds_are_summed_up_and_listed(elsewhere: Path) -> None:
         ("try", 1, "finished"),
     ]
     assert "try: test errors" in lenet("runs", "runs", "--sort", "errors").stdout
+    committee = json.loads(lenet("evaluate", "runs/try", "--committee", "--json").stdout)
+    assert committee["members"] == {
+        f"runs/try/{result['seed']}": result["errors/test"] for result in results
+    }
 
 
 def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:

@@ -1,35 +1,29 @@
 """Elastic distortion: white noise, smoothed, displaces each pixel.
 
-Smoothing a field N of H×W with a Gaussian is linear and separable: G N Gᵀ, with one matrix G for
-the rows and one for the columns. G is close to a matrix of low rank, since a smooth field has few
-degrees of freedom: with G = U S Vᵀ, and N white and normal, Vᵀ N V is white and normal too. So a
-core C of k×k normal numbers, spread out as (U S) C (U S)ᵀ, has the same distribution as the
-smoothed field, and at σ = 4 on 28 pixels k is 12 instead of 28: a fifth of the random numbers.
+How a field is drawn without drawing a random number for each pixel: see `lenet.augment.smoothing`.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
-from math import inf, sqrt
+from math import sqrt
 
 import torch
 from torch import Tensor
 
 from lenet.augment.arguments import number, numbers
 from lenet.augment.sampling import Displacement
+from lenet.augment.smoothing import smoothing_factor
 from lenet.augment.transform import Parameters, Size
-
-DROPPED_VARIANCE = 1e-5
-"""Share of a field's variance that the core may lose along each axis."""
 
 
 class ElasticTransform(Displacement):
     """Displace each pixel by a smooth random field.
 
     Args:
-        alpha: Strength, ≥ 0: noise uniform in ±1 is smoothed and multiplied by alpha/2 pixels.
-            One number, or (x, y).
-        sigma: Standard deviation of the Gaussian that smooths, in pixels, ≥ 0; one number, or
-            (x, y). Its kernel spans 8 sigma + 1 pixels (odd); the field is reflected at its border.
+        alpha: Strength, in [0, 10000], or (x, y): noise uniform in ±1 is smoothed and multiplied
+            by alpha/2 pixels.
+        sigma: Standard deviation in pixels of the Gaussian that smooths, in [0, 1000], or (x, y).
+            Its kernel spans 8 sigma + 1 pixels, one more if that is even; the field is reflected at
+            its border.
         interpolation: ``bilinear`` or ``nearest``.
         fill: What comes in from outside, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
@@ -51,8 +45,8 @@ class ElasticTransform(Displacement):
         p: float = 1.0,
     ) -> None:
         super().__init__(interpolation, fill, p)
-        self.alpha = _one_or_two(self, "alpha", alpha)
-        self.sigma = _one_or_two(self, "sigma", sigma)
+        self.alpha = _one_or_two(self, "alpha", alpha, 10_000)
+        self.sigma = _one_or_two(self, "sigma", sigma, 1000)
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
@@ -85,38 +79,9 @@ class ElasticTransform(Displacement):
         return rows * strength, columns
 
 
-def smoothing_matrix(length: int, sigma: float, kernel: int) -> Tensor:
-    """Return the matrix that smooths `length` values with a Gaussian, float64 (length, length).
-
-    Args:
-        length: Number of values, reflected at both ends without repeating the end.
-        sigma: Standard deviation in pixels; at 0 nothing is smoothed.
-        kernel: Number of taps, odd.
-    """
-    taps = torch.arange(kernel, dtype=torch.float64) - kernel // 2
-    weights = torch.exp(-0.5 * (taps / sigma) ** 2) if sigma > 0 else (taps == 0).double()
-    period = max(2 * (length - 1), 1)
-    at = (torch.arange(length)[:, None] + taps.long()) % period  # (length, kernel)
-    at = torch.minimum(at, period - at) if length > 1 else torch.zeros_like(at)
-    matrix = torch.zeros(length, length, dtype=torch.float64)
-    matrix.scatter_add_(1, at, (weights / weights.sum()).expand(length, kernel))
-    return matrix
-
-
-@lru_cache(maxsize=64)
-def smoothing_factor(length: int, sigma: float, kernel: int) -> Tensor:
-    """Return A with A Aᵀ = G Gᵀ but for `DROPPED_VARIANCE`, float32 (length, k), k ≤ length.
-
-    G is the `smoothing_matrix`; A its left singular vectors times singular values, the k largest.
-    """
-    left, values, _ = torch.linalg.svd(smoothing_matrix(length, sigma, kernel))
-    kept = torch.cumsum(values**2, 0) / (values**2).sum()
-    k = int((kept < 1 - DROPPED_VARIANCE).sum()) + 1
-    factor: Tensor = (left * values)[:, : min(k, length)].float().contiguous()
-    return factor
-
-
-def _one_or_two(owner: object, argument: str, value: float | Sequence[float]) -> tuple[float, ...]:
+def _one_or_two(
+    owner: object, argument: str, value: float | Sequence[float], most: float
+) -> tuple[float, ...]:
     if isinstance(value, list | tuple):
-        return numbers(owner, argument, value, 2, 0, inf)
-    return (number(owner, argument, value, 0, inf),) * 2
+        return numbers(owner, argument, value, 2, 0, most)
+    return (number(owner, argument, value, 0, most),) * 2

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from lenet.augment.arguments import interval, is_sequence, numbers, spread
+from lenet.augment.draws import uniform
 from lenet.augment.sampling import Projection
-from lenet.augment.transform import Parameters, Size, uniform
+from lenet.augment.transform import Parameters, Size
 
 
 class RandomAffine(Projection):
@@ -18,7 +19,7 @@ class RandomAffine(Projection):
         degrees: Rotation, clockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
         translate: Largest shift to the (right or left, down or up), each as a fraction of the
             image, in [0, 1]. Shifts are whole pixels, as torchvision's are.
-        scale: (min, max) factor of size, each above 0.
+        scale: (min, max) factor of size, each in [0.001, 1000].
         shear: Degrees, ±shear of [0, 89] along x; or (min, max) along x; or
             (min x, max x, min y, max y), each in [-89, 89].
         interpolation: ``bilinear`` or ``nearest``.
@@ -44,7 +45,7 @@ class RandomAffine(Projection):
         super().__init__(interpolation, fill, p)
         self.degrees = spread(self, "degrees", degrees, -360, 360)
         self.translate = numbers(self, "translate", translate or (0, 0), 2, 0, 1)
-        self.scale = interval(self, "scale", scale or (1, 1), 0, inf, above=True)
+        self.scale = interval(self, "scale", scale or (1, 1), 0.001, 1000)
         if is_sequence(shear, 4):
             self.shear = numbers(self, "shear", shear, 4, -89, 89)
         else:

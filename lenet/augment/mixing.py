@@ -1,6 +1,6 @@
 """Transforms that mix images of a batch, and their labels with them."""
 
-from math import inf
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from lenet.augment.arguments import integer, number
+from lenet.augment.arguments import integer, interval, number
+from lenet.augment.draws import beta, uniform
 from lenet.augment.occlusion import boxes
 from lenet.augment.transform import Parameters, Size, per_image, to_device
 
@@ -61,7 +62,7 @@ class MixUp(MixingTransform):
     """Average two images: λ of one and 1 - λ of the other, λ from Beta(alpha, alpha).
 
     Args:
-        alpha: Both parameters of the Beta distribution, above 0; small ones mix little.
+        alpha: Both parameters of the Beta distribution, in [0.001, 1000]; small ones mix little.
         p: Probability of an image being mixed, in [0, 1].
         num_classes: Classes of the targets.
 
@@ -70,7 +71,7 @@ class MixUp(MixingTransform):
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int = CLASSES) -> None:
         super().__init__(p, num_classes)
-        self.alpha = number(self, "alpha", alpha, 0, inf, above=True)
+        self.alpha = number(self, "alpha", alpha, 0.001, 1000)
 
     def draw(self, batch: int, size: Size, generator: torch.Generator) -> Parameters:
         """Draw ``partner``, int64 (B,), and ``share``, λ or 1 where nothing is mixed, (B,)."""
@@ -90,7 +91,8 @@ class CutMix(MixingTransform):
     """Paste a rectangle of another image; labels are mixed by its area.
 
     Args:
-        alpha: The area outside the rectangle has a share from Beta(alpha, alpha), alpha above 0.
+        alpha: The area outside the rectangle has a share from Beta(alpha, alpha), alpha in
+            [0.001, 1000].
         p: Probability of an image being mixed, in [0, 1].
         num_classes: Classes of the targets.
 
@@ -100,7 +102,7 @@ class CutMix(MixingTransform):
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int = CLASSES) -> None:
         super().__init__(p, num_classes)
-        self.alpha = number(self, "alpha", alpha, 0, inf, above=True)
+        self.alpha = number(self, "alpha", alpha, 0.001, 1000)
 
     def draw(self, batch: int, size: Size, generator: torch.Generator) -> Parameters:
         """Draw ``partner``, int64 (B,), and boxes ``top``, ``left``, ``bottom``, ``right``."""
@@ -124,18 +126,62 @@ class CutMix(MixingTransform):
         return mixed, torch.lerp(targets, targets[partner], pasted.view(-1, 1))
 
 
+class Mosaic(MixingTransform):
+    """Lay four images out as a square of 2×2 and look at it through a window of one's size.
+
+    Args:
+        start: (min, max) of the window's corner as a fraction of the image, each in [0, 1]: at 0
+            only the first image is seen, at 1 only the last; from the middle, a quarter of each.
+        p: Probability of an image being mixed, in [0, 1].
+        num_classes: Classes of the targets.
+
+    Source: Bochkovskiy et al. 2020, section 3.3. Labels count the visible areas.
+    """
+
+    def __init__(
+        self, start: Sequence[float] = (0.3, 0.7), p: float = 1.0, num_classes: int = CLASSES
+    ) -> None:
+        super().__init__(p, num_classes)
+        self.start = interval(self, "start", start, 0, 1)
+
+    def draw(self, batch: int, size: Size, generator: torch.Generator) -> Parameters:
+        """Draw ``partners``, int64 (B, 3): right, below, both; and the corner ``top``, ``left``."""
+        applied = torch.rand(batch, generator=generator) < self.p
+        partners = [torch.randperm(batch, generator=generator) for _ in range(3)]
+        corners = {}
+        for name, length in (("top", size[0]), ("left", size[1])):
+            start = uniform(batch, *self.start, generator)
+            corners[name] = (start * length).round().long() * applied
+        return {"partners": torch.stack(partners, 1), **corners}
+
+    def mix(self, images: Tensor, targets: Tensor, parameters: Parameters) -> tuple[Tensor, Tensor]:
+        """Mix as drawn."""
+        height, width = images.shape[-2:]
+        itself = torch.arange(len(images), device=images.device)
+        right, below, both = parameters["partners"].T
+        y = parameters["top"][:, None] + torch.arange(height, device=images.device)  # (B, H)
+        x = parameters["left"][:, None] + torch.arange(width, device=images.device)  # (B, W)
+        lower, aside = (y >= height)[:, :, None], (x >= width)[:, None, :]
+        source = torch.where(
+            lower,
+            torch.where(aside, both[:, None, None], below[:, None, None]),
+            torch.where(aside, right[:, None, None], itself[:, None, None]),
+        )  # (B, H, W)
+        rows, columns = (y % height)[:, :, None], (x % width)[:, None, :]
+        mixed = images.permute(0, 2, 3, 1)[source, rows, columns].permute(0, 3, 1, 2)
+        down, across = parameters["top"] / height, parameters["left"] / width
+        parts = (
+            (itself, (1 - down) * (1 - across)),
+            (right, (1 - down) * across),
+            (below, down * (1 - across)),
+            (both, down * across),
+        )
+        mixed_targets = torch.zeros_like(targets)
+        for index, area in parts:
+            mixed_targets += targets[index] * area.to(targets.dtype).view(-1, 1)
+        return mixed.contiguous(), mixed_targets
+
+
 def shares(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return labels, int64 (B,), as shares (B, classes); shares stay as they are."""
     return F.one_hot(labels, classes).to(dtype) if labels.ndim == 1 else labels.to(dtype)
-
-
-def beta(batch: int, alpha: float, generator: torch.Generator) -> Tensor:
-    """Draw from Beta(alpha, alpha), float32 (B,).
-
-    A ratio of two gamma variables; each is drawn at alpha + 1 and brought down in logarithms by
-    Gamma(a) = Gamma(a + 1) · U^(1/a), since at a small alpha both would round to zero.
-    """
-    shape = torch.full((2, batch), alpha + 1.0, dtype=torch.float64)
-    logarithms = torch._standard_gamma(shape, generator=generator).log()
-    logarithms += torch.rand(2, batch, generator=generator, dtype=torch.float64).log() / alpha
-    return torch.sigmoid(logarithms[0] - logarithms[1]).float()

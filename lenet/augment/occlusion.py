@@ -6,8 +6,9 @@ from math import inf, log
 import torch
 from torch import Tensor
 
-from lenet.augment.arguments import interval, number, refuse
-from lenet.augment.transform import BatchTransform, Parameters, Size, uniform
+from lenet.augment.arguments import integer, interval, number, refuse
+from lenet.augment.draws import uniform
+from lenet.augment.transform import BatchTransform, Parameters, Size
 
 MEAN_INK = 0.1307
 """Mean of MNIST's training pixels."""
@@ -85,3 +86,78 @@ def boxes(images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tens
     rows = (y >= top[:, None]) & (y < bottom[:, None])  # (B, H)
     columns = (x >= left[:, None]) & (x < right[:, None])  # (B, W)
     return (rows[:, :, None] & columns[:, None, :]).unsqueeze(1)
+
+
+class Cutout(BatchTransform):
+    """Hide squares around random pixels; they may stick out of the image.
+
+    Args:
+        n_holes: Number of squares, at least 1.
+        length: Their side in pixels, at least 1.
+        value: What hides, ink in [0, 1].
+        p: Probability of an image being transformed, in [0, 1].
+
+    Source: DeVries and Taylor 2017, section 3.2; names as in the authors' code.
+    """
+
+    def __init__(
+        self, n_holes: int = 1, length: int = 8, value: float = 0.0, p: float = 1.0
+    ) -> None:
+        super().__init__(p)
+        self.n_holes = integer(self, "n_holes", n_holes, 1)
+        self.length = integer(self, "length", length, 1)
+        self.value = number(self, "value", value, 0, 1)
+
+    def draw_parameters(
+        self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
+    ) -> Parameters:
+        """Draw the squares' upper left corners ``top`` and ``left`` in pixels, (B, n_holes)."""
+        shape = (batch, self.n_holes)
+        return {
+            "top": torch.randint(size[0], shape, generator=generator) - self.length // 2,
+            "left": torch.randint(size[1], shape, generator=generator) - self.length // 2,
+        }
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Hide the squares one after another."""
+        for top, left in zip(parameters["top"].T, parameters["left"].T, strict=True):
+            inside = boxes(images, top, left, top + self.length, left + self.length)
+            images = images.masked_fill(inside, self.value)
+        return images
+
+
+class HideAndSeek(BatchTransform):
+    """Divide the image into a grid and hide each cell with a probability of its own.
+
+    Args:
+        grid: Cells along each side, at least 1: ``grid`` × ``grid`` of them.
+        p_hide: Probability of a cell being hidden, in [0, 1].
+        value: What hides, ink in [0, 1].
+        p: Probability of an image being transformed, in [0, 1].
+
+    Source: Singh and Lee 2017, section 3.1, who hide by the training set's mean so that the first
+    layer's inputs keep their mean; 0.1307 is MNIST's.
+    """
+
+    def __init__(
+        self, grid: int = 4, p_hide: float = 0.5, value: float = MEAN_INK, p: float = 1.0
+    ) -> None:
+        super().__init__(p)
+        self.grid = integer(self, "grid", grid, 1)
+        self.p_hide = number(self, "p_hide", p_hide, 0, 1)
+        self.value = number(self, "value", value, 0, 1)
+
+    def draw_parameters(
+        self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
+    ) -> Parameters:
+        """Draw which cells are ``hidden``, bool (B, grid, grid)."""
+        shape = (batch, self.grid, self.grid)
+        return {"hidden": torch.rand(shape, generator=generator) < self.p_hide}
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Hide the cells."""
+        height, width = images.shape[-2:]
+        row = torch.arange(height, device=images.device) * self.grid // height
+        column = torch.arange(width, device=images.device) * self.grid // width
+        hidden = parameters["hidden"].index_select(1, row).index_select(2, column)  # (B, H, W)
+        return images.masked_fill(hidden.unsqueeze(1), self.value)

@@ -2,22 +2,45 @@
 
 import difflib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from lenet.augment.clahe import CLAHE
+from lenet.augment.cropping import RandomCrop, RandomResizedCrop
+from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
 from lenet.augment.elastic import ElasticTransform
+from lenet.augment.foreign import (
+    LIBRARIES,
+    TORCHVISION,
+    AlbumentationsTransform,
+    TorchvisionTransform,
+    find_foreign,
+    foreign_names,
+)
 from lenet.augment.geometry import (
     RandomAffine,
     RandomHorizontalFlip,
     RandomRotation,
     RandomVerticalFlip,
 )
-from lenet.augment.mixing import CLASSES, CutMix, MixingTransform, MixUp, shares
-from lenet.augment.occlusion import RandomErasing
+from lenet.augment.mixing import CLASSES, CutMix, MixingTransform, MixUp, Mosaic, shares
+from lenet.augment.occlusion import Cutout, HideAndSeek, RandomErasing
+from lenet.augment.perspective import RandomPerspective
+from lenet.augment.photometry import (
+    ColorJitter,
+    GaussianBlur,
+    GaussianNoise,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomGamma,
+    RandomInvert,
+)
+from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+from lenet.augment.presets import ciresan_2010, paper_1998
 from lenet.augment.sampling import Geometry, warp
 from lenet.augment.transform import BatchTransform, Parameters, to_device
 from lenet.errors import UsageError
@@ -30,16 +53,43 @@ Spec = dict[str, dict[str, Any]]
 AUGMENTATIONS: dict[str, type[BatchTransform]] = {
     "RandomAffine": RandomAffine,
     "RandomRotation": RandomRotation,
+    "RandomCrop": RandomCrop,
     "RandomHorizontalFlip": RandomHorizontalFlip,
     "RandomVerticalFlip": RandomVerticalFlip,
+    "RandomPerspective": RandomPerspective,
+    "RandomResizedCrop": RandomResizedCrop,
     "ElasticTransform": ElasticTransform,
+    "RandomStretch": RandomStretch,
+    "RandomSqueeze": RandomSqueeze,
+    "RandomRotationOrShear": RandomRotationOrShear,
+    "GaussianNoise": GaussianNoise,
+    "ColorJitter": ColorJitter,
+    "RandomGamma": RandomGamma,
+    "GaussianBlur": GaussianBlur,
+    "RandomAdjustSharpness": RandomAdjustSharpness,
+    "RandomAutocontrast": RandomAutocontrast,
+    "RandomInvert": RandomInvert,
+    "CLAHE": CLAHE,
     "RandomErasing": RandomErasing,
+    "HideAndSeek": HideAndSeek,
+    "Cutout": Cutout,
+    "AutoAugment": AutoAugment,
+    "RandAugment": RandAugment,
+    "TrivialAugmentWide": TrivialAugmentWide,
+    "AugMix": AugMix,
 }
-"""What may stand under ``augment:``."""
+"""What may stand under ``augment:``, besides `PRESETS` and `TORCHVISION`."""
+
+PRESETS: dict[str, Callable[[], list[BatchTransform]]] = {
+    "Paper1998": paper_1998,
+    "Ciresan2010": ciresan_2010,
+}
+"""Chains of transforms that may stand under ``augment:`` by one name."""
 
 MIXINGS: dict[str, type[MixingTransform]] = {
     "MixUp": MixUp,
     "CutMix": CutMix,
+    "Mosaic": Mosaic,
 }
 """What may stand under ``mix:``."""
 
@@ -64,6 +114,15 @@ class Pipeline:
         """
         drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
         return self.apply_to(images, drawn)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a user should know about the transforms' cost, a line each."""
+        return [
+            f"{transform.name} is another library's and runs image by image: this is the slow path"
+            for transform in self.transforms
+            if isinstance(transform, TorchvisionTransform | AlbumentationsTransform)
+        ]
 
     def draw(
         self,
@@ -135,7 +194,11 @@ def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
     Raises:
         UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
     """
-    return Pipeline([_build(spec, i, AUGMENTATIONS) for i, spec in enumerate(specs)])
+    transforms: list[BatchTransform] = []
+    for index, spec in enumerate(specs):
+        made = _build(spec, index, _find_augmentation)
+        transforms += made if isinstance(made, list) else [made]
+    return Pipeline(transforms)
 
 
 def build_mixing(specs: Sequence[Spec]) -> Mixing:
@@ -144,29 +207,65 @@ def build_mixing(specs: Sequence[Spec]) -> Mixing:
     Raises:
         UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
     """
-    return Mixing([_build(spec, i, MIXINGS) for i, spec in enumerate(specs)])
+    return Mixing([_build(spec, i, _find_mixing) for i, spec in enumerate(specs)])
 
 
-def _build(spec: Spec, index: int, table: Mapping[str, type[T]]) -> T:
+def _find_augmentation(name: str) -> Callable[..., BatchTransform | list[BatchTransform]]:
+    if name in MIXINGS:
+        raise UsageError(f"{name} mixes images and labels: it belongs under mix:")
+    found = AUGMENTATIONS.get(name) or PRESETS.get(name) or find_foreign(name)
+    if found is None:
+        library = name.partition(".")[0]
+        known = [*AUGMENTATIONS, *PRESETS, *TORCHVISION]
+        if library in LIBRARIES:
+            known = [f"{library}.{short}" for short in foreign_names(library)]
+        raise _unknown(name, known)
+    return found
+
+
+def _find_mixing(name: str) -> Callable[..., MixingTransform]:
+    if name not in MIXINGS:
+        raise _unknown(name, list(MIXINGS))
+    return MIXINGS[name]
+
+
+def _unknown(name: str, known: Sequence[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return UsageError(f"unknown transform {name!r}; {advice}")
+
+
+def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T:
+    """Make what one entry of a list describes.
+
+    Raises:
+        UsageError: It cannot be made; its path begins with the index.
+    """
     if len(spec) != 1:
         raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
     name, arguments = next(iter(spec.items()))
-    if name not in table:
-        near = difflib.get_close_matches(name, table, n=1)
-        advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(table)}"
-        raise UsageError(f"unknown transform {name!r}; {advice}", (index, name))
-    legal = inspect.signature(table[name]).parameters
+    try:
+        make = find(name)
+        _check_arguments(name, arguments, inspect.signature(make).parameters)
+        return make(**arguments)
+    except UsageError as error:
+        raise UsageError(str(error), (index, *(error.path or (name,)))) from error
+
+
+def _check_arguments(
+    name: str, arguments: Mapping[str, Any], legal: Mapping[str, inspect.Parameter]
+) -> None:
+    """Check the arguments' names.
+
+    Raises:
+        UsageError: One is unknown or missing.
+    """
     for argument in arguments:
         if argument not in legal:
             near = difflib.get_close_matches(argument, legal, n=1)
-            advice = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(legal)}"
-            raise UsageError(
-                f"{name} has no argument {argument!r}; {advice}", (index, name, argument)
-            )
+            known = f"it has {', '.join(legal)}" if legal else "it has none"
+            advice = f"did you mean {near[0]!r}?" if near else known
+            raise UsageError(f"{name} has no argument {argument!r}; {advice}", (name, argument))
     for argument, parameter in legal.items():
         if parameter.default is parameter.empty and argument not in arguments:
-            raise UsageError(f"{name}: {argument} is missing", (index, name))
-    try:
-        return table[name](**arguments)
-    except UsageError as error:
-        raise UsageError(str(error), (index, *(error.path or ()))) from error
+            raise UsageError(f"{name}: {argument} is missing", (name,))

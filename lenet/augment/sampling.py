@@ -19,6 +19,9 @@ from torch.nn import functional as F
 from lenet.augment.arguments import choice, number
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
+FAR = 1e6
+"""A place outside of any image."""
+
 
 class Geometry(BatchTransform):
     """A transform that moves ink.
@@ -44,13 +47,19 @@ class Geometry(BatchTransform):
 
 
 class Projection(Geometry):
-    """A transform that is a 3×3 matrix for each image."""
+    """A transform that is a 3×3 matrix for each image.
+
+    `perspective` says whether the third row may be anything but (0, 0, 1).
+    """
+
+    perspective = False
 
     def trace(self, places: "Places", parameters: Parameters, size: Size) -> "Places":
         """Follow places by one matrix product."""
         matrices = self.matrices(parameters, size)
         still = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
-        return places.project(torch.where(parameters["applied"].view(-1, 1, 1), matrices, still))
+        matrices = torch.where(parameters["applied"].view(-1, 1, 1), matrices, still)
+        return places.project(matrices, self.perspective)
 
     def matrices(self, parameters: Parameters, size: Size) -> Tensor:
         """Return (B, 3, 3), from homogeneous places in the output to those in the input."""
@@ -79,17 +88,22 @@ class Places:
         size: (height, width) of the output.
         dense: (B, 2, height·width), or (2, height·width) where all images share it.
         matrix: (B, 3, 3) still to be applied, or None.
+        perspective: Whether the matrix's third row may be anything but (0, 0, 1).
     """
 
-    def __init__(self, size: Size, dense: Tensor, matrix: Tensor | None = None) -> None:
+    def __init__(
+        self, size: Size, dense: Tensor, matrix: Tensor | None = None, perspective: bool = False
+    ) -> None:
         self.size = size
         self.dense = dense
         self.matrix = matrix
+        self.perspective = perspective
 
-    def project(self, matrix: Tensor) -> "Places":
+    def project(self, matrix: Tensor, perspective: bool = False) -> "Places":
         """Apply one more matrix (B, 3, 3)."""
+        matrix = matrix.to(self.dense.dtype)
         product = matrix if self.matrix is None else matrix @ self.matrix
-        return Places(self.size, self.dense, product)
+        return Places(self.size, self.dense, product, perspective or self.perspective)
 
     def displace(self, field: Tensor) -> "Places":
         """Add to each place the field's value (B, 2, H, W) there."""
@@ -106,14 +120,17 @@ class Places:
         """Return the places, (B, 2, height·width)."""
         if self.matrix is None:
             return self.dense if self.dense.ndim == 3 else self.dense[None]
+        matrix = self.matrix if self.perspective else self.matrix[:, :2]
         if self.dense.ndim == 2:  # one product for the whole batch
-            ones = torch.ones_like(self.dense[:1])
-            flat = self.matrix.reshape(-1, 3) @ torch.cat([self.dense, ones])
-            traced = flat.view(-1, 3, flat.shape[-1])
+            homogeneous = torch.cat([self.dense, torch.ones_like(self.dense[:1])])
+            traced = (matrix.reshape(-1, 3) @ homogeneous).view(*matrix.shape[:2], -1)
         else:
-            matrix = self.matrix.expand(len(self.dense), 3, 3)
+            matrix = matrix.expand(len(self.dense), -1, -1)
             traced = torch.baddbmm(matrix[..., 2:], matrix[..., :2], self.dense)
-        return traced[:, :2] / traced[:, 2:]
+        if not self.perspective:
+            return traced
+        # On the horizon places are infinite; any place outside the image does as well.
+        return torch.nan_to_num(traced[:, :2] / traced[:, 2:], FAR, FAR, -FAR)
 
 
 def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor:

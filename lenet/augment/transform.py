@@ -116,11 +116,6 @@ def to_device(parameters: Parameters, images: Tensor) -> Parameters:
     }
 
 
-def uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """Draw uniform numbers of [low, high], float32 (B,)."""
-    return torch.rand(batch, generator=generator) * (high - low) + low
-
-
 def per_image(values: Tensor) -> Tensor:
     """(B,) → (B, 1, 1, 1), to meet images."""
     return values.view(-1, 1, 1, 1)

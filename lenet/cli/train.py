@@ -105,15 +105,29 @@ def verify_resume(
 
 
 def evaluate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run folders.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
+    ],
     part: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    committee: Annotated[
+        bool,
+        typer.Option("--committee", help="Ask all runs together: their mean and their votes."),
+    ] = False,
     device: Device = "auto",
     data: Data = None,
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
-    from lenet.experiment import evaluate_runs
+    from lenet.experiment import ask_runs, evaluate_runs
 
+    if committee:
+        opinions = ask_runs(runs, part, device, data)
+        if as_json:
+            print_json(opinions.as_dict())
+        else:
+            typer.echo(str(opinions))
+        return
     results = evaluate_runs(runs, part, device, data)
     if as_json:
         print_json(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lenet.augment.mixing import CutMix, MixUp, beta, shares
+from lenet.augment.draws import beta
+from lenet.augment.mixing import CutMix, MixUp, shares
 from lenet.random import generator
 
 

@@ -69,5 +69,5 @@ def test_errors_say_what_is_wrong_and_where(specs, message, path):
 
 
 def test_a_mixing_is_no_augmentation():
-    with pytest.raises(UsageError, match="unknown transform 'MixUp'"):
+    with pytest.raises(UsageError, match="MixUp mixes images and labels: it belongs under mix:"):
         build_pipeline([{"MixUp": {}}])

@@ -1,0 +1,214 @@
+"""Transforms of other libraries by name: torchvision's others, kornia's, albumentations'.
+
+They are listed, never looked up by whatever a config says.
+"""
+
+import functools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as F
+
+from lenet.augment.transform import BatchTransform, Parameters, Size
+from lenet.errors import RunError, UsageError
+
+
+class ForeignTransform(BatchTransform):
+    """A transform of another library, seeded from what was drawn.
+
+    Args:
+        name: As in the config.
+        foreign: The library's object.
+    """
+
+    def __init__(self, name: str, foreign: Any) -> None:
+        super().__init__()
+        self.name = name
+        self.foreign = foreign
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size that an empty image gets."""
+        tried = self.apply_to(torch.zeros(1, 1, *size), {"seed": torch.zeros(1, dtype=torch.int64)})
+        return tried.shape[-2], tried.shape[-1]
+
+    def draw_parameters(
+        self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
+    ) -> Parameters:
+        """Draw a ``seed`` per image, int64 (B,)."""
+        return {"seed": torch.randint(2**31, (batch,), generator=generator)}
+
+    def apply_to(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Apply; the foreign transform decides by its own `p` whether to change an image."""
+        try:
+            changed = self.change(images, parameters)
+        except Exception as error:  # libraries raise whatever they like
+            raise RunError(f"{self.name} fails on these images: {error}") from error
+        if changed.shape[:2] != images.shape[:2]:
+            raise RunError(
+                f"{self.name} makes {tuple(changed.shape)} of {tuple(images.shape)} images;"
+                " the number of channels must stay"
+            )
+        return changed
+
+
+class TorchvisionTransform(ForeignTransform):
+    """Runs torchvision's transform image by image, on uint8, which all of them take."""
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Seed and transform one image after another."""
+        changed = []
+        with forked(images.device):
+            for image, seed in zip(_to_uint8(images), parameters["seed"].tolist(), strict=True):
+                torch.manual_seed(seed)
+                changed.append(self.foreign(image))
+        return torch.stack(changed).to(images.dtype) / 255
+
+
+class ResizingTransform(TorchvisionTransform):
+    """Runs a transform of torchvision's that changes sizes at random, and takes them back.
+
+    Images of a batch must agree in size, so each result is resized to the size it came with.
+    """
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Seed, transform and resize one image after another."""
+        size = list(images.shape[-2:])
+        transform = self.foreign
+        resizing = TorchvisionTransform(
+            self.name, lambda image: F.resize(transform(image), size, antialias=True)
+        )
+        return resizing.change(images, parameters)
+
+
+class KorniaTransform(ForeignTransform):
+    """Runs kornia's transform on the batch; kornia draws per image."""
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Seed and transform the batch."""
+        with forked(images.device):
+            torch.manual_seed(int(parameters["seed"][0]))
+            changed: Tensor = self.foreign(images)
+        return changed
+
+
+class AlbumentationsTransform(ForeignTransform):
+    """Runs albumentations' transform image by image, on uint8 arrays on the CPU."""
+
+    def change(self, images: Tensor, parameters: Parameters) -> Tensor:
+        """Seed and transform one image after another."""
+        arrays = _to_uint8(images).permute(0, 2, 3, 1).cpu().numpy()
+        changed = []
+        for array, seed in zip(arrays, parameters["seed"].tolist(), strict=True):
+            self.foreign.set_random_seed(seed)
+            result = torch.from_numpy(self.foreign(image=array)["image"])
+            changed.append(result.view(*result.shape[:2], -1).permute(2, 0, 1))
+        return torch.stack(changed).to(images.device, images.dtype) / 255
+
+
+TORCHVISION: dict[str, tuple[Callable[..., Any], type[ForeignTransform]]] = {
+    "CenterCrop": (v2.CenterCrop, TorchvisionTransform),
+    "Grayscale": (v2.Grayscale, TorchvisionTransform),
+    "Pad": (v2.Pad, TorchvisionTransform),
+    "RandomChannelPermutation": (v2.RandomChannelPermutation, TorchvisionTransform),
+    "RandomEqualize": (v2.RandomEqualize, TorchvisionTransform),
+    "RandomGrayscale": (v2.RandomGrayscale, TorchvisionTransform),
+    "RandomPhotometricDistort": (v2.RandomPhotometricDistort, TorchvisionTransform),
+    "RandomPosterize": (v2.RandomPosterize, TorchvisionTransform),
+    "RandomResize": (v2.RandomResize, ResizingTransform),
+    "RandomShortestSize": (v2.RandomShortestSize, ResizingTransform),
+    "RandomSolarize": (v2.RandomSolarize, TorchvisionTransform),
+    "RandomZoomOut": (v2.RandomZoomOut, ResizingTransform),
+    "Resize": (v2.Resize, TorchvisionTransform),
+    "ScaleJitter": (v2.ScaleJitter, ResizingTransform),
+}
+"""Transforms of torchvision's that take an image and plain arguments, and have no fast version."""
+
+
+def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
+    """Return what makes another library's transform from its arguments, or None.
+
+    Args:
+        name: ``CenterCrop``, ``kornia.RandomRain`` or ``albumentations.Affine``, for instance.
+
+    Raises:
+        UsageError: The library is not installed.
+    """
+    library, dot, short = name.rpartition(".")
+    if not dot:
+        return _adopt(name, *TORCHVISION[name]) if name in TORCHVISION else None
+    known = foreign_names(library) if library in LIBRARIES else {}
+    return _adopt(name, known[short], LIBRARIES[library][1]) if short in known else None
+
+
+def foreign_names(library: str) -> dict[str, Any]:
+    """Return the transforms of ``kornia`` or ``albumentations`` that take one image.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    try:
+        return LIBRARIES[library][0]()
+    except ImportError as error:
+        raise UsageError(
+            f"{library} is not installed; `pip install 'lenet[{library}]'` installs it"
+        ) from error
+
+
+def _kornia() -> dict[str, Any]:
+    from kornia import augmentation
+
+    bases = (augmentation.IntensityAugmentationBase2D, augmentation.GeometricAugmentationBase2D)
+    return _subclasses(augmentation, bases)
+
+
+def _albumentations() -> dict[str, Any]:
+    # Otherwise importing it asks the network for a newer version.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+
+    return _subclasses(
+        albumentations, (albumentations.ImageOnlyTransform, albumentations.DualTransform)
+    )
+
+
+LIBRARIES: dict[str, tuple[Callable[[], dict[str, Any]], type[ForeignTransform]]] = {
+    "kornia": (_kornia, KorniaTransform),
+    "albumentations": (_albumentations, AlbumentationsTransform),
+}
+
+
+def _subclasses(module: Any, bases: tuple[type, ...]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, bases) and value not in bases
+    }
+
+
+def _adopt(
+    name: str, foreign: Callable[..., Any], wrapper: type[ForeignTransform]
+) -> Callable[..., BatchTransform]:
+    @functools.wraps(foreign, updated=())  # so that its arguments can be looked up
+    def make(**arguments: Any) -> BatchTransform:
+        try:
+            return wrapper(name, foreign(**arguments))
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"{name}: {error}", (name,)) from error
+
+    return make
+
+
+@contextmanager
+def forked(device: torch.device) -> Iterator[None]:
+    """Put torch's global random states back afterwards, the CPU's and the device's."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    return (images * 255).round_().to(torch.uint8)

@@ -1,0 +1,44 @@
+"""Chains of distortions that papers used on MNIST; none turns a 6 into a 9."""
+
+from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
+from lenet.augment.elastic import ElasticTransform
+from lenet.augment.geometry import RandomAffine
+from lenet.augment.transform import BatchTransform
+
+
+def paper_1998() -> list[BatchTransform]:
+    """Return the 1998 paper's distortions: shift, scaling, squeezing and horizontal shear.
+
+    Each is picked with probability 1/2: shifts of up to 2 pixels along each axis, sizes of 0.85 to
+    1.15, width by height of 0.85 to 1/0.85 times, shears of up to 15°.
+
+    Source: Section III.C: "randomly picked combinations" of these planar affine transformations.
+
+    Deviation: the paper gives no ranges. Ours are chosen to look like its Figure 7.
+    """
+    return [
+        RandomAffine(translate=(2 / 28, 2 / 28), p=0.5),
+        RandomAffine(scale=(0.85, 1.15), p=0.5),
+        RandomSqueeze((0.92, 1 / 0.92), p=0.5),
+        RandomAffine(shear=15, p=0.5),
+    ]
+
+
+def ciresan_2010() -> list[BatchTransform]:
+    """Return the deformations of the "deep, big, simple" networks of 2010.
+
+    Rotation or horizontal shear of up to 15°, of up to 7.5° for 1 and 7; width and height scaled by
+    up to 17.5 %, each on its own; elastic deformation with σ = 5.5 and α = 37 (74 in torchvision's
+    unit, which is half a pixel).
+
+    Source: Cireşan et al. 2010, section 2.1: β = 15° and 7.5°, γ of 15 to 20 %, σ of 5 to 6, α of
+    36 to 38.
+
+    Deviation: the middle of each of those intervals, for all images; the elastic deformation comes
+    last, where it costs least.
+    """
+    return [
+        RandomRotationOrShear(degrees=15, narrow_degrees=7.5),
+        RandomStretch((0.825, 1.175), (0.825, 1.175)),
+        ElasticTransform(alpha=74, sigma=5.5),
+    ]

@@ -1,0 +1,107 @@
+"""Transforms of other libraries run by name, repeatably, and say so."""
+
+import pytest
+import torch
+
+from lenet.augment.foreign import TORCHVISION
+from lenet.augment.pipeline import build_pipeline
+from lenet.errors import RunError, UsageError
+from lenet.random import generator
+
+ARGUMENTS = {
+    "CenterCrop": {"size": 20},
+    "Pad": {"padding": 2},
+    "RandomPosterize": {"bits": 3, "p": 1.0},
+    "RandomResize": {"min_size": 20, "max_size": 21},
+    "RandomShortestSize": {"min_size": 20},
+    "RandomSolarize": {"threshold": 128, "p": 1.0},
+    "Resize": {"size": 20},
+    "ScaleJitter": {"target_size": [28, 28], "scale_range": [1.0, 1.0]},
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvisions_others_run_image_by_image(name):
+    pipeline = build_pipeline([{name: ARGUMENTS.get(name, {})}])
+    images = torch.rand(4, 1, 28, 28)
+    changed = pipeline(images, None, generator(0, "test"))
+    assert changed.shape[:2] == (4, 1)
+    assert changed.dtype == torch.float32
+    assert torch.equal(changed, pipeline(images, None, generator(0, "test")))
+    assert "image by image: this is the slow path" in pipeline.notes[0]
+
+
+def test_images_draw_apart_and_the_global_state_stays():
+    pipeline = build_pipeline([{"RandomPhotometricDistort": {"p": 1.0}}])
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    images = torch.full((8, 1, 28, 28), 0.4)
+    changed = pipeline(images, None, generator(0, "test"))
+    assert torch.equal(torch.rand(1), expected)
+    assert len(changed.mean((1, 2, 3)).unique()) > 4
+
+
+def test_transforms_after_a_resize_see_the_new_size():
+    pipeline = build_pipeline([{"Resize": {"size": 20}}, {"RandomErasing": {"value": "random"}}])
+    assert pipeline(torch.rand(4, 1, 28, 28), None, generator(0, "t")).shape == (4, 1, 20, 20)
+
+
+def test_sizes_changed_at_random_are_taken_back():
+    pipeline = build_pipeline([{"RandomZoomOut": {"p": 1.0}}])
+    shrunk = pipeline(torch.ones(8, 1, 28, 28), None, generator(0, "test"))
+    assert shrunk.shape == (8, 1, 28, 28)
+    assert len(shrunk.mean((1, 2, 3)).unique()) == 8
+
+
+def test_a_transform_that_fails_on_the_images_is_named():
+    pytest.importorskip("albumentations")
+    pipeline = build_pipeline([{"albumentations.RandomCrop": {"height": 99, "width": 99}}])
+    with pytest.raises(RunError, match=r"albumentations\.RandomCrop fails on these images"):
+        pipeline(torch.ones(8, 1, 28, 28), None, generator(0, "test"))
+
+
+def test_kornias_transforms_run_on_the_batch():
+    pytest.importorskip("kornia")
+    pipeline = build_pipeline([{"kornia.RandomAffine": {"degrees": 30.0, "p": 1.0}}])
+    images = torch.rand(1, 1, 28, 28).expand(8, 1, 28, 28)
+    changed = pipeline(images, None, generator(0, "test"))
+    assert not torch.equal(changed[0], changed[1])
+    assert torch.equal(changed, pipeline(images, None, generator(0, "test")))
+    assert pipeline.notes == []
+
+
+def test_albumentations_transforms_run_image_by_image():
+    pytest.importorskip("albumentations")
+    pipeline = build_pipeline([{"albumentations.Affine": {"rotate": [-30, 30], "p": 1.0}}])
+    images = torch.rand(1, 1, 28, 28).expand(8, 1, 28, 28)
+    changed = pipeline(images, None, generator(0, "test"))
+    assert changed.shape == images.shape
+    assert not torch.equal(changed[0], changed[1])
+    assert torch.equal(changed, pipeline(images, None, generator(0, "test")))
+    assert pipeline.notes
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"Resise": {}}, "unknown transform 'Resise'; did you mean 'Resize'?"),
+        ({"Normalize": {}}, "unknown transform 'Normalize'"),
+        ({"Resize": {}}, "Resize: size is missing"),
+        ({"Resize": {"siz": 3}}, "Resize has no argument 'siz'; did you mean 'size'?"),
+        ({"RandomSolarize": {"threshold": 1, "p": 7}}, "RandomSolarize: "),
+        ({"os.system": {}}, "unknown transform 'os.system'"),
+        ({"torchvision.transforms.v2.Resize": {}}, "unknown transform"),
+    ],
+)
+def test_other_names_and_arguments_are_refused(spec, message):
+    with pytest.raises(UsageError) as caught:
+        build_pipeline([spec])
+    assert message in str(caught.value)
+    assert caught.value.path[:2] == (0, next(iter(spec)))
+
+
+def test_a_wrong_name_of_a_library_gets_its_nearest():
+    pytest.importorskip("kornia")
+    with pytest.raises(UsageError, match=r"did you mean 'kornia\.RandomAffine'"):
+        build_pipeline([{"kornia.RandomAfine": {}}])
