@@ -29,6 +29,17 @@ def runs(
         typer.echo(table(rows))
 
 
+def records(
+    folder: Annotated[Path, typer.Argument(help="Folder of the experiments.")] = Path(
+        "runs/published"
+    ),
+) -> None:
+    """Print the record table, as Markdown: what was to be reached, and what the runs reach."""
+    from lenet.records import markdown
+
+    typer.echo(markdown(folder))
+
+
 def figures(
     what: Annotated[
         list[str] | None,

@@ -1,0 +1,69 @@
+"""The record table: what was to be reached on MNIST's test images, and what the runs reach."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lenet.runs import Run, find_runs
+from lenet.statistics import summarize
+
+COMMITTEE = "committee.json"
+"""Beside the seeds' folders: what ``lenet evaluate FOLDER --committee --json`` printed."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A line of the table.
+
+    Attributes:
+        what: What is trained, in a few words.
+        experiment: The folder of the runs, below ``runs/published``.
+        reach: Test errors of 10,000 to be reached.
+        committee: Whether all seeds are asked together, not one by one.
+    """
+
+    what: str
+    experiment: str
+    reach: int
+    committee: bool = False
+
+
+RECORDS = (
+    Record("LeNet-5's shape, two passes", "speedrun", 100),
+    Record("LeNet-5's shape, no augmentation", "plain", 70),
+    Record("LeNet-5's shape, 61,706 weights, any training", "lenet5", 38),
+    Record("any network of at most 60,000 weights", "compact", 28),
+    Record("committee of LeNet-5s", "lenet5", 25, committee=True),
+    Record("committee of networks of at most 60,000 weights", "compact", 20, committee=True),
+)
+
+
+def markdown(root: Path, records: Sequence[Record] = RECORDS) -> str:
+    """Return the table as Markdown, from run folders alone; what has no runs has a dash.
+
+    Args:
+        root: The folder of the experiments, ``runs/published``.
+        records: The table's lines.
+    """
+    lines = [
+        "| what | to reach | test errors of 10,000 | of | passes | minutes each |",
+        "|---|---:|---:|---|---:|---:|",
+    ]
+    for record in records:
+        folder = root / record.experiment
+        runs = [run for run in find_runs(folder) if run.finished] if folder.is_dir() else []
+        cells = _measured(runs, folder, record.committee) if runs else ["–"] * 4
+        lines.append(f"| {' | '.join([record.what, f'≤ {record.reach}', *cells])} |")
+    return "\n".join(lines)
+
+
+def _measured(runs: Sequence[Run], folder: Path, committee: bool) -> list[str]:
+    """Return errors, how many networks, passes, and minutes of training of one."""
+    minutes = summarize([sum(t["seconds"] for t in r.lines("timing.jsonl")) / 60 for r in runs])
+    errors = summarize([run.read_json("result.json")["errors/test"] for run in runs])
+    spread = "" if errors.sd is None else f" ± {errors.sd:.1f}"
+    counted, of = f"{errors.mean:.1f}{spread}", f"{errors.n} seeds"
+    if committee:
+        asked = Run(folder, runs[0].config).read_json(COMMITTEE)
+        counted, of = str(asked["errors"]), f"{len(asked['members'])} together"
+    return [counted, of, str(runs[0].config.train.passes), f"{minutes.mean:.1f}"]
