@@ -70,7 +70,7 @@ class Step:
 
     def formula(self) -> str:
         """Write the arithmetic, e.g. ``(5 + 2·1 - 3)/2 + 1 = 3``."""
-        whole = f"({self._padded()} - {self.size})/{self.stride} + 1 = {self.exact:g}"
+        whole = f"({self._padded()} - {self.size})/{self.stride} + 1 = {round(self.exact, 2):.10g}"
         if self.exact >= 1 and self.unseen:
             return f"{whole}, rounded down {self.output}"
         return whole

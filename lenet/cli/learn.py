@@ -1,10 +1,11 @@
 """Commands that explain networks: the lecture, as things to try."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lenet.cli.options import ConfigArgument, Json, Overrides, print_json
+from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
 
 
 def summary(
@@ -58,3 +59,26 @@ def arithmetic(
         print_json(answer.as_dict())
     else:
         typer.echo(answer.describe())
+
+
+def filters(
+    image: Annotated[
+        Path | None, typer.Argument(help="A picture of any size; without one, a digit is taken.")
+    ] = None,
+    digit: Annotated[int, typer.Option(min=0, help="Which training image of MNIST.")] = 0,
+    to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),
+    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    data: Data = None,
+) -> None:
+    """Draw the classical filters, padding, strides and transposed convolution on a picture."""
+    from lenet.figures import style
+    from lenet.figures.bank import draw_arithmetic, draw_bank
+    from lenet.filters import open_picture
+
+    picture, name = open_picture(image, digit, data)
+    with style.applied(theme):
+        for file, draw in (("filters", draw_bank), ("padding", draw_arithmetic)):
+            path = to / f"{file}.{kind}"
+            style.save(draw(picture, name), path)
+            typer.echo(path)
