@@ -81,13 +81,13 @@ def train_side_by_side(
         for network in (shared, tied):
             network.zero_grad()
             loss = F.cross_entropy(network(images), labels)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             losses.append(loss.item())
         tie_gradients(local)
         with torch.no_grad():
             for parameter in (*shared.parameters(), *tied.parameters()):
                 if parameter.grad is not None:
-                    parameter -= lr * parameter.grad
+                    parameter.sub_(parameter.grad, alpha=lr)
             difference = (spread(convolution.weight, local) - local.weight).abs().max()
         yield Step(losses[0], losses[1], float(difference))
 
