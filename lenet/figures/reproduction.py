@@ -1,0 +1,81 @@
+"""The 1998 paper's Figures 6 and 9, with our bars and points beside the paper's."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from lenet.figures import style
+from lenet.reproduce import Measured
+
+FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
+"""Training images, in thousands, of the rows without distortions."""
+
+
+def draw_bars(measured: Sequence[Measured]) -> Figure:
+    """Draw test errors in the manner of Figure 9: a bar for the paper's, one for ours.
+
+    Args:
+        measured: At least one row.
+    """
+    figure = style.new_figure(0.9 + 0.45 * len(measured), "Test error, paper and ours")
+    axes = figure.subplots()
+    places = np.arange(len(measured))[::-1]
+    paper = [m.row.percent for m in measured]
+    ours = [m.summary.mean for m in measured]
+    spread = [m.summary.sd or 0.0 for m in measured]
+    axes.barh(places + 0.2, paper, 0.38, color=style.line(), label="paper")
+    axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
+    axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.ink(), capsize=2)
+    for place, p, o, s in zip(places, paper, ours, spread, strict=True):
+        axes.text(p, place + 0.2, f" {p:g}", va="center", fontsize=7)
+        axes.text(o + s, place - 0.2, f"  {o:.2f}", va="center", fontsize=7)
+    axes.set_yticks(places, [m.row.label for m in measured])
+    axes.set_xlabel("test error, %")
+    axes.set_xlim(0, 1.12 * max(*paper, *ours))
+    axes.grid(axis="y", visible=False)
+    axes.legend(loc="lower right")
+    return figure
+
+
+def draw_sizes(measured: Sequence[Measured]) -> Figure:
+    """Draw LeNet-5's errors by number of training images, as in Figure 6.
+
+    Args:
+        measured: Rows of which at least one is a key of `FIGURE_6`.
+    """
+    rows = {m.row.name: m for m in measured}
+    found = [(size, rows[name]) for name, size in FIGURE_6.items() if name in rows]
+    sizes = [size for size, _ in found]
+    figure = style.new_figure(3.6, "LeNet-5 by number of training images")
+    axes = figure.subplots()
+    axes.plot(
+        sizes, [m.row.percent for _, m in found], "o--", color=style.faint(), label="paper: test"
+    )
+    axes.errorbar(
+        sizes,
+        [m.summary.mean for _, m in found],
+        yerr=[m.summary.sd or 0.0 for _, m in found],
+        fmt="o-",
+        color=style.PART_COLOURS["test"],
+        capsize=2,
+        label="ours: test",
+    )
+    axes.plot(
+        sizes,
+        [m.train_percent for _, m in found],
+        "s-",
+        color=style.PART_COLOURS["train"],
+        label="ours: training",
+    )
+    distorted = rows.get("lenet5-distorted")
+    if distorted is not None:
+        hollow = {"marker": "s", "fillstyle": "none", "linestyle": "none"}
+        axes.plot([60], [distorted.row.percent], color=style.faint(), label="paper: distorted", **hollow)  # fmt: skip
+        axes.plot([60], [distorted.summary.mean], color="C0", label="ours: distorted", **hollow)
+    axes.set_xlabel("training images, thousands")
+    axes.set_ylabel("error, %")
+    axes.set_xlim(0, 66)
+    axes.set_ylim(0, None)
+    axes.legend(ncols=2)
+    return figure
