@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lenet.experiment import ask_runs
@@ -85,4 +84,4 @@ def compare_runs(
     """
     opinions = ask_runs(names, part, device, data)
     wrong = opinions.probabilities.argmax(2) != opinions.labels
-    return Comparison(opinions.members, torch.atleast_2d(wrong))
+    return Comparison(list(opinions.members), wrong)

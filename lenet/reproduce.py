@@ -87,7 +87,7 @@ class Measured:
     def train_percent(self) -> float:
         """Mean error on the training images as they came in the last pass, in per cent."""
         last = [run.lines("metrics.jsonl")[-1] for run in self.runs]
-        return 100 * sum(metrics["error_rate/train"] for metrics in last) / len(last)
+        return 100 * summarize([metrics["error_rate/train"] for metrics in last]).mean
 
     @property
     def summary(self) -> Summary:
@@ -207,7 +207,7 @@ def train_missing(
 def markdown(measured: Sequence[Measured]) -> str:
     """Return rows as a Markdown table, in per cent."""
     lines = [
-        "| network | paper, % | ours, % | seeds | training error, % | against the paper's ± 0.1 % |",
+        "| network | paper, % | ours, % | seeds | training, % | paper's ± 0.1 % |",
         "|---|---:|---:|---:|---:|---|",
     ]
     for m in measured:

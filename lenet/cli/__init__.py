@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error. Exit cod
 the commands that need it, so that help comes at once.
 """
 
-from lenet.cli import data, learn, look, manage, train, use
+from lenet.cli import data, learn, look, manage, paper, train, use
 from lenet.cli.app import app
 
 TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
@@ -13,10 +13,12 @@ TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
 app.command(rich_help_panel=TRAIN)(train.train)
 app.command(rich_help_panel=TRAIN)(train.resume)
 app.command(rich_help_panel=TRAIN)(train.evaluate)
+app.command(rich_help_panel=TRAIN)(paper.reproduce)
 app.command(rich_help_panel=LOOK)(look.runs)
 app.command(rich_help_panel=LOOK)(look.records)
 app.command(rich_help_panel=LOOK)(look.figures)
 app.command(rich_help_panel=LOOK)(look.dashboard)
+app.command(rich_help_panel=LOOK)(paper.compare)
 app.command(rich_help_panel=LEARN)(learn.summary)
 app.command(rich_help_panel=LEARN)(learn.arithmetic)
 app.command(rich_help_panel=LEARN)(learn.filters)

@@ -70,9 +70,11 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     )
     distorted = rows.get("lenet5-distorted")
     if distorted is not None:
-        hollow = {"marker": "s", "fillstyle": "none", "linestyle": "none"}
-        axes.plot([60], [distorted.row.percent], color=style.faint(), label="paper: distorted", **hollow)  # fmt: skip
-        axes.plot([60], [distorted.summary.mean], color="C0", label="ours: distorted", **hollow)
+        for percent, colour, whose in (
+            (distorted.row.percent, style.faint(), "paper"),
+            (distorted.summary.mean, "C0", "ours"),
+        ):
+            axes.plot([60], [percent], "s", color=colour, mfc="none", label=f"{whose}: distorted")
     axes.set_xlabel("training images, thousands")
     axes.set_ylabel("error, %")
     axes.set_xlim(0, 66)
