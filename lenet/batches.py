@@ -16,6 +16,23 @@ from lenet.random import generator
 
 
 @dataclass(frozen=True)
+class Share:
+    """Which part of every batch is presented here, when several processes divide the batches."""
+
+    index: int = 0
+    """From 0 on."""
+    of: int = 1
+    """In how many parts the batches are divided; their sizes differ by one image at most."""
+
+    def part(self, n: int) -> slice:
+        """Return the part of a batch of n images; it is empty where there are more parts."""
+        return slice(n * self.index // self.of, n * (self.index + 1) // self.of)
+
+
+ALL = Share()
+
+
+@dataclass(frozen=True)
 class Parts:
     """The images of a run, on the device."""
 
@@ -67,9 +84,10 @@ class Batches:
         order: ``shuffled`` anew in each pass, or ``constant``.
         images_per_pass: Images presented in a pass; a constant order goes on in the next pass where
             it left off.
-        augment: Ink, labels (B,), generator → ink.
+        augment: Ink, labels (B,), generator, part → ink of the part.
         mix: Ink, labels (B,), generator → ink, targets (B, 10).
         last_augmented: The last pass that is augmented and mixed.
+        share: The part of each batch to present; its images are those of the whole batch.
     """
 
     def __init__(
@@ -81,9 +99,10 @@ class Batches:
         batch_size: int,
         order: Literal["shuffled", "constant"] = "shuffled",
         images_per_pass: int | None = None,
-        augment: Callable[[Tensor, Tensor, torch.Generator], Tensor] | None = None,
+        augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
+        share: Share = ALL,
     ) -> None:
         self.split = split
         self.seeds = list(seeds)
@@ -94,11 +113,17 @@ class Batches:
         self.augment = augment
         self.mix = mix
         self.last_augmented = last_augmented
+        self.share = share
         self._orders: tuple[int, list[Tensor]] = (0, [])
 
     @classmethod
     def of(
-        cls, config: Config, split: Split, seeds: Sequence[int], present: nn.Module
+        cls,
+        config: Config,
+        split: Split,
+        seeds: Sequence[int],
+        present: nn.Module,
+        share: Share = ALL,
     ) -> "Batches":
         """Return the batches that a config describes.
 
@@ -116,12 +141,17 @@ class Batches:
             augment=build_pipeline(config.augment) if config.augment else None,
             mix=build_mixing(config.mix) if config.mix else None,
             last_augmented=train.passes - train.plain_passes,
+            share=share,
         )
 
     @property
     def steps_per_pass(self) -> int:
         """Batches in a pass."""
         return ceil(self.images_per_pass / self.batch_size)
+
+    def size(self, step: int) -> int:
+        """Return the number of images in a batch, all shares together."""
+        return min(self.batch_size, self.images_per_pass - step * self.batch_size)
 
     def batch(self, pass_number: int, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs (S, B, 1, size, size) and targets (S, B) or (S, B, 10).
@@ -131,7 +161,7 @@ class Batches:
             step: 0 to `steps_per_pass` - 1.
         """
         start = step * self.batch_size
-        stop = min(start + self.batch_size, self.images_per_pass)
+        stop = start + self.size(step)
         presented = [
             self._present(seed, order[start:stop], pass_number, step)
             for seed, order in zip(self.seeds, self._orders_of(pass_number), strict=True)
@@ -155,15 +185,21 @@ class Batches:
     def _present(
         self, seed: int, indices: Tensor, pass_number: int, step: int
     ) -> tuple[Tensor, Tensor]:
+        part = self.share.part(len(indices))
+        distorted = pass_number <= self.last_augmented
+        if not distorted or (self.augment is None and self.mix is None):
+            indices, part = indices[part], slice(None)
         images, targets = ink(self.split.images[indices]), self.split.labels[indices]
-        if pass_number <= self.last_augmented:
+        if distorted:
+            # Mixing needs the whole batch, whatever part of it is presented here.
+            early = slice(None) if self.mix is not None else part
             if self.augment is not None:
                 draw = generator(seed, "augment", pass_number, step)
-                images = self.augment(images, targets, draw)
+                images, targets = self.augment(images, targets, draw, early), targets[early]
             if self.mix is not None:
-                images, targets = self.mix(
-                    images, targets, generator(seed, "mix", pass_number, step)
-                )
+                draw = generator(seed, "mix", pass_number, step)
+                images, targets = self.mix(images, targets, draw)
+                images, targets = images[part], targets[part]
         return self.present(images), targets
 
     def _orders_of(self, pass_number: int) -> list[Tensor]:

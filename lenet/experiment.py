@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from lenet.config import SDLM, Config
 from lenet.configfile import flatten
 from lenet.data import Dataset, Split, load_dataset
 from lenet.device import choose_device
+from lenet.distributed import World, join
 from lenet.environment import describe_environment
 from lenet.errors import UsageError
 from lenet.evaluate import Result
@@ -121,12 +123,14 @@ def run_experiment(
             being trained; nothing was written.
         RunError: The data are missing or damaged, or the training failed.
     """
-    chosen = choose_device(device)
-    check(config)
-    check_name(name)
-    dataset = load_data(config, data, say)
-    parts = divide(dataset, config, chosen)
-    with ExitStack() as locks:
+    with join(choose_device(device)) as world, ExitStack() as locks:
+        if world.rank:
+            return follow(world, data, stop)
+        check(config)
+        world.check(config)
+        check_name(name)
+        dataset = load_data(config, data, say)
+        parts = divide(dataset, config, world.device)
         runs = []
         for seed in range(config.seed, config.seed + seeds):
             member = config.model_copy(update={"seed": seed})
@@ -134,10 +138,12 @@ def run_experiment(
             runs.append(_open_or_create(name, member, root, resume, overwrite))
         for run in runs:
             if not run.begun:
-                run.write_json("environment.json", describe_environment(chosen, dataset))
+                environment = describe_environment(world.device, dataset)
+                run.write_json("environment.json", environment | {"processes": world.size})
         where = runs[0].folder.parent
-        say(f"{name}: {config.model.kind} on {dataset.name}, {chosen.type}, in {where}")
-        _train(config, runs, parts, chosen, stop, say, progress)
+        what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
+        say(f"{what}, in {where}")
+        _train(config, runs, parts, world, stop, say, progress)
     return Experiment(runs)
 
 
@@ -164,25 +170,37 @@ def resume_runs(
         UsageError: A folder holds no run, or a run is being trained.
         RunError: The data or the checkpoints are missing or damaged, or the training failed.
     """
-    chosen = choose_device(device)
-    runs = [run for folder in folders for run in _runs_in(folder)]
-    with ExitStack() as locks:
+    with join(choose_device(device)) as world, ExitStack() as locks:
+        if world.rank:
+            return follow(world, data, stop)
+        runs = [run for folder in folders for run in _runs_in(folder)]
         for run in runs:
             locks.enter_context(lock(run.folder))
         for config, group in groupby(
             runs, key=lambda run: run.config.model_copy(update={"seed": 0})
         ):
             check(config)
-            parts = divide(load_data(config, data, say), config, chosen)
-            _train(config, list(group), parts, chosen, stop, say, progress)
+            world.check(config)
+            parts = divide(load_data(config, data, say), config, world.device)
+            _train(config, list(group), parts, world, stop, say, progress)
     return Experiment(runs)
+
+
+def follow(world: World, data: Path | None, stop: Callable[[], bool]) -> Experiment:
+    """Train, with the first process, what it says; the folders of that are thrown away."""
+    with TemporaryDirectory(prefix="lenet-") as scratch:
+        while (task := world.receive(Path(scratch))) is not None:
+            config, runs = task
+            parts = divide(load_data(config, data), config, world.device)
+            train(config, runs, parts, world.device, stop=world.agreeing(stop), world=world)
+    return Experiment([])
 
 
 def _train(
     config: Config,
     runs: Sequence[Run],
     parts: Parts,
-    device: torch.device,
+    world: World,
     stop: Callable[[], bool],
     say: Callable[[str], None],
     progress: bool,
@@ -196,7 +214,17 @@ def _train(
     groups = [pending] if isinstance(config.optimizer, SDLM) else [[run] for run in pending]
     for group in filter(None, groups):
         if not stop():
-            train(config, group, parts, device, stop=stop, say=say, progress=progress)
+            world.send(config, group)
+            train(
+                config,
+                group,
+                parts,
+                world.device,
+                stop=world.agreeing(stop),
+                say=say,
+                progress=progress,
+                world=world,
+            )
 
 
 def load_data(

@@ -180,18 +180,29 @@ class GradientLearner:
         if self.drops:
             torch.manual_seed(derive_seed(self.seeds[member], "dropout", self.updates))
         model.train()
-        outputs = model(inputs)
-        losses = self.loss(outputs, targets)
         optimizer.zero_grad(set_to_none=True)
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        tally = self.descend(member, inputs, targets)
         optimizer.step()
         average = self.averages[member]
         if average is not None:
             average.update(model)
-        with torch.no_grad():
-            labels = targets if targets.dim() == 1 else targets.argmax(1)
-            errors = (self.classify(outputs) != labels).sum()
-            return losses.detach().double().sum(), errors
+        return tally
+
+    def descend(self, member: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave the gradient of the mean loss in a member's weights.
+
+        Args:
+            member: Whose.
+            inputs: (B, 1, H, W).
+            targets: (B,) or (B, 10).
+
+        Returns:
+            The sum of the losses, float64, and the number of errors, int64.
+        """
+        outputs = self.models[member](inputs)
+        losses = self.loss(outputs, targets)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        return losses.detach().double().sum(), count_errors(self.classify, outputs, targets)
 
     def state(self, member: int) -> dict[str, Tensor]:
         """Return weights, average, momenta and the count of updates; see `Learner.state`."""
@@ -232,6 +243,19 @@ class GradientLearner:
         """Return the averaged network if there is one, else the network itself."""
         average = self.averages[member]
         return (average.model if average is not None else self.models[member]).eval()
+
+
+@torch.no_grad()
+def count_errors(classify: Callable[[Tensor], Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return how many predictions are wrong, int64 (...,).
+
+    Args:
+        classify: Outputs (..., B, 10) → labels (..., B).
+        outputs: (..., B, 10).
+        targets: Labels, int64 (..., B), or shares of each class, (..., B, 10).
+    """
+    labels = targets.argmax(-1) if targets.is_floating_point() else targets
+    return (classify(outputs) != labels).sum(-1)
 
 
 def _rise(done: float, warmup: float) -> float:

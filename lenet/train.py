@@ -9,10 +9,12 @@ from typing import Any, cast
 import torch
 from tqdm import tqdm
 
-from lenet.batches import Batches, Parts
+from lenet.batches import ALL, Batches, Parts
 from lenet.config import SDLM, Config
 from lenet.dashboard import Dashboard
+from lenet.dataparallel import DataParallelLearner
 from lenet.device import naming_memory, set_determinism, synchronize
+from lenet.distributed import World
 from lenet.errors import RunError
 from lenet.learner import Learner, check_layout
 from lenet.losses import CurvedLoss
@@ -41,6 +43,7 @@ def train(
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
+    world: World | None = None,
 ) -> list[dict[str, Any]] | None:
     """Train one network per run, and leave everything in the runs' folders.
 
@@ -54,6 +57,7 @@ def train(
         stop: Asked after each step; True saves a checkpoint and ends the training.
         say: Takes a line after each pass.
         progress: Show a bar on standard error.
+        world: The processes among which each batch is divided; None: this one alone.
 
     Returns:
         The content of each run's ``result.json``, or None when stopped before the end.
@@ -68,10 +72,11 @@ def train(
 
     # Data: what is presented at each step.
     networks = [build_network(config, seed) for seed in seeds]
-    batches = Batches.of(config, parts.train, seeds, networks[0].present)
+    share = world.share if world else ALL
+    batches = Batches.of(config, parts.train, seeds, networks[0].present, share)
 
     # Model, loss, optimizer, schedule.
-    learner = build_learner(config, networks, seeds, batches.steps_per_pass, device)
+    learner = build_learner(config, networks, seeds, batches.steps_per_pass, device, world)
 
     # Resume.
     tally = RunningTally(seeds, device)
@@ -99,15 +104,16 @@ def train(
             ):
                 with naming_memory("train.batch_size", config.train.batch_size):
                     inputs, targets = batches.batch(pass_number, step)
-                    tally.add(learner.learn(inputs, targets), targets.shape[1])
+                    tally.add(learner.learn(inputs, targets), batches.size(step))
                 if (step + 1) % CHECK_EVERY == 0:
                     tally.check(pass_number, step)
-                if stop() or _is_due(config, step + 1, saved_at):
+                stopping = stop()
+                if stopping or _is_due(config, step + 1, saved_at):
                     tally.check(pass_number, step)
                     tally.stop_clock()
                     _save(runs, learner, tally, Position(pass_number, step + 1))
                     saved_at = time.monotonic()
-                    if stop():
+                    if stopping:
                         return None
                     tally.start_clock()
             synchronize(device)
@@ -151,6 +157,7 @@ def build_learner(
     seeds: Sequence[int],
     steps_per_pass: int,
     device: torch.device,
+    world: World | None = None,
 ) -> Learner:
     """Return the rule by which networks, one per seed, learn; they move to the device."""
     optimizer, schedule = config.optimizer, config.schedule
@@ -159,7 +166,8 @@ def build_learner(
         loss = cast(CurvedLoss, networks[0].loss)
         size = (config.input.size, config.input.size)
         return SDLMLearner(models, loss, size, **optimizer.options())
-    return GradientLearner(
+    rule = partial(DataParallelLearner, world) if world and world.size > 1 else GradientLearner
+    return rule(
         models,
         seeds,
         loss=networks[0].loss,

@@ -62,7 +62,7 @@ def test_members_see_what_each_would_see_alone() -> None:
 def test_augmentation_ends_before_the_plain_passes_and_draws_anew_at_each_step() -> None:
     draws: list[float] = []
 
-    def augment(ink, labels, generator):
+    def augment(ink, labels, generator, part):
         draws.append(torch.rand(1, generator=generator).item())
         return ink + 1
 
@@ -81,7 +81,7 @@ def test_mixing_hands_on_shares_of_the_classes() -> None:
 
 
 def test_a_sample_is_random_plain_and_as_large_as_asked() -> None:
-    source = batches(augment=lambda ink, labels, generator: ink + 1, seeds=[0, 1])
+    source = batches(augment=lambda ink, labels, generator, part: ink + 1, seeds=[0, 1])
     inputs, labels = source.sample(1, 5)
     assert inputs.shape == (2, 5, 1, 28, 28)
     assert inputs.max() < 1

@@ -47,6 +47,8 @@ from lenet.errors import UsageError
 
 T = TypeVar("T")
 
+EVERYTHING = slice(None)
+
 Spec = dict[str, dict[str, Any]]
 """A transform's name and arguments: ``{"RandomErasing": {"p": 0.25}}``."""
 
@@ -104,16 +106,24 @@ class Pipeline:
     def __init__(self, transforms: Sequence[BatchTransform]) -> None:
         self.transforms = list(transforms)
 
-    def __call__(self, images: Tensor, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+    def __call__(
+        self,
+        images: Tensor,
+        labels: Tensor | None,
+        generator: torch.Generator,
+        part: slice = EVERYTHING,
+    ) -> Tensor:
         """Transform a batch, each image by a draw of its own.
 
         Args:
             images: Ink in [0, 1], float (B, C, H, W), on any device; left unchanged.
             labels: int64 (B,), for transforms that treat classes differently.
             generator: On the CPU; the same state gives the same result on any device.
+            part: The images to transform and return; what is drawn for them does not depend on it.
         """
         drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
-        return self.apply_to(images, drawn)
+        own = [{name: value[part] for name, value in p.items()} for p in drawn]
+        return self.apply_to(images[part], own)
 
     @property
     def notes(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The application itself: its global options, and how errors reach the user."""
 
+import os
 import sys
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from lenet import __version__
-from lenet.errors import LenetError
+from lenet.errors import LenetError, UsageError
 
 INTERRUPTED = 130
 
@@ -22,6 +23,8 @@ class Group(TyperGroup):
         except LenetError as error:
             if ctx.params.get("debug"):
                 raise
+            if error.exit_code == UsageError.exit_code and not is_first_process():
+                raise typer.Exit(error.exit_code) from error
             for line in str(error).splitlines():
                 typer.echo(f"error: {line}", err=True)
             raise typer.Exit(error.exit_code) from error
@@ -58,6 +61,11 @@ def main(
 def say(line: str) -> None:
     """Write a message to standard error."""
     typer.echo(line, err=True)
+
+
+def is_first_process() -> bool:
+    """Say whether this process is the one to speak, of several that torchrun started."""
+    return "TORCHELASTIC_RUN_ID" not in os.environ or os.environ["RANK"] == "0"
 
 
 def is_terminal() -> bool:

@@ -155,6 +155,8 @@ def _report(
     experiment: "Experiment", stop: Stop, device: str, data: Path | None, as_json: bool
 ) -> None:
     """Print what came of training, or how to go on with it."""
+    if not experiment.runs:  # of several processes, the first one reports
+        return
     if experiment.unfinished:
         command = ["lenet", "resume", *(str(run.folder) for run in experiment.unfinished)]
         command += ["--device", device] if device != "auto" else []
