@@ -15,6 +15,7 @@ from lenet.figures.curves import draw_curves
 from lenet.figures.embedding import draw_embedding
 from lenet.figures.errors import draw_errors
 from lenet.figures.filters import draw_filters
+from lenet.figures.ladder import draw_ladder
 from lenet.figures.maps import draw_maps
 from lenet.figures.subject import Subject
 from lenet.runs import Run
@@ -34,6 +35,7 @@ FIGURES: dict[str, Callable[[Subject], Figure]] = {
 
 COMPARISONS: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "curves": draw_curves,
+    "ladder": draw_ladder,
 }
 """Figures of all runs that are given."""
 

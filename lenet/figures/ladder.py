@@ -1,0 +1,47 @@
+"""A ladder of experiments: the test errors after each step, in the order of their names."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from matplotlib.figure import Figure
+
+from lenet.figures import style
+from lenet.figures.subject import UnfitError
+from lenet.runs import Run
+from lenet.statistics import summarize
+
+
+def draw_ladder(runs: Sequence[Run]) -> Figure:
+    """Draw the test errors of several experiments, one step each, a dot for each seed.
+
+    Raises:
+        UnfitError: Fewer than two experiments have a finished run.
+    """
+    finished = sorted(
+        (run for run in runs if run.finished), key=lambda run: (str(run.folder.parent), run.seed)
+    )
+    steps = [
+        (folder.name, [run.read_json("result.json")["errors/test"] for run in seeds])
+        for folder, seeds in groupby(finished, key=lambda run: run.folder.parent)
+    ]
+    if len(steps) < 2:
+        raise UnfitError("a ladder needs finished runs of two experiments at least")
+    figure = style.new_figure(1.0 + 0.45 * len(steps), "test errors after each step")
+    axes = figure.subplots()
+    for place, (_, errors) in enumerate(steps):
+        axes.barh(place, summarize(errors).mean, height=0.6, color="C0", alpha=0.35)
+        axes.plot(errors, [place] * len(errors), "o", markersize=4, color="C0")
+        axes.annotate(
+            str(summarize(errors)),
+            (max(errors), place),
+            xytext=(8, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    axes.set_yticks(range(len(steps)), [name for name, _ in steps])
+    axes.invert_yaxis()
+    axes.grid(visible=False, axis="y")
+    axes.margins(x=0.25)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("errors on the test images; bars are means over seeds, dots are seeds")
+    return figure

@@ -1,0 +1,19 @@
+import pytest
+
+from lenet.figures.ladder import draw_ladder
+from lenet.figures.subject import UnfitError
+
+
+def test_steps_stand_in_the_order_of_their_names_with_means_and_seeds(make_run) -> None:
+    second = make_run(name="1-loss")
+    first = [make_run(name="0-1998", seed=0), make_run(name="0-1998", seed=1)]
+    first[1].write_json("result.json", {"dataset": "mnist", "seed": 1, "errors/test": 7})
+    (axes,) = draw_ladder([second, *first]).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0-1998", "1-loss"]
+    assert [bar.get_width() for bar in axes.patches] == [5, 3]
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[3, 7], [3]]
+
+
+def test_one_experiment_makes_no_ladder(make_run) -> None:
+    with pytest.raises(UnfitError, match="two experiments at least"):
+        draw_ladder([make_run(seed=0), make_run(seed=1)])
