@@ -198,6 +198,12 @@ class Mixing:
         return images, targets
 
 
+def list_transforms() -> dict[str, str]:
+    """Return the name of every transform of ours and the first line of its description."""
+    known = [*AUGMENTATIONS.items(), *PRESETS.items(), *MIXINGS.items()]
+    return {name: (made.__doc__ or "").partition("\n")[0] for name, made in known}
+
+
 def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
     """Build the transforms that a config lists under ``augment:``.
 

@@ -7,7 +7,7 @@ from lenet.augment.transform import BatchTransform
 
 
 def paper_1998() -> list[BatchTransform]:
-    """Return the 1998 paper's distortions: shift, scaling, squeezing and horizontal shear.
+    """The 1998 paper's distortions: shift, scaling, squeezing and horizontal shear.
 
     Each is picked with probability 1/2: shifts of up to 2 pixels along each axis, sizes of 0.85 to
     1.15, width by height of 0.85 to 1/0.85 times, shears of up to 15°.
@@ -25,7 +25,7 @@ def paper_1998() -> list[BatchTransform]:
 
 
 def ciresan_2010() -> list[BatchTransform]:
-    """Return the deformations of the "deep, big, simple" networks of 2010.
+    """The deformations of the "deep, big, simple" networks of 2010.
 
     Rotation or horizontal shear of up to 15°, of up to 7.5° for 1 and 7; width and height scaled by
     up to 17.5 %, each on its own; elastic deformation with σ = 5.5 and α = 37 (74 in torchvision's

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Data, Device, Json, print_json
+from lenet.cli.options import Data, Device, Json, Overrides, Root, print_json
 
 
 def runs(
@@ -108,3 +108,42 @@ def dashboard(
         Event().wait()
     except KeyboardInterrupt:
         say("ended")
+
+
+def augment(
+    config: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONFIG",
+            help="A YAML file, or a name from `lenet config list`;"
+            " without one, the augmentations are listed.",
+        ),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    out: Annotated[
+        Path | None, typer.Option(help="The picture; else ROOT/CONFIG/augmentation/digits.png.")
+    ] = None,
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    root: Root = Path("runs"),
+    data: Data = None,
+) -> None:
+    """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
+    if config is None:
+        from lenet.augment.pipeline import list_transforms
+
+        for name, about in list_transforms().items():
+            typer.echo(f"{name:<24} {about}")
+        return
+    from lenet import configfile
+
+    source = configfile.load(config, overrides)
+    from lenet.experiment import check, load_data
+    from lenet.figures.augmentation import save_augmentation
+
+    events = root / source.name / "augmentation"
+    path = out or events / "digits.png"
+    with source.explaining():
+        check(source.config)
+    train = load_data(source.config, data, say).train
+    save_augmentation(source.config, train, source.name, path, events, theme)
+    typer.echo(path)

@@ -1,0 +1,151 @@
+"""What a config's augmentations do to digits, and to where their ink falls."""
+
+from pathlib import Path
+
+import torch
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.patches import Rectangle
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from lenet.augment.pipeline import Mixing, Pipeline, build_mixing, build_pipeline
+from lenet.config import Config
+from lenet.data import CLASSES, Split, ink
+from lenet.errors import UsageError
+from lenet.figures import style
+from lenet.random import generator
+
+GAP = 2
+"""Pixels between pictures."""
+MOST_IMAGES = 10_000
+"""Images whose ink is summed up."""
+FAINTEST = 1e-3
+"""Mean ink below this looks like none."""
+
+
+def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) -> Figure:
+    """Draw a digit of each class beside `draws` augmented ones, and where ink falls.
+
+    Args:
+        config: Whose ``augment`` (or else ``data.distort``) and ``mix`` are shown.
+        split: Training images.
+        name: The config's name, for the title.
+        draws: Augmented pictures of each digit.
+
+    Raises:
+        UsageError: The config names no transforms, or a wrong one.
+    """
+    pipeline = build_pipeline(config.augment or config.data.distort)
+    mixing = build_mixing(config.mix)
+    if not pipeline.transforms and not mixing.transforms:
+        raise UsageError(f"{name} augments nothing: it has no augment:, mix: or data.distort:")
+    originals = split.take(first_of_each_class(split.labels))
+    rows = draw_rows(originals, pipeline, draws, config.seed)
+    grid_height = style.WIDTH * CLASSES / (draws + 1)
+    heights = [grid_height, 1.2 if mixing.transforms else 0.01, 3.2]
+    figure = style.new_figure(sum(heights) + 0.4, f"{name}: what is learnt from")
+    places = figure.add_gridspec(3, 1, height_ratios=heights, hspace=0)
+    grid, strip, maps = (figure.add_subfigure(places[i]) for i in range(3))
+    _draw_grid(grid, rows)
+    if mixing.transforms:
+        _draw_mixed(strip, originals, pipeline, mixing, config.seed)
+    some = Split(split.images[:MOST_IMAGES], split.labels[:MOST_IMAGES])
+    _draw_maps(maps, *ink_maps(some, pipeline, config.seed))
+    return figure
+
+
+def first_of_each_class(labels: Tensor) -> Tensor:
+    """Return the index of the first image of each class, (10,)."""
+    return torch.stack([(labels == label).nonzero()[0, 0] for label in range(CLASSES)])
+
+
+def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Tensor:
+    """Return each image followed by its draws, ink (N, 1 + draws, H, W)."""
+    images = ink(originals.images)
+    columns = [images]
+    for draw in range(draws):
+        changed = pipeline(images, originals.labels, generator(seed, "picture", draw))
+        if changed.shape != images.shape:
+            height, width = changed.shape[-2:]
+            raise UsageError(f"images come out as {height}×{width} pixels; pictures need 28×28")
+        columns.append(changed)
+    return torch.cat(columns, 1)
+
+
+def ink_maps(split: Split, pipeline: Pipeline, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the mean ink of each pixel before and after one draw per image, (H, W) each."""
+    images = ink(split.images)
+    changed = pipeline(images, split.labels, generator(seed, "picture-ink"))
+    return images.mean((0, 1)), changed.mean((0, 1))
+
+
+def spread_px(mean_ink: Tensor) -> tuple[float, float]:
+    """Return the standard deviation in pixels, across and down, of where ink falls."""
+    spreads = []
+    for dim in (0, 1):
+        share = mean_ink.sum(dim) / mean_ink.sum()
+        at = torch.arange(len(share), dtype=share.dtype)
+        mean = (share * at).sum()
+        spreads.append(float((share * (at - mean) ** 2).sum().sqrt()))
+    return spreads[0], spreads[1]
+
+
+def save_augmentation(
+    config: Config, split: Split, name: str, path: Path, events: Path, theme: str = "light"
+) -> None:
+    """Draw into a picture file, and for TensorBoard.
+
+    Args:
+        config: See `draw_augmentation`.
+        split: Training images.
+        name: The config's name.
+        path: The picture.
+        events: Folder of TensorBoard's events.
+        theme: A key of `style.THEMES`.
+
+    Raises:
+        UsageError: The config names no transforms or a wrong one, or there is no such format.
+        RunError: The file cannot be written.
+    """
+    with style.applied(theme):
+        figure = draw_augmentation(config, split, name)
+        style.save(figure, path)
+        with SummaryWriter(str(events)) as writer:
+            writer.add_image("augmentation", style.pixels(figure), dataformats="HWC")
+
+
+def _draw_grid(figure: SubFigure, rows: Tensor) -> None:
+    count, columns, _, width = rows.shape
+    axes = style.bare(figure.subplots())
+    axes.imshow(style.mosaic(rows.flatten(0, 1), columns, GAP), vmin=0, vmax=1)
+    axes.axvline(width + GAP / 2 - 0.5, color=style.faint(), linewidth=1)
+    axes.set_title(f"as it is | {columns - 1} draws of each of {count} digits")
+
+
+def _draw_mixed(
+    figure: SubFigure, originals: Split, pipeline: Pipeline, mixing: Mixing, seed: int
+) -> None:
+    images = pipeline(ink(originals.images), originals.labels, generator(seed, "picture", 0))
+    mixed, targets = mixing(images, originals.labels, generator(seed, "picture-mix"))
+    panels = figure.subplots(1, len(mixed))
+    figure.suptitle("mixed", x=0.01, ha="left", fontsize=9)
+    for axes, image, target in zip(panels, mixed, targets, strict=True):
+        style.bare(axes).imshow(image[0].numpy(), vmin=0, vmax=1)
+        shares = [f"{label}: {share:.0%}" for label, share in enumerate(target) if share >= 0.005]
+        axes.set_title("\n".join(shares), fontsize=6, fontweight="normal")
+
+
+def _draw_maps(figure: SubFigure, before: Tensor, after: Tensor) -> None:
+    panels = figure.subplots(1, 2)
+    for axes, mean_ink, title in zip(panels, (before, after), ("before", "after"), strict=True):
+        shown = style.bare(axes).imshow(
+            mean_ink.clamp(min=FAINTEST).numpy(), norm=LogNorm(FAINTEST, 1), cmap=style.sequential()
+        )
+        height, width = mean_ink.shape
+        axes.add_patch(
+            Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=style.faint(), lw=0.8)
+        )
+        across, down = spread_px(mean_ink)
+        axes.set_title(f"ink {title}: {across:.1f} px wide, {down:.1f} px high (sd)")
+    figure.colorbar(shown, ax=list(panels), label="mean ink", shrink=0.8)
