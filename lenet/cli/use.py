@@ -7,6 +7,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import Json, print_json
+from lenet.errors import UsageError
 
 RunName = Annotated[
     str,
@@ -55,3 +56,36 @@ def predict(
     if failed:
         say(f"{failed} of {len(readings)} pictures could not be read")
         raise typer.Exit(1)
+
+
+def export(
+    run: RunName,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The file; by default RUN's folder names it.")
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="onnx, torch-export, safetensors or html.")
+    ] = "onnx",
+    ink: Annotated[
+        bool,
+        typer.Option(
+            "--ink",
+            help="Put the presentation into the graph: ink in [0, 1], 28 × 28, to probabilities.",
+        ),
+    ] = False,
+) -> None:
+    """Write a trained network for other programs, verified against PyTorch."""
+    from lenet.export import FORMATS
+    from lenet.network import load_network
+    from lenet.published import find_members
+
+    if kind not in FORMATS:
+        raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
+    members = find_members(run)
+    if len(members) > 1:
+        seeds = ", ".join(str(member.folder) for member in members)
+        raise UsageError(f"{run} holds several runs; export one of {seeds}")
+    suffix, write = FORMATS[kind]
+    path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
+    say(write(members[0], load_network(members[0]), path, ink))
+    typer.echo(str(path))

@@ -31,9 +31,10 @@ class Subsampling(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the (B, maps, H/2, W/2) sums of (B, maps / copies, H, W) images."""
-        added = F.avg_pool2d(images, 2, divisor_override=1)  # (B, maps / copies, H/2, W/2)
-        added = added.repeat_interleave(self.copies, dim=1)  # (B, maps, H/2, W/2)
-        return added * self.coefficient[:, None, None] + self.bias[:, None, None]
+        # Four times the mean, to the same bit: ONNX has no sum over neighbours.
+        mean = F.avg_pool2d(images, 2)  # (B, maps / copies, H/2, W/2)
+        mean = mean.repeat_interleave(self.copies, dim=1)  # (B, maps, H/2, W/2)
+        return mean * (4 * self.coefficient[:, None, None]) + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
         """Show the number of maps in the module's representation."""
@@ -64,7 +65,7 @@ class PartialConvolution(nn.Module):
         self.kernel_size = (kernel_size, kernel_size)
         self.table = tuple(tuple(row) for row in table)
         pairs = [(i, o) for o, row in enumerate(self.table) for i in row]
-        inputs, outputs = torch.tensor(pairs).T
+        inputs, outputs = (side.clone() for side in torch.tensor(pairs).T)  # each its own memory
         self.register_buffer("inputs", inputs, persistent=False)  # (kernels,) input map of each
         self.register_buffer("outputs", outputs, persistent=False)  # (kernels,) output map of each
         self.weight = nn.Parameter(torch.zeros(len(pairs), kernel_size, kernel_size))

@@ -1,0 +1,114 @@
+"""The network as a graph for other runtimes, checked against PyTorch before it counts as exported.
+
+Both formats take any number of images at once.
+"""
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenet.errors import RunError, UsageError
+from lenet.files import write_atomically
+from lenet.losses import probabilities
+from lenet.network import Network
+from lenet.random import generator
+from lenet.runs import Run
+
+IMAGES = 1000
+TOLERANCE = 1e-4  # the largest difference of any output
+EXPORT_BATCH = 2  # torch.export takes a batch of one for a constant
+
+
+class Reader(nn.Module):
+    """Ink in [0, 1] (B, 1, 28, 28) → probabilities (B, 10)."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.present = network.present
+        self.model = network.model
+        self.outputs = network.outputs
+
+    def forward(self, ink: Tensor) -> Tensor:
+        """Present the ink, run the model, turn its outputs into probabilities."""
+        return probabilities(self.model(self.present(ink)), self.outputs)
+
+
+def export_onnx(run: Run, network: Network, path: Path, ink: bool) -> str:
+    """Write an ONNX file and compare it with PyTorch in onnxruntime.
+
+    Raises:
+        UsageError: The packages of the extra ``onnx`` are missing.
+        RunError: onnxruntime's outputs differ by more than `TOLERANCE`; nothing is written.
+    """
+    try:
+        importlib.import_module("onnxscript")
+        runtime = importlib.import_module("onnxruntime")
+    except ImportError:
+        raise UsageError("ONNX needs more packages: pip install 'lenet[onnx]'") from None
+    module, images = _prepare(network, ink)
+    program = torch.onnx.export(
+        module,
+        (images[:EXPORT_BATCH],),
+        dynamo=True,
+        verbose=False,
+        input_names=["ink" if ink else "input"],
+        output_names=["probabilities" if ink else network.outputs],
+        dynamic_shapes=({0: torch.export.Dim("batch")},),
+    )
+    if program is None:
+        raise RunError("torch.onnx.export returned nothing")
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / "network.onnx"
+        program.save(draft)
+        session = runtime.InferenceSession(draft, providers=["CPUExecutionProvider"])
+        (name,) = (given.name for given in session.get_inputs())
+        sentence = _verify(
+            module,
+            images,
+            lambda batch: torch.from_numpy(session.run(None, {name: batch.numpy()})[0]),
+        )
+        write_atomically(path, draft.read_bytes())
+    return sentence
+
+
+def export_torch(run: Run, network: Network, path: Path, ink: bool) -> str:
+    """Write a torch.export program, load it again and compare it with the network.
+
+    Raises:
+        RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
+    """
+    module, images = _prepare(network, ink)
+    program = torch.export.export(
+        module, (images[:EXPORT_BATCH],), dynamic_shapes=({0: torch.export.Dim("batch")},)
+    )
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / "network.pt2"
+        torch.export.save(program, draft)
+        sentence = _verify(module, images, torch.export.load(draft).module())
+        write_atomically(path, draft.read_bytes())
+    return sentence
+
+
+def _prepare(network: Network, ink: bool) -> tuple[nn.Module, Tensor]:
+    """Return the module to export and images to verify it on: blurred noise, as inky as digits."""
+    noise = torch.rand(IMAGES, 1, 28, 28, generator=generator(0, "export"))
+    images = (nn.functional.avg_pool2d(noise, 5, stride=1, padding=2) * 4 - 1.5).clamp(0, 1)
+    if ink:
+        return Reader(network).eval(), images
+    return network.model.eval(), network.present(images)
+
+
+@torch.inference_mode()
+def _verify(module: nn.Module, images: Tensor, exported: Callable[[Tensor], Any]) -> str:
+    difference = float((module(images) - exported(images)).abs().max())
+    if not difference <= TOLERANCE:  # also refuses NaN
+        raise RunError(
+            f"not exported: outputs on {IMAGES:,} images differ by {difference:.1e}, more than"
+            f" {TOLERANCE:.0e}"
+        )
+    return f"largest difference to PyTorch on {IMAGES:,} images: {difference:.1e}"

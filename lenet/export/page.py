@@ -1,0 +1,160 @@
+"""LeNet-5 as one HTML file: draw a digit, and watch every layer at work.
+
+The page needs no server and no network; its content security policy forbids it one. The network and
+the preparation of the drawing are plain JavaScript, see ``network.js`` and ``digitize.js``.
+
+Source: LeCun's demonstrations of the 1990s, which showed all layers' states beside the input.
+"""
+
+import base64
+import html
+import json
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lenet.errors import UsageError
+from lenet.files import write_atomically
+from lenet.models.activations import ScaledTanh
+from lenet.models.layers import RBF, PartialConvolution, Subsampling
+from lenet.network import Network
+from lenet.runs import Run
+
+LIMIT = 1_000_000  # bytes
+LAYERS = {
+    "input": "the drawing as the network sees it",
+    "c1": "6 maps",
+    "s2": "6 maps",
+    "c3": "16 maps",
+    "s4": "16 maps",
+    "c5": "120 units",
+    "f6": "84 units, as a bitmap of 7 × 12",
+}
+"""What the page draws, with its captions; the outputs come after."""
+
+Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
+
+
+def export_page(run: Run, network: Network, path: Path, ink: bool) -> str:
+    """Write the page.
+
+    `ink` changes nothing: the page always draws, prepares and reads.
+
+    Raises:
+        UsageError: The network is no LeNet-5, or has a part that the page cannot compute.
+    """
+    description, weights = describe_network(network)
+    script = "\n".join(_text(name) for name in ("network.js", "digitize.js", "page.js"))
+    penalties = network.outputs == "penalties"
+    page = Template(_text("page.html")).substitute(
+        title=html.escape(f"LeNet-5 reads your digit ({run.config.model.kind})"),
+        about="LeNet-5 as of 1998." if penalties else "LeNet-5's shape with today's parts.",
+        meaning="distance of F6 to each bitmap: small is good" if penalties else "scores",
+        sections="\n".join(
+            f"    <section><h2>{name.upper() if name != 'input' else 'Input'} <small>{about}"
+            f'</small></h2><canvas id="map-{name}" role="img" aria-label="states of {name}">'
+            "</canvas></section>"
+            for name, about in LAYERS.items()
+        ),
+        network=json.dumps(description, separators=(",", ":")),
+        weights=base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode(),
+        script=script,
+    )
+    content = page.encode()
+    if len(content) > LIMIT:
+        raise UsageError(f"the page would have {len(content):,} bytes, more than {LIMIT:,}")
+    write_atomically(path, content)
+    return f"{len(content):,} bytes; open it in a browser"
+
+
+def describe_network(network: Network) -> tuple[dict[str, Any], Tensor]:
+    """Describe a LeNet-5 for ``network.js``.
+
+    Returns:
+        The layers in order, each with its steps, whose weights and biases are given as [start,
+        length] of the second value: all numbers in a row, float32 (n,).
+
+    Raises:
+        UsageError: The network is no LeNet-5, or has a part that ``network.js`` does not know.
+    """
+    numbers: list[Tensor] = []
+    layers: list[dict[str, Any]] = []
+    start = 0
+    for name, module in network.model.named_modules():
+        if any(module.children()) or isinstance(module, nn.Flatten | nn.Dropout):
+            continue
+        if type(module) not in STEPS:
+            raise UsageError(f"the page cannot compute {type(module).__name__} ({name})")
+        kind, values = STEPS[type(module)](module)
+        for key, value in values.items():
+            if isinstance(value, Tensor):
+                numbers.append(value.detach().float().flatten())
+                values[key] = [start, value.numel()]
+                start += value.numel()
+        if isinstance(module, BEGINNINGS):
+            layers.append({"name": name, "steps": []})
+        layers[-1]["steps"].append({"kind": kind, **values})
+    names = [layer["name"] for layer in layers]
+    if names != [*list(LAYERS)[1:], "output"]:
+        raise UsageError(f"the page draws LeNet-5's layers, not {', '.join(names)}")
+    description = {
+        "size": network.present.size,
+        "background": network.present.background,
+        "full": network.present.full,
+        "outputs": network.outputs,
+        "layers": layers,
+    }
+    return description, torch.cat(numbers)
+
+
+def _convolution(layer: Any) -> Step:
+    weight = layer.dense_weight() if isinstance(layer, PartialConvolution) else layer.weight
+    return "convolution", {
+        "maps": layer.out_channels,
+        "side": layer.kernel_size[0],
+        "weight": weight,
+        "bias": layer.bias,
+    }
+
+
+def _normalisation(layer: Any) -> Step:
+    scale = layer.weight / (layer.running_var + layer.eps).sqrt()
+    return "normalisation", {"weight": scale, "bias": layer.bias - layer.running_mean * scale}
+
+
+STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
+    nn.Conv2d: _convolution,
+    PartialConvolution: _convolution,
+    Subsampling: lambda layer: (
+        "subsampling",
+        {"weight": layer.coefficient, "bias": layer.bias},
+    ),
+    nn.AvgPool2d: lambda layer: ("average", {}),
+    nn.MaxPool2d: lambda layer: ("maximum", {}),
+    nn.BatchNorm2d: _normalisation,
+    nn.BatchNorm1d: _normalisation,
+    nn.Linear: lambda layer: (
+        "linear",
+        {"maps": layer.out_features, "weight": layer.weight, "bias": layer.bias},
+    ),
+    RBF: lambda layer: ("distance", {"maps": len(layer.centres), "weight": layer.centres}),
+    ScaledTanh: lambda layer: ("scaled_tanh", {}),
+    nn.ReLU: lambda layer: ("relu", {}),
+    nn.Tanh: lambda layer: ("tanh", {}),
+    nn.SiLU: lambda layer: ("silu", {}),
+}
+"""How ``network.js`` computes each module."""
+
+BEGINNINGS = (
+    nn.Conv2d, PartialConvolution, Subsampling, nn.AvgPool2d, nn.MaxPool2d, nn.Linear, RBF,
+)  # fmt: skip
+"""A layer begins with one of these; what follows it squashes its states."""
+
+
+def _text(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,25 @@
+"""Weights alone, with the config that says what they are the weights of."""
+
+from pathlib import Path
+
+from safetensors.torch import save
+
+from lenet import configfile
+from lenet.errors import UsageError
+from lenet.files import write_atomically
+from lenet.network import Network
+from lenet.runs import Run
+
+
+def export_weights(run: Run, network: Network, path: Path, ink: bool) -> str:
+    """Write a safetensors file whose metadata hold the run's config as YAML.
+
+    Raises:
+        UsageError: `ink` is asked for; there is no graph to put it into.
+    """
+    if ink:
+        raise UsageError("safetensors holds weights, no graph: leave out --ink")
+    tensors = {name: value.contiguous() for name, value in network.model.state_dict().items()}
+    metadata = {"model": run.config.model.kind, "config": configfile.dump(run.config)}
+    write_atomically(path, save(tensors, metadata))
+    return f"{sum(t.numel() for t in tensors.values()):,} weights"

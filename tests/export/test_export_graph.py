@@ -1,0 +1,82 @@
+"""Exported graphs give PyTorch's outputs, or are not exported."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from typer.testing import CliRunner
+
+from lenet import configfile
+from lenet.cli import app
+from lenet.errors import RunError, UsageError
+from lenet.export import FORMATS
+from lenet.export.graph import Reader, _verify
+from lenet.network import build_network, load_network
+from lenet.runs import Run
+
+ONE_EACH = [("lenet5", ["model.kind=lenet5", "loss.kind=mse"]), ("lenet5-modern", [])]
+
+
+def make_run(root: Path, values: list[str]) -> Run:
+    config = configfile.load("modern/plain", values).config
+    run = Run.create("net", config, root)
+    run.save_weights(build_network(config).model.state_dict())
+    run.write_json("result.json", {})
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "values"), ONE_EACH)
+@pytest.mark.parametrize("ink", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_onnx_and_torch_export_agree_with_pytorch_at_any_batch_size(
+    kind: str, values: list[str], ink: bool, tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    run = make_run(tmp_path, values)
+    network = load_network(run)
+    images = torch.rand(7, 1, 28, 28)
+    given = images if ink else network.present(images)
+    expected = Reader(network)(images) if ink else network.model(given)
+    for name in ("onnx", "torch-export"):
+        sentence = FORMATS[name][1](run, network, tmp_path / name, ink)
+        assert sentence.startswith("largest difference to PyTorch on 1,000 images: ")
+    session = runtime.InferenceSession(tmp_path / "onnx", providers=["CPUExecutionProvider"])
+    (argument,) = session.get_inputs()
+    (found,) = session.run(None, {argument.name: given.numpy()})
+    torch.testing.assert_close(torch.from_numpy(found), expected.detach(), atol=1e-4, rtol=1e-4)
+    program = torch.export.load(tmp_path / "torch-export").module()
+    torch.testing.assert_close(program(given), expected)
+
+
+def test_a_graph_that_differs_is_refused() -> None:
+    model = torch.nn.Identity()
+    images = torch.zeros(2, 3)
+    assert _verify(model, images, lambda x: x + 9e-5).endswith("9.0e-05")
+    with pytest.raises(RunError, match=r"differ by 2[.]0e-04, more than 1e-04"):
+        _verify(model, images, lambda x: x + 2e-4)
+    with pytest.raises(RunError, match="not exported"):
+        _verify(model, images, lambda x: x * float("nan"))
+
+
+def test_safetensors_carries_the_config(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [])
+    path = tmp_path / "net.safetensors"
+    assert FORMATS["safetensors"][1](run, load_network(run), path, False) == "61,706 weights"
+    with safe_open(path, framework="pt") as file:
+        assert file.metadata()["model"] == "lenet5-modern"
+        assert "kind: lenet5-modern" in file.metadata()["config"]
+    with pytest.raises(UsageError, match="leave out --ink"):
+        FORMATS["safetensors"][1](run, load_network(run), path, True)
+
+
+def test_the_command_names_the_file_and_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    run = make_run(tmp_path, [])
+    page = str(tmp_path / "digit.html")
+    arguments = ["export", str(run.folder), "--to", page]
+    result = CliRunner().invoke(app, [*arguments, "--format", "html"])
+    assert (result.exit_code, result.stdout) == (0, f"{page}\n")
+    result = CliRunner().invoke(app, [*arguments, "--format", "xml"])
+    assert result.exit_code == 2
+    assert "no format 'xml'; there are onnx, torch-export, safetensors, html" in result.stderr

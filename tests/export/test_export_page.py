@@ -1,0 +1,255 @@
+"""The exported page, in a real browser: it reads what PyTorch reads, to the last layer."""
+
+import base64
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lenet import configfile
+from lenet.config import Config
+from lenet.data import Dataset
+from lenet.digitize import digitize
+from lenet.errors import UsageError
+from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
+from lenet.network import Network, build_network
+from lenet.pictures import decode_picture
+from lenet.runs import Run
+
+FLAGS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--hide-scrollbars",
+]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+DRIVER = shutil.which("chromedriver")
+KINDS = {
+    "lenet5": ["model.kind=lenet5", "loss.kind=mse", "input.levels=paper"],
+    "lenet5-modern": [],
+    "batch-norm": ["model.batch_norm=true", "model.activation=silu", "model.pooling=average"],
+}
+
+
+def config_of(kind: str) -> Config:
+    return configfile.load("modern/plain", KINDS[kind]).config
+
+
+def untrained(kind: str) -> Network:
+    network = build_network(config_of(kind))
+    for module in network.model.modules():  # running statistics of a network that saw something
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.running_mean, -1, 1)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    network.model.eval()
+    return network
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    missing = None if CHROMIUM and DRIVER else "Debian's chromium and chromium-driver"
+    try:
+        from selenium import webdriver
+    except ImportError:
+        missing = "the package selenium"
+    if missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have {missing}")
+        pytest.skip(f"needs {missing}")
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    profile = tmp_path_factory.mktemp("profile")
+    for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1120,900"):
+        options.add_argument(flag)
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def open_page(browser: Any, folder: Path, network: Network, kind: str) -> None:
+    path = folder / f"{kind}.html"
+    run = Run.create(kind, config_of(kind), folder / "runs", overwrite=True)
+    export_page(run, network, path, ink=False)
+    assert path.stat().st_size < LIMIT
+    browser.get(path.as_uri())
+
+
+def states_of(network: Network, ink: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Every layer's states for ink (1, 1, 28, 28), by hooks on the module before the next layer."""
+    names = [*list(LAYERS)[1:], "output"]
+    top = dict(network.model.named_children())
+    ends: dict[str, str] = {}
+    for name in top:
+        current = name if name in names else current  # noqa: F821  (the first child is c1)
+        if name != "flatten" and name != "dropout":
+            ends[current] = name
+    states: dict[str, torch.Tensor] = {}
+    hooks = [
+        top[end].register_forward_hook(
+            lambda module, given, made, layer=layer: states.update({layer: made})
+        )
+        for layer, end in ends.items()
+    ]
+    network.recognize(ink)
+    for hook in hooks:
+        hook.remove()
+    return states
+
+
+def drag(browser: Any, points: list[tuple[int, int]]) -> None:
+    """Draw a stroke with the mouse; points in pixels from the pad's top left corner."""
+    from selenium.webdriver import ActionChains
+
+    pad = browser.find_element("id", "pad")
+    half = 140
+    actions = ActionChains(browser, duration=10)
+    (x, y), *rest = points
+    actions.move_to_element_with_offset(pad, x - half, y - half).click_and_hold()
+    for u, v in rest:
+        actions.move_to_element_with_offset(pad, u - half, v - half)
+    actions.release().perform()
+
+
+def read_page(browser: Any) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
+    last = browser.execute_async_script(
+        "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => {"
+        "const {ink, states, probabilities} = window.lenet.last;"
+        "const plain = Object.entries(states).map(([k, s]) => [k, Array.from(s.values)]);"
+        "done([ink && Array.from(ink), plain, probabilities]); }));"
+    )
+    return np.array(last[0]), {k: np.array(v) for k, v in last[1]}, np.array(last[2])
+
+
+SEVEN = [(70, 70), (130, 68), (200, 66), (170, 130), (140, 190), (120, 235)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
+    kind: str, browser: Any, tmp_path: Path
+) -> None:
+    network = untrained(kind)
+    open_page(browser, tmp_path, network, kind)
+    drag(browser, SEVEN)
+    drag(browser, [(110, 150), (185, 145)])
+    ink, states, probabilities = read_page(browser)
+    url = browser.execute_script("return document.getElementById('pad').toDataURL('image/png')")
+    picture = decode_picture(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)
+    expected = digitize(picture).ink
+    np.testing.assert_allclose(ink.reshape(28, 28), expected, atol=1e-5)
+    tensor = torch.from_numpy(expected)[None, None]
+    for name, state in states_of(network, tensor).items():
+        np.testing.assert_allclose(states[name], state.flatten().numpy(), atol=1e-4, err_msg=name)
+    np.testing.assert_allclose(probabilities, network.recognize(tensor)[0].numpy(), atol=1e-4)
+    shown = browser.find_element("id", "digit").text
+    assert int(shown) == int(network.recognize(tensor).argmax())
+
+
+@pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
+def test_a_hundred_test_images_give_pytorch_s_states(
+    kind: str, browser: Any, tmp_path: Path, sample: Dataset
+) -> None:
+    network = untrained(kind)
+    open_page(browser, tmp_path, network, kind)
+    ink = sample.test.images[::10][:100] / 255
+    found = browser.execute_script(
+        "return arguments[0].map((ink) => {"
+        "const {states, probabilities} = window.lenet.run(ink);"
+        "return [Array.from(states.f6.values), Array.from(states.output.values), probabilities];"
+        "});",
+        ink.flatten(1).tolist(),
+    )
+    f6, outputs, probabilities = (np.array([row[k] for row in found]) for k in range(3))
+    expected = states_of(network, ink)
+    np.testing.assert_allclose(f6, expected["f6"].numpy(), atol=1e-4)
+    np.testing.assert_allclose(outputs, expected["output"].numpy(), atol=1e-4, rtol=1e-5)
+    np.testing.assert_allclose(probabilities, network.recognize(ink).numpy(), atol=1e-4)
+
+
+@pytest.mark.slow
+def test_drawing_is_prepared_as_predict_does_whatever_its_shape(
+    browser: Any, tmp_path: Path
+) -> None:
+    open_page(browser, tmp_path, untrained("lenet5-modern"), "lenet5-modern")
+    drawings = {
+        "a dot": [[(140, 140), (141, 140)]],
+        "a flat line": [[(20, 100), (260, 102)]],
+        "two strokes apart": [[(60, 40), (60, 60)], [(60, 100), (200, 240)]],
+        "at the rim": [[(0, 20), (0, 200), (90, 200)]],
+        "small": [[(200, 200), (220, 200), (205, 240)]],
+    }
+    for name, strokes in drawings.items():
+        browser.find_element("id", "clear").click()
+        for stroke in strokes:
+            drag(browser, stroke)
+        ink, _, _ = read_page(browser)
+        url = browser.execute_script("return document.getElementById('pad').toDataURL()")
+        picture = decode_picture(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)
+        np.testing.assert_allclose(
+            ink.reshape(28, 28), digitize(picture).ink, atol=1e-5, err_msg=name
+        )
+
+
+def test_the_keyboard_draws_and_clears(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver import ActionChains, Keys
+
+    open_page(browser, tmp_path, untrained("lenet5-modern"), "lenet5-modern")
+    keys = ActionChains(browser).send_keys(Keys.TAB, *[Keys.ARROW_UP] * 9, Keys.SPACE)
+    keys.send_keys(*[Keys.ARROW_DOWN] * 18, Keys.SPACE).perform()
+    ink, _, _ = read_page(browser)
+    assert ink.reshape(28, 28)[4:24].any(axis=1).all()  # an upright stroke, 20 pixels high
+    ActionChains(browser).send_keys(Keys.DELETE).perform()
+    assert browser.find_element("id", "digit").text == "–"
+
+
+@pytest.mark.parametrize("width", [360, 1120])
+def test_nothing_is_wider_than_the_screen_and_nothing_is_fetched(
+    width: int, browser: Any, tmp_path: Path
+) -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500},
+    )
+    open_page(browser, tmp_path, untrained("lenet5"), "lenet5")
+    wide = browser.execute_script("return document.documentElement.scrollWidth")
+    fetched = browser.execute_script("return performance.getEntriesByType('resource').length")
+    severe = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert wide <= width
+    assert fetched == 0
+    assert severe == []
+
+
+def test_the_1998_network_is_described_layer_by_layer() -> None:
+    description, numbers = describe_network(untrained("lenet5"))
+    kinds = [[step["kind"] for step in layer["steps"]] for layer in description["layers"]]
+    assert kinds == [
+        ["convolution", "scaled_tanh"], ["subsampling", "scaled_tanh"],
+        ["convolution", "scaled_tanh"], ["subsampling", "scaled_tanh"],
+        ["convolution", "scaled_tanh"], ["linear", "scaled_tanh"], ["distance"],
+    ]  # fmt: skip
+    # 60,000 weights, 36 kernels of C3 that are zero, and the 840 bits of the bitmaps
+    assert len(numbers) == 60_000 + 36 * 25 + 840
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (["model.kind=linear"], "draws LeNet-5's layers, not"),
+        (["model.activation=gelu"], "cannot compute GELU"),
+    ],
+)
+def test_other_networks_are_refused(values: list[str], sentence: str) -> None:
+    network = build_network(configfile.load("modern/plain", values).config)
+    with pytest.raises(UsageError, match=sentence):
+        describe_network(network)
