@@ -14,12 +14,10 @@ PLACES = (
 
 
 def published_names() -> list[str]:
-    """Names after ``published:`` of the runs that come with the project."""
-    return [
-        run.folder.parent.relative_to(place).as_posix()
-        for place in PLACES
-        for run in find_runs(place)
-    ]
+    """What may follow ``published:``: each run, and each folder of a config's seeds."""
+    found = [(place, run) for place in PLACES if place.is_dir() for run in find_runs(place)]
+    folders = [run.folder.relative_to(place) for place, run in found]
+    return sorted({path.as_posix() for folder in folders for path in (folder, folder.parent)})
 
 
 def find_members(name: str) -> list[Run]:
@@ -35,7 +33,7 @@ def find_members(name: str) -> list[Run]:
     folder = Path(name)
     if name.startswith(PREFIX):
         wanted = name.removeprefix(PREFIX)
-        known = sorted(set(published_names()))
+        known = published_names()
         if wanted not in known:
             raise UsageError(f"no published run {wanted!r}; there are {', '.join(known) or 'none'}")
         folder = next(place / wanted for place in PLACES if (place / wanted).is_dir())

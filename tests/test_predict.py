@@ -22,7 +22,7 @@ from lenet.predict import Committee, load_committee, read_digits
 from lenet.published import published_names
 from lenet.runs import Run
 
-SINGLE, COMMITTEE = "lenet5-modern", "committee"
+SINGLE, COMMITTEE = "handwriting/0", "plain"
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,7 @@ def test_a_graph_that_differs_is_refused() -> None:
 
 
 def test_safetensors_carries_the_config(tmp_path: Path) -> None:
-    run = make_run(tmp_path, [])
+    run = make_run(tmp_path, ["model.batch_norm=false"])
     path = tmp_path / "net.safetensors"
     assert FORMATS["safetensors"][1](run, load_network(run), path, False) == "61,706 weights"
     with safe_open(path, framework="pt") as file:
