@@ -52,7 +52,8 @@ def markdown(root: Path, records: Sequence[Record] = RECORDS) -> str:
     for record in records:
         folder = root / record.experiment
         runs = [run for run in find_runs(folder) if run.finished] if folder.is_dir() else []
-        cells = _measured(runs, folder, record.committee) if runs else ["–"] * 4
+        measured = bool(runs) and (not record.committee or (folder / COMMITTEE).is_file())
+        cells = _measured(runs, folder, record.committee) if measured else ["–"] * 4
         lines.append(f"| {' | '.join([record.what, f'≤ {record.reach}', *cells])} |")
     return "\n".join(lines)
 
