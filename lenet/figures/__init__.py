@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from matplotlib.figure import Figure
 
 from lenet.figures.architecture import draw_architecture
-from lenet.figures.cam import draw_cam
+from lenet.figures.cam import draw_cam, draw_scene
 from lenet.figures.confidence import draw_calibration, draw_rejection
 from lenet.figures.confusion import draw_confusion
 from lenet.figures.curves import draw_curves
@@ -27,6 +27,7 @@ FIGURES: dict[str, Callable[[Subject], Figure]] = {
     "filters": draw_filters,
     "maps": draw_maps,
     "cam": draw_cam,
+    "scene": draw_scene,
     "rejection": draw_rejection,
     "calibration": draw_calibration,
     "embedding": draw_embedding,

@@ -110,6 +110,42 @@ def draw_cam(subject: Subject) -> Figure:
     return figure
 
 
+def draw_scene(subject: Subject) -> Figure:
+    """Draw one picture of two digits, and where in it each of the two classes is seen.
+
+    A network that ends in global averages takes pictures of any size, and its maps tell the digits
+    apart though it was trained on single ones. The classes are the first two asked for, or 4 and 7.
+
+    Raises:
+        UnfitError: The network does not end in global averages, or there is no such digit.
+    """
+    classes = (*subject.classes, 4, 7)[:2]
+    images = []
+    for label in classes:
+        found = (subject.test.labels == label).nonzero()
+        if not len(found):
+            raise UnfitError(f"{subject.run.folder}: there is no test image of class {label}")
+        images.append(subject.test.images[found[0]])
+    pictures = [subject.network.present(ink(image)) for image in images]
+    layers = observe(subject.network.model, pictures[0])
+    if not any(isinstance(layer.module, nn.AdaptiveAvgPool2d) for layer in layers):
+        raise UnfitError(
+            f"{subject.run.folder}: {subject.run.config.model.kind} does not end in global"
+            " averages, so it takes pictures of one digit only; the figure `cam` fits"
+        )
+    scene = torch.cat(pictures, dim=3)  # (1, 1, size, 2 size)
+    seen = activation_maps(subject.network.model, scene, classes)
+    assert seen is not None  # a global average has maps to average
+    figure = style.new_figure(2.3, f"{subject.name}: one picture, the maps of two classes")
+    whole, *panels = figure.subplots(1, 3)
+    style.bare(whole).imshow(scene[0, 0].cpu().numpy())
+    whole.set_title("seen at once", loc="center", fontweight="normal")
+    for axes, label, places in zip(panels, classes, seen[1], strict=True):
+        style.bare(axes).imshow(overlay(scene[0, 0].cpu(), places[0].cpu()).numpy())
+        axes.set_title(f"where a {label} is", loc="center", fontweight="normal")
+    return figure
+
+
 def overlay(picture: Tensor, seen: Tensor) -> Tensor:
     """Lay a map over the picture: blue where something speaks for the class, orange against it.
 

@@ -77,9 +77,8 @@ def observe(model: nn.Module, inputs: Tensor) -> list[Layer]:
             kind = type(module).__name__.lower().removesuffix("2d")
             kinds[kind] += 1
             name = names[module]
-            layers.append(
-                Layer(name if name.isidentifier() else f"{kind} {kinds[kind]}", module, state)
-            )
+            named = name[:1].isalpha()
+            layers.append(Layer(name if named else f"{kind} {kinds[kind]}", module, state))
         elif layers and state.shape == layers[-1].state.shape:
             layers[-1] = replace(layers[-1], state=state)
     return layers

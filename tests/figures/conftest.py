@@ -18,6 +18,13 @@ KINDS: dict[str, dict[str, Any]] = {
     "lenet5": {"model": {"kind": "lenet5"}, "loss": {"kind": "mse"}},
     "lenet5-modern": {"model": {"kind": "lenet5-modern"}, "loss": {"kind": "cross-entropy"}},
     "mlp": {"model": {"kind": "mlp", "hidden": [12]}, "loss": {"kind": "cross-entropy"}},
+    "average": {
+        "model": {
+            "kind": "layers",
+            "layers": [{"conv": {"filters": 10, "size": 3}}, "relu", "global-average"],
+        },
+        "loss": {"kind": "cross-entropy"},
+    },
     "linear": {"model": {"kind": "linear"}, "loss": {"kind": "cross-entropy"}},
 }
 MISTAKES = (3, 17, 20)

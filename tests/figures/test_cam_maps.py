@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from lenet.figures.cam import activation_maps, draw_cam, overlay
+from lenet.figures.cam import activation_maps, draw_cam, draw_scene, overlay
 from lenet.figures.subject import UnfitError
 
 
@@ -74,3 +76,20 @@ def test_overlay_is_paper_where_nothing_speaks_and_ink_where_the_digit_is() -> N
     torch.testing.assert_close(mixed[1, 1], torch.ones(3), atol=0.01, rtol=0)
     assert mixed[0, 0].max() < 0.4
     assert mixed[3, 3, 2] > mixed[3, 3, 0] + 0.5  # blue
+
+
+def test_a_scene_needs_global_averages(make_subject) -> None:
+    subject = make_subject()
+    subject.test.labels[:2] = torch.tensor([4, 7])
+    with pytest.raises(UnfitError, match=r"lenet5-modern does not end in global.*figure `cam`"):
+        draw_scene(subject)
+
+
+def test_a_scene_shows_two_digits_side_by_side_and_a_map_of_each(make_subject) -> None:
+    subject = make_subject("average")
+    subject.test.labels[:2] = torch.tensor([9, 2])
+    whole, nine, two = draw_scene(replace(subject, classes=(9, 2))).axes
+    size = subject.network.present.size
+    assert whole.images[0].get_array().shape == (size, 2 * size)
+    assert nine.images[0].get_array().shape == (size, 2 * size, 3)
+    assert (nine.get_title(), two.get_title()) == ("where a 9 is", "where a 2 is")
