@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lenet.augment.pipeline import build_mixing, build_pipeline
-from lenet.batches import Parts, divide
+from lenet.batches import Batches, Parts, divide
 from lenet.committee import DOUBTFUL, Opinions
 from lenet.config import SDLM, Config
 from lenet.configfile import flatten
@@ -26,8 +26,9 @@ from lenet.network import Network, build_network, load_network
 from lenet.published import find_members
 from lenet.runs import Run, check_name, is_run
 from lenet.sources import SAMPLE, DatasetMissingError
+from lenet.stacked import can_stack, pays_off
 from lenet.statistics import describe_errors, summarize
-from lenet.train import SAMPLE_NOTICE, train
+from lenet.train import SAMPLE_NOTICE, build_learner, train
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,13 @@ def run_experiment(
             member = config.model_copy(update={"seed": seed})
             locks.enter_context(lock(root / name / str(seed)))
             runs.append(_open_or_create(name, member, root, resume, overwrite))
-        for run in runs:
-            if not run.begun:
-                environment = describe_environment(world.device, dataset)
-                run.write_json("environment.json", environment | {"processes": world.size})
+        new = [run for run in runs if not run.begun]
+        if new:
+            environment = describe_environment(world.device, dataset)
+            environment["processes"] = world.size
+            environment["together"] = world.size == 1 and _is_faster_together(config, new, parts)
+        for run in new:
+            run.write_json("environment.json", environment)
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
         say(f"{what}, in {where}")
@@ -210,8 +214,9 @@ def _train(
     for run in runs:
         if run.finished:
             say(f"seed {run.seed}: finished already")
-    # The 1998 rule steps all seeds at once; gradient descent takes them one after another.
-    groups = [pending] if isinstance(config.optimizer, SDLM) else [[run] for run in pending]
+    # A run goes on as it began: together with others, or alone.
+    together = [r for r in pending if r.begun and r.read_json("environment.json").get("together")]
+    groups = [together, *([run] for run in pending if run not in together)]
     for group in filter(None, groups):
         if not stop():
             world.send(config, group)
@@ -225,6 +230,21 @@ def _train(
                 progress=progress,
                 world=world,
             )
+
+
+def _is_faster_together(config: Config, runs: Sequence[Run], parts: Parts) -> bool:
+    """Say whether the seeds take less time at once than one after another; the clock decides."""
+    if len(runs) == 1 or isinstance(config.optimizer, SDLM):
+        return len(runs) > 1  # the 1998 rule always steps all seeds at once
+    seeds = [run.seed for run in runs]
+    networks = [build_network(config, seed) for seed in seeds]
+    if not can_stack(networks[0].model):
+        return False
+    inputs, targets = Batches.of(config, parts.train, seeds, networks[0].present).batch(1, 0)
+    alone, together = (
+        build_learner(config, networks[:n], seeds[:n], 1, inputs.device) for n in (1, len(seeds))
+    )
+    return pays_off(alone, together, inputs, targets)
 
 
 def load_data(

@@ -211,21 +211,12 @@ class GradientLearner:
         average = self.averages[member]
         if average is not None:
             state |= _prefixed("average", average.model.state_dict().items())
-        for index, values in self.optimizers[member].state_dict()["state"].items():
-            state |= _prefixed(
-                f"optimizer.{index}", ((k, v) for k, v in values.items() if v is not None)
-            )
+        state |= _prefixed("optimizer", self.momenta(member).items())
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
     def load_state(self, member: int, state: dict[str, Tensor]) -> None:
         """Go back to `state`; see `Learner.load_state`."""
-        optimizer = self.optimizers[member]
-        # A step without gradients makes the momenta that `state` is compared with; like all else
-        # here, they are then replaced.
-        for group in optimizer.param_groups:
-            for weight in group["params"]:
-                weight.grad = torch.zeros_like(weight)
-        optimizer.step()
+        self.make_momenta(member)
         check_layout(state, self.state(member))
         self.updates = int(state["updates"])
         self.models[member].load_state_dict(_section("model", state))
@@ -233,11 +224,26 @@ class GradientLearner:
         if average is not None:
             average.model.load_state_dict(_section("average", state))
             average.updates = self.updates
-        momenta: dict[int, dict[str, Tensor]] = {}
-        for name, value in _section("optimizer", state).items():
-            index, _, key = name.partition(".")
-            momenta.setdefault(int(index), {})[key] = value
-        optimizer.load_state_dict(optimizer.state_dict() | {"state": momenta})
+        kept = _section("optimizer", state)
+        for name, value in self.momenta(member).items():
+            value.copy_(kept[name])
+
+    def momenta(self, member: int) -> dict[str, Tensor]:
+        """Return what the optimizer remembers for a member, as it is used, not copied."""
+        return {
+            f"{index}.{name}": value
+            for index, values in self.optimizers[member].state_dict()["state"].items()
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def make_momenta(self, member: int) -> None:
+        """Let there be momenta, by a step without gradients; it may change the weights."""
+        optimizer = self.optimizers[member]
+        for group in optimizer.param_groups:
+            for weight in group["params"]:
+                weight.grad = torch.zeros_like(weight)
+        optimizer.step()
 
     def model(self, member: int) -> nn.Module:
         """Return the averaged network if there is one, else the network itself."""

@@ -23,6 +23,7 @@ from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
 from lenet.sdlm import SDLMLearner
 from lenet.sources import SAMPLE
+from lenet.stacked import StackedLearner, can_stack
 from lenet.tally import RunningTally
 
 CHECK_EVERY = 100
@@ -166,7 +167,11 @@ def build_learner(
         loss = cast(CurvedLoss, networks[0].loss)
         size = (config.input.size, config.input.size)
         return SDLMLearner(models, loss, size, **optimizer.options())
-    rule = partial(DataParallelLearner, world) if world and world.size > 1 else GradientLearner
+    rule: Callable[..., GradientLearner] = GradientLearner
+    if world and world.size > 1:
+        rule = partial(DataParallelLearner, world)
+    elif len(models) > 1 and can_stack(models[0]):
+        rule = StackedLearner
     return rule(
         models,
         seeds,

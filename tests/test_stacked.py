@@ -1,0 +1,132 @@
+"""Seeds at once are seeds one by one, to rounding."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenet import configfile
+from lenet.experiment import run_experiment
+from lenet.losses import LOSSES, classify
+from lenet.models import build_model
+from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
+from lenet.stacked import StackedLearner, can_stack, pays_off
+
+SEEDS = [3, 4, 5]
+SGD = partial(OPTIMIZERS["sgd"], lr=0.05, weight_decay=0.01, momentum=0.9, nesterov=True)
+ADAMW = partial(OPTIMIZERS["adamw"], lr=1e-3, weight_decay=0.1, betas=[0.9, 0.999])
+NETWORKS = {
+    "modern": ("lenet5-modern", {}, "cross-entropy"),
+    "batch norm": ("lenet5-modern", {"batch_norm": True}, "cross-entropy"),
+    "average pooling": ("lenet5-modern", {"pooling": "average"}, "squared-targets"),
+    "1998": ("lenet5", {}, "map"),
+    "mlp": ("mlp", {"hidden": [20]}, "cross-entropy"),
+}
+
+
+def learner(kind, name: str = "modern", optimizer=SGD, ema: float = 0.0) -> GradientLearner:
+    model, options, loss = NETWORKS[name]
+    models = []
+    for seed in SEEDS:
+        torch.manual_seed(seed)
+        models.append(build_model(model, 32, **options))
+    criterion = LOSSES[loss]()
+    return kind(
+        models,
+        SEEDS,
+        criterion,
+        partial(classify, kind=criterion.outputs),
+        optimizer,
+        SCHEDULES["cosine"](2),
+        steps_per_pass=3,
+        ema=ema,
+    )
+
+
+def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(step)
+    inputs = torch.randn(len(SEEDS), 8, 1, 32, 32, generator=draw)
+    return inputs, torch.randint(10, (len(SEEDS), 8), generator=draw)
+
+
+# A bias before batch norm has no gradient but rounding, which Adam makes as large as any other.
+@pytest.mark.parametrize(
+    ("name", "optimizer"),
+    [(name, SGD) for name in NETWORKS] + [(n, ADAMW) for n in NETWORKS if n != "batch norm"],
+)
+def test_members_stepped_at_once_become_what_each_becomes_alone(name: str, optimizer) -> None:
+    alone = learner(GradientLearner, name, optimizer, ema=0.5)
+    together = learner(StackedLearner, name, optimizer, ema=0.5)
+    for step in range(4):
+        one, other = alone.learn(*batch(step)), together.learn(*batch(step))
+        torch.testing.assert_close(other.loss_sum, one.loss_sum, rtol=1e-3, atol=1e-4)
+        assert other.errors.tolist() == one.errors.tolist()
+    for member in range(len(SEEDS)):
+        state, expected = together.state(member), alone.state(member)
+        assert list(state) == list(expected)
+        for key, value in expected.items():
+            torch.testing.assert_close(state[key], value, rtol=1e-2, atol=2e-3)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAMW], ids=["sgd", "adamw"])
+def test_a_loaded_state_goes_on_to_the_same_bits(optimizer) -> None:
+    straight, resumed = (
+        learner(StackedLearner, "batch norm", optimizer, ema=0.9) for _ in range(2)
+    )
+    for step in range(2):
+        straight.learn(*batch(step))
+    for member in range(len(SEEDS)):
+        resumed.load_state(member, straight.state(member))
+    for each in (straight, resumed):
+        each.learn(*batch(2))
+    for member in range(len(SEEDS)):
+        state = resumed.state(member)
+        for key, value in straight.state(member).items():
+            assert torch.equal(state[key], value), key
+
+
+def test_a_member_goes_on_alone_from_where_it_was_with_the_others() -> None:
+    together, alone = learner(StackedLearner), learner(GradientLearner)
+    together.learn(*batch(0))
+    for member in range(len(SEEDS)):
+        alone.load_state(member, together.state(member))
+    one, other = together.learn(*batch(1)), alone.learn(*batch(1))
+    torch.testing.assert_close(other.loss_sum, one.loss_sum)
+
+
+def test_kernels_decay_and_biases_do_not() -> None:
+    together = learner(StackedLearner)
+    decaying, others = together.optimizer.param_groups
+    assert [w.dim() for w in decaying["params"]] == [5, 5, 5, 3, 3]
+    assert {w.dim() for w in others["params"]} == {2}
+
+
+class Slow:
+    """Learns nothing, and takes its time."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def learn(self, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+        time.sleep(self.seconds)
+
+
+def test_the_clock_decides_whether_members_are_stepped_at_once() -> None:
+    assert pays_off(Slow(0.02), Slow(0.03), *batch(0))
+    assert not pays_off(Slow(0.02), Slow(0.09), *batch(0))
+
+
+def test_dropout_keeps_members_apart() -> None:
+    assert can_stack(build_model("lenet5-modern", 32))
+    assert not can_stack(build_model("lenet5-modern", 32, dropout=0.1))
+
+
+def test_seeds_trained_at_once_leave_a_run_folder_each(elsewhere: Path) -> None:
+    small = ["data.name=mnist-sample", "data.train_size=100", "train.passes=1"]
+    config = configfile.load("quickstart", small).config
+    runs = run_experiment(config, "both", seeds=2).runs
+    assert [run.read_json("result.json")["seed"] for run in runs] == [0, 1]
+    choices = {run.read_json("environment.json")["together"] for run in runs}
+    assert len(choices) == 1
