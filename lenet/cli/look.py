@@ -121,10 +121,10 @@ def augment(
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     out: Annotated[
-        Path | None, typer.Option(help="The picture; else ROOT/CONFIG/augmentation/digits.png.")
+        Path | None, typer.Option(help="The picture; else RUNS/CONFIG/augmentation/digits.png.")
     ] = None,
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
-    root: Root = Path("runs"),
+    runs: Root = Path("runs"),
     data: Data = None,
 ) -> None:
     """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
@@ -140,7 +140,7 @@ def augment(
     from lenet.experiment import check, load_data
     from lenet.figures.augmentation import save_augmentation
 
-    events = root / source.name / "augmentation"
+    events = runs / source.name / "augmentation"
     path = out or events / "digits.png"
     with source.explaining():
         check(source.config)
