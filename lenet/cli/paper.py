@@ -8,6 +8,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import Data, Device, Json, Root, print_json
+from lenet.signals import stop_on_signals
 
 
 def reproduce(
@@ -32,8 +33,13 @@ def reproduce(
 ) -> None:
     """Train the networks of the paper's Figure 9 and lay its errors beside ours.
 
+    `lenet reproduce ladder` goes from 1998 to today instead, one change at a time.
+
     What is finished is not trained again: interrupt and repeat as you like.
     """
+    if rows == ["ladder"]:
+        _climb(seeds, runs, train, data, to, as_json)
+        return
     from lenet.reproduce import choose_rows, markdown, measure, table, train_missing
 
     chosen = choose_rows(rows or [])
@@ -60,6 +66,32 @@ def reproduce(
         print_json([m.as_dict() for m in measured])
     else:
         typer.echo(markdown(measured) if as_markdown else table(measured))
+
+
+def _climb(
+    seeds: int, runs: Path, train: bool, data: Path | None, to: Path | None, as_json: bool
+) -> None:
+    """Train the ladder's steps and show the errors after each."""
+    from lenet.ladder import FOLDER, measure_steps, table, train_steps
+    from lenet.runs import find_runs
+
+    if train:
+        with stop_on_signals() as stop:
+            if not train_steps(seeds, runs, data=data, stop=stop, say=say):
+                raise typer.Exit(stop.exit_code)
+    measured = measure_steps(runs, data)
+    if to:
+        from lenet.figures import style
+        from lenet.figures.ladder import draw_ladder
+
+        to.mkdir(parents=True, exist_ok=True)
+        (to / "ladder.md").write_text(table(measured) + "\n", encoding="utf-8")
+        with style.applied():
+            style.save(draw_ladder(find_runs(runs / FOLDER)), to / "ladder.png")
+    if as_json:
+        print_json([step.__dict__ for step in measured])
+    else:
+        typer.echo(table(measured))
 
 
 def compare(
