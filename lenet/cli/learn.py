@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
+from lenet.cli.app import say
+from lenet.cli.options import ConfigArgument, Data, Json, Overrides, Root, print_json
 
 
 def summary(
@@ -82,3 +83,68 @@ def filters(
             path = to / f"{file}.{kind}"
             style.save(draw(picture, name), path)
             typer.echo(path)
+
+
+def viewpoint(
+    runs: Annotated[
+        list[str],
+        typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
+    ],
+    images: Annotated[
+        int | None, typer.Option(min=10, help="Test images, not all of them.")
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The picture: png, svg or pdf.")] = Path("viewpoint.png"),
+    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Count errors on shifted, turned, scaled, sheared, noisy, covered and faded test images."""
+    from lenet.data import load_dataset
+    from lenet.figures import style
+    from lenet.figures.viewpoint import draw_viewpoint
+    from lenet.network import load_network
+    from lenet.published import find_members
+    from lenet.viewpoint import as_dicts, measure_viewpoint, table
+
+    members = [find_members(name) for name in runs]
+    networks = [(m[0].folder.parent.name, [load_network(run) for run in m]) for m in members]
+    split = load_dataset(members[0][0].config.data.name, data).test
+    measurements = measure_viewpoint(networks, split, images)
+    with style.applied(theme):
+        style.save(draw_viewpoint(measurements), to)
+    if as_json:
+        print_json(as_dicts(measurements))
+    else:
+        typer.echo(table(measurements))
+        typer.echo(f"\n{to}")
+
+
+def lecture(
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[STUDY]...", help="pooling, padding, neighbours, prior-knowledge."),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    seeds: Annotated[int | None, typer.Option(min=1, help="Not the study's own number.")] = None,
+    train: Annotated[
+        bool, typer.Option("--train/--no-train", help="Train what is missing, or only look.")
+    ] = True,
+    data: Data = None,
+    runs: Root = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Train what the lecture compares, and print its tables.
+
+    What is finished is not trained again: interrupt and repeat as you like.
+    """
+    from lenet.lecture import answer, choose_studies, markdown, train_missing
+
+    chosen = choose_studies(studies or [])
+    for study in chosen if train else ():
+        train_missing(study, runs, seeds=seeds, overrides=overrides, data=data, say=say)
+    answers = [answer(study, runs) for study in chosen]
+    if as_json:
+        print_json([[found.as_dict() for found in part] for part in answers])
+        return
+    tables = [markdown(study, part) for study, part in zip(chosen, answers, strict=True)]
+    typer.echo("\n\n".join(tables))
