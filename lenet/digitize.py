@@ -10,7 +10,7 @@ Deviation: a stroke thinner than MNIST's thinnest is thickened; NIST's forms wer
 kind of pencil and scanned at one size, a reader's own digit was not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,8 +80,25 @@ def prepare(paths: Sequence[Path]) -> list[Prepared]:
     return prepared
 
 
-def group_marks(ink: Ink) -> list[tuple[Box, Mask]]:
+def is_near(group: Box, mark: Box) -> bool:
+    """Whether a mark belongs to a group on a page that holds one digit: the gap is small."""
+    return bool(_gap(group, mark) <= 0.12 * (group[0].stop - group[0].start))
+
+
+def is_in_column(group: Box, mark: Box) -> bool:
+    """Whether a mark belongs to a group on a page of many digits: one stands above the other."""
+    shared = min(group[1].stop, mark[1].stop) - max(group[1].start, mark[1].start)
+    narrower = min(box[1].stop - box[1].start for box in (group, mark))
+    height = group[0].stop - group[0].start
+    return bool(shared > 0.5 * narrower and _gap(group, mark) <= 0.25 * height)
+
+
+def group_marks(ink: Ink, belongs: Callable[[Box, Box], bool] = is_near) -> list[tuple[Box, Mask]]:
     """Find connected marks and put together those that belong to one digit.
+
+    Args:
+        ink: (H, W) in [0, 1].
+        belongs: Whether a mark (its box is the second) goes to a group (its box is the first).
 
     Returns:
         Box and mask within it per digit, the most ink first. Specks are left out, and so is what
@@ -99,7 +116,7 @@ def group_marks(ink: Ink) -> list[tuple[Box, Mask]]:
     groups: list[tuple[Box, set[int]]] = []
     for i in order:
         for g, (box, members) in enumerate(groups):
-            if _gap(box, boxes[i]) <= 0.12 * (box[0].stop - box[0].start):
+            if belongs(box, boxes[i]):
                 groups[g] = (_hull(box, boxes[i]), members | {i + 1})
                 break
         else:

@@ -89,3 +89,48 @@ def export(
     path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
     say(write(members[0], load_network(members[0]), path, ink))
     typer.echo(str(path))
+
+
+def scan(
+    run: RunName,
+    image: Annotated[str, typer.Argument(help="A picture file, or - for standard input.")],
+    way: Annotated[
+        str,
+        typer.Option(
+            help="marks: cut into connected marks; convolution: slide the network over the page."
+        ),
+    ] = "marks",
+    show: Annotated[
+        Path | None, typer.Option(help="Draw the page with what was read on it (png, svg, pdf).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Read a line or a page of digits."""
+    from lenet.pictures import guarded_decoding, read_picture
+    from lenet.predict import load_committee
+    from lenet.scan import PAGE_SIDE, scan_convolution, scan_marks
+
+    if way not in ("marks", "convolution"):
+        raise UsageError(f"no way {way!r}; there are marks, convolution")
+    committee = load_committee(run)
+    if way == "convolution" and len(committee.members) > 1:
+        raise UsageError(
+            f"one network slides over a page, not {len(committee.members)}; name a run"
+        )
+    with guarded_decoding():
+        picture = read_picture(Path(image), PAGE_SIDE)
+    if way == "marks":
+        found = scan_marks(committee, picture)
+    else:
+        found = scan_convolution(committee.members[0], picture)
+    if as_json:
+        print_json([[digit.as_dict() for digit in line] for line in found.lines])
+    else:
+        typer.echo(found.text())
+    if show is not None:
+        from lenet.figures.scans import draw_scan
+        from lenet.figures.style import applied, save
+
+        with applied():
+            save(draw_scan(picture, found), show)
+        say(f"drawn in {show}")

@@ -1,0 +1,42 @@
+"""A page of digits with what was read on it."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from lenet.figures import style
+from lenet.pictures import Picture
+from lenet.scan import Scan
+
+
+def draw_scan(picture: Picture, scan: Scan) -> Figure:
+    """Draw a page with a box and a digit for each one found, and the class map if there is one.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8, as it was scanned.
+        scan: What was found on it.
+    """
+    height, width = picture.shape[:2]
+    tall = min(style.WIDTH * height / width, 8.0)
+    panels = 1 if scan.class_map is None else 2
+    figure = style.new_figure(tall * panels + 0.4 * panels)
+    axes = figure.subplots(panels, 1, squeeze=False)[:, 0]
+    style.bare(axes[0]).imshow(np.broadcast_to(picture, (height, width, 3)))
+    for found in (found for line in scan.lines for found in line):
+        rows, columns = found.box
+        wide, high = columns.stop - columns.start, rows.stop - rows.start
+        corner = (columns.start, rows.start)
+        axes[0].add_patch(Rectangle(corner, wide, high, fill=False, edgecolor="C1"))
+        axes[0].annotate(
+            str(found.digit), corner, xytext=(1, 1), textcoords="offset points", color="C0",
+            fontweight="bold", fontsize=min(14.0, 72 * 0.5 * high * tall / height),
+        )  # fmt: skip
+    if scan.class_map is not None:
+        strips = scan.class_map.reshape(-1, scan.class_map.shape[2])  # ten maps, one below another
+        style.bare(axes[1]).imshow(strips, vmin=0, vmax=1, aspect="auto", cmap=style.sequential())
+        axes[1].set_title("probability of each digit at each place, 0 on top")
+        rows_each = scan.class_map.shape[1]
+        axes[1].set_yticks([rows_each * (k + 0.5) for k in range(10)], [str(k) for k in range(10)])
+        for k in range(1, 10):
+            axes[1].axhline(rows_each * k - 0.5, color=style.faint(), linewidth=0.5)
+    return figure
