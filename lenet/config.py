@@ -12,14 +12,18 @@ TransformSpec = dict[str, dict[str, Any]]
 """One transform of a pipeline: its name and its arguments, ``{RandomErasing: {p: 0.25}}``."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
 class Section(BaseModel):
     """A part of the config; unknown keys are errors, values are not silently converted."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
 
     def options(self) -> dict[str, Any]:
@@ -40,10 +44,10 @@ class Data(Section):
     """Images held out of the training set, the same share of each class."""
     train_size: Count | None = None
     """Train on this many images only, the same share of each class; None: all of them."""
-    split_seed: int = Field(default=0, ge=0)
+    split_seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed that decides which images are held out or left out; apart from the run's seed, so that
     all seeds of an experiment are compared on the same images."""
-    distorted_copies: int = Field(default=0, ge=0)
+    distorted_copies: int = Field(default=0, ge=0, le=100)
     """Distorted copies of each training image, drawn once, beside the originals (1998: 9)."""
     distort: list[TransformSpec] = []
     """Transforms that draw those copies."""
@@ -213,7 +217,9 @@ class AdamW(Section):
     kind: Literal["adamw"]
     lr: float = Field(default=1e-3, gt=0)
     """Learning rate at the top of the schedule."""
-    betas: list[Fraction] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=[0.9, 0.999], min_length=2, max_length=2
+    )
     """Decay of the averages of the gradient and of its square."""
     weight_decay: float = Field(default=0.01, ge=0)
     """Pull towards zero, on weights but not on biases."""
@@ -329,7 +335,7 @@ class Config(Section):
     """Transforms that mix images and their labels."""
     train: Training = Training()
     evaluate: Evaluation = Evaluation()
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Everything random in a run derives from it."""
     deterministic: bool | None = None
     """Same seed, same bits; None: on CPU yes, elsewhere as fast as it goes."""

@@ -11,7 +11,9 @@ from torch import Tensor
 
 from lenet.errors import DataError
 
-MAX_FILE_BYTES = 1_000_000_000
+MAX_FILE_BYTES = 300_000_000
+"""More than the largest of the known datasets has; a packed file may pretend to any size."""
+
 TYPES = {8: (torch.uint8, 1), 12: (torch.int32, 4)}
 """Code of an element's type → its dtype and its width in bytes."""
 
@@ -35,7 +37,8 @@ def read_idx(path: Path) -> tuple[Tensor, str]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
-    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES or content[3] > 4:
+    known = len(content) >= 4 and content[:2] == b"\0\0" and content[2] in TYPES
+    if not known or not 1 <= content[3] <= 4:
         raise DataError(f"{path} is no IDX file of bytes or integers (md5 {md5})")
     dtype, width = TYPES[content[2]]
     start = 4 + 4 * content[3]

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lenet.config import Config
+from lenet.config import MLP, Config, Layers
 from lenet.data import Split
 from lenet.device import naming_memory
-from lenet.errors import RunError
+from lenet.errors import RunError, UsageError
 from lenet.evaluate import Result, evaluate, infer
 from lenet.learner import check_layout
 from lenet.losses import LOSSES, Loss, classify, probabilities
@@ -60,8 +60,17 @@ class Network:
         return probabilities(self.model(self.present(ink)), self.outputs)
 
 
+MAX_WEIGHTS = 100_000_000
+"""A typing error must not fill the memory; the largest network that ships has 25 million."""
+
+
 def build_network(config: Config, seed: int | None = None) -> Network:
-    """Build the untrained network of a config; its weights derive from the seed (the config's)."""
+    """Build the untrained network of a config; its weights derive from the seed (the config's).
+
+    Raises:
+        UsageError: It would have more than `MAX_WEIGHTS` weights.
+    """
+    _check_size(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed if seed is None else seed, "weights"))
         model = build_model(config.model.kind, config.input.size, **config.model.options())
@@ -88,3 +97,18 @@ def load_network(run: Run, device: torch.device | str = "cpu") -> Network:
     network.model.load_state_dict(weights)
     network.model.to(device).eval()
     return network
+
+
+def _check_size(config: Config) -> None:
+    """Refuse a network whose size is anybody's choice, and was chosen too large."""
+    options = config.model.options()
+    if isinstance(config.model, Layers):
+        options["init"] = "torch"  # the others look at values, which there are none of on "meta"
+    elif not isinstance(config.model, MLP):
+        return
+    with torch.device("meta"):  # shapes without memory
+        model = build_model(config.model.kind, config.input.size, **options)
+    weights = sum(weight.numel() for weight in model.parameters())
+    if weights > MAX_WEIGHTS:
+        message = f"{weights:,} weights are more than the {MAX_WEIGHTS:,} allowed"
+        raise UsageError(message, ("model",))

@@ -23,8 +23,8 @@ Shape = tuple[int, ...]
 Modules = dict[str, nn.Module]
 """A layer's modules in order, by what is appended to its name; the layer itself has nothing."""
 
-Count = Annotated[int, Field(ge=1)]
-Pixels = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1, le=10_000)]
+Pixels = Annotated[int, Field(ge=0, le=10_000)]
 Constant = Annotated[dict[Literal["constant"], float], Field(min_length=1)]
 
 
@@ -32,7 +32,11 @@ class Layer(BaseModel):
     """Options of a layer; what is not named here is an error."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, use_attribute_docstrings=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z][\w-]*$")] | None = None
     """What the layer is called in summaries and weight files; None: its word and number."""

@@ -1,0 +1,251 @@
+"""No file can hurt: whatever is in it, it is read or refused in a sentence.
+
+$LENET_FUZZ is the number of examples of each test, four times that of those that train;
+`scripts/fuzz` makes it large.
+"""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lenet import configfile
+from lenet.batches import Parts, divide
+from lenet.config import Config
+from lenet.data import Split, load_dataset
+from lenet.errors import LenetError
+from lenet.experiment import check
+from lenet.files import write_tensors
+from lenet.history import list_runs, table
+from lenet.idx import read_idx
+from lenet.network import load_network
+from lenet.runs import Run
+from lenet.train import train
+
+EXAMPLES = int(os.environ.get("LENET_FUZZ", "40"))
+fuzz = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="LENET_FUZZ" not in os.environ,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+slow_fuzz = settings(fuzz, max_examples=max(EXAMPLES // 4, 1))
+CPU = torch.device("cpu")
+CONFIGS = [configfile.find(name).read_text() for name in configfile.names()]
+
+ODD_VALUES = (
+    """
+null|true|[]|{}|-1|0|1|28|1e999|-1e999|1e-320|99999999999|0.5|''|..|/etc|~|nan|.inf|[[1]]|{a: 1}
+{1: 1}|&a|*a|!!python/object:os.system|sgd|lenet5|mnist|1_000|0x1F|2024-01-01|"\\0"|☃|[1, 1]
+[{RandomErasing: {p: 2}}]|[{RandomAffine: {degrees: x}}]|[{RandomAffine: {degrees: 1e999}}]
+[{RandomErasing: {}}]|[{MixUp: {alpha: 0}}]|{kind: mlp, hidden: [9999999, 9999999]}
+{kind: layers, layers: []}|{kind: layers, layers: [{conv: {maps: 9999999, size: 5}}]}
+""".replace("\n", "|")
+    .strip("|")
+    .split("|")
+)
+odd_values = st.sampled_from(ODD_VALUES)
+mutations = st.lists(
+    st.tuples(
+        st.sampled_from(["flip", "cut", "repeat", "insert", "zero"]),
+        st.floats(0, 1, exclude_max=True),
+        st.integers(1, 64),
+        st.integers(0, 255),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def mutate(content: bytes, changes: list[tuple[str, float, int, int]]) -> bytes:
+    """Flip, cut out, repeat, insert or zero bytes."""
+    for kind, place, length, byte in changes:
+        at = int(place * len(content))
+        part = content[at : at + length]
+        new = {
+            "flip": bytes(b ^ (byte or 1) for b in part[:1]) + part[1:],
+            "cut": b"",
+            "repeat": part * 2,
+            "insert": bytes([byte]) + part,
+            "zero": bytes(len(part)),
+        }[kind]
+        content = content[:at] + new + content[at + length :]
+    return content
+
+
+@fuzz
+@given(text=st.sampled_from(CONFIGS), changes=mutations)
+def test_mutated_configs(text: str, changes: list[tuple[str, float, int, int]], tmp_path: Path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(mutate(text.encode(), changes))
+    try:
+        check(configfile.load(path).config)
+    except LenetError as error:
+        assert str(error)
+
+
+@fuzz
+@given(
+    name=st.sampled_from(configfile.names()),
+    keys=st.lists(
+        st.sampled_from(sorted(configfile.flatten(configfile.load("quickstart").config))),
+        min_size=1,
+        max_size=3,
+    ),
+    values=st.lists(
+        odd_values | st.integers().map(str) | st.floats().map(str), min_size=3, max_size=3
+    ),
+)
+def test_odd_values_in_configs(name: str, keys: list[str], values: list[str]) -> None:
+    overrides = [f"{key}={value}" for key, value in zip(keys, values, strict=False)]
+    try:
+        check(configfile.load(name, overrides).config)
+    except LenetError as error:
+        assert str(error)
+
+
+@fuzz
+@given(
+    header=st.sampled_from(
+        [
+            b"\0\0\x08\3\0\0\0\2\0\0\0\2\0\0\0\2",
+            b"\0\0\x0c\2\0\0\0\2\0\0\0\1",
+            b"\0\0\x08\1\0\0\0\x08",
+        ]
+    ),
+    changes=mutations,
+    packed=st.booleans(),
+)
+def test_mutated_idx_files(
+    header: bytes, changes: list[tuple[str, float, int, int]], packed: bool, tmp_path: Path
+) -> None:
+    content = header + bytes(range(8))
+    path = tmp_path / ("file.gz" if packed else "file")
+    path.write_bytes(mutate(gzip.compress(content, mtime=0) if packed else content, changes))
+    try:
+        array, _ = read_idx(path)
+    except LenetError as error:
+        assert str(path) in str(error)
+    else:
+        assert array.dim() >= 1
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Parts, dict[str, bytes]]:
+    """Return a run stopped in its second pass, its data, and the bytes of its files."""
+    config = Config.model_validate(
+        {
+            "data": {"name": "mnist-sample", "train_size": 40},
+            "model": {"kind": "mlp", "hidden": [4]},
+            "loss": {"kind": "cross-entropy"},
+            "optimizer": {"kind": "adamw"},
+            "train": {"passes": 2, "batch_size": 20, "ema": 0.9},
+        }
+    )
+    parts = divide(load_dataset("mnist-sample"), config, CPU)
+    test: Split = parts.test.take(torch.arange(0, 1000, 100))
+    parts = Parts(parts.dataset, parts.train, parts.validation, test)
+    run = Run.create("fuzz", config, tmp_path_factory.mktemp("runs"))
+    steps: Iterator[bool] = iter([False, False, True, True])
+    assert train(config, [run], parts, CPU, stop=lambda: next(steps)) is None
+    run.write_json("environment.json", {})
+    run.write_json(
+        "result.json",
+        {"seed": 0, "dataset": "mnist-sample", "passes": 2, "errors/train": 3}
+        | {"errors/test": 4, "n/test": 10, "loss/test": 0.5},
+    )
+    return run, parts, {p.name: p.read_bytes() for p in run.files() if "tfevents" not in p.name}
+
+
+def restore(run: Run, files: dict[str, bytes]) -> None:
+    for path in run.files():
+        path.unlink()
+    for name, content in files.items():
+        (run.folder / name).write_bytes(content)
+
+
+@slow_fuzz
+@given(
+    name=st.sampled_from(
+        [
+            "state.safetensors",
+            "state.previous.safetensors",
+            "weights.safetensors",
+            "config.yaml",
+            "metrics.jsonl",
+            "timing.jsonl",
+            "result.json",
+        ]
+    ),
+    changes=mutations,
+)
+def test_run_folders_with_a_mutated_file(
+    name: str,
+    changes: list[tuple[str, float, int, int]],
+    begun: tuple[Run, Parts, dict[str, bytes]],
+) -> None:
+    run, parts, files = begun
+    restore(run, files)
+    (run.folder / name).write_bytes(mutate(files[name], changes))
+    for use in (
+        lambda: table(list_runs(run.folder.parent.parent)),
+        lambda: load_network(Run.open(run.folder)),
+        lambda: train(run.config, [Run.open(run.folder)], parts, CPU),
+    ):
+        try:
+            use()
+        except LenetError as error:
+            assert str(error)
+    assert not list(run.folder.glob(".*.tmp"))
+
+
+tensors = st.builds(
+    lambda shape, dtype, value: torch.full(shape, value).to(dtype),
+    st.lists(st.integers(0, 5), max_size=3),
+    st.sampled_from([torch.float32, torch.float64, torch.float16, torch.int64, torch.bool]),
+    st.sampled_from([0.0, 1.0, -3.0, 1e30, float("nan"), float("inf")]),
+)
+
+
+@slow_fuzz
+@given(
+    file=st.sampled_from(["state", "weights"]),
+    place=st.integers(0, 60),
+    tensor=tensors | st.none(),
+    name=st.none() | st.text(max_size=20),
+    labels=st.dictionaries(
+        st.sampled_from(["pass", "step", "format"]), st.sampled_from(["1", "2", "-1", "x", ""])
+    ),
+)
+def test_checkpoints_made_to_deceive(
+    file: str,
+    place: int,
+    tensor: torch.Tensor | None,
+    name: str | None,
+    labels: dict[str, str],
+    begun: tuple[Run, Parts, dict[str, bytes]],
+) -> None:
+    """Their checksums are right; a tensor is dropped, replaced, renamed or added."""
+    run, parts, files = begun
+    restore(run, {n: c for n, c in files.items() if n != "state.previous.safetensors"})
+    content: dict[str, Any] = (
+        run.load_weights() if file == "weights" else next(iter(run.load_states().values()))
+    )
+    key = sorted(content)[place % len(content)]
+    old = content.pop(key)
+    if tensor is not None or name is not None:
+        content[key if name is None else name] = old if tensor is None else tensor
+    try:
+        write_tensors(
+            run.folder / f"{file}.safetensors", content, {"pass": "1", "step": "1"} | labels
+        )
+        load_network(run)
+        train(run.config, [run], parts, CPU)
+    except LenetError as error:
+        assert str(error)
