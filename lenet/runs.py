@@ -41,6 +41,35 @@ DAMAGED = "state.damaged.safetensors"
 """What a damaged checkpoint is renamed to."""
 
 
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "dataset": str,
+    "errors/": int,
+    "n/": int,
+    "loss/": (int, float),
+    "seed": int,
+    "passes": int,
+    "kept_pass": int,
+}
+"""What JSON values are, by the beginning of their keys."""
+
+
+class Record(dict[str, Any]):
+    """What was read from a file of a run; that it lacks a key is the file's fault.
+
+    Args:
+        content: The values by key.
+        path: The file, for messages.
+    """
+
+    def __init__(self, content: dict[str, Any], path: Path) -> None:
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        """Raise a `DamagedFileError` that names the file and the key."""
+        raise DamagedFileError(f"{self.path} is damaged: it has no {key}")
+
+
 @dataclass(frozen=True, order=True)
 class Position:
     """How far a run has come: `step` updates into pass `pass_number`; the first pass is 1."""
@@ -126,7 +155,7 @@ class Run:
         """Read a JSON file of the run.
 
         Raises:
-            RunError: It is missing or damaged.
+            RunError: It is missing or damaged, or lacks what is then asked for.
         """
         path = self.folder / file
         try:
@@ -135,7 +164,11 @@ class Run:
             raise DamagedFileError(f"{path} is damaged: {error}") from error
         if not isinstance(content, dict):
             raise DamagedFileError(f"{path} is damaged: expected an object")
-        return content
+        for key, value in content.items():
+            kind = next((k for start, k in KINDS.items() if key.startswith(start)), object)
+            if not isinstance(value, kind):
+                raise DamagedFileError(f"{path} is damaged: {key} is {str(value)[:20]!r}")
+        return Record(content, path)
 
     def append(self, file: str, line: dict[str, Any]) -> None:
         """Add a line to a JSON-lines file, which is replaced as a whole."""
@@ -147,7 +180,7 @@ class Run:
         """Read ``metrics.jsonl`` or ``timing.jsonl``: numbers by name, one of them the pass.
 
         Raises:
-            RunError: It is damaged.
+            RunError: It is damaged, or a line lacks what is then asked for.
         """
         path = self.folder / file
         if not path.exists():
@@ -163,7 +196,7 @@ class Run:
             for key, value in line.items():
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
-        return found
+        return [Record(line, path) for line in found]
 
     def rewind(self, position: Position) -> None:
         """Drop what was written after `position`: lines, events, files cut short."""

@@ -7,6 +7,7 @@ $LENET_FUZZ is the number of examples of each test, four times that of those tha
 import gzip
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,17 @@ def test_mutated_idx_files(
         assert array.dim() >= 1
 
 
+@dataclass(repr=False)
+class Begun:
+    """A run stopped in its second pass, its data, and the bytes of its files."""
+
+    run: Run
+    parts: Parts
+    files: dict[str, bytes]
+
+
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Parts, dict[str, bytes]]:
-    """Return a run stopped in its second pass, its data, and the bytes of its files."""
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
     config = Config.model_validate(
         {
             "data": {"name": "mnist-sample", "train_size": 40},
@@ -160,7 +169,8 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Parts, dict[st
         {"seed": 0, "dataset": "mnist-sample", "passes": 2, "errors/train": 3}
         | {"errors/test": 4, "n/test": 10, "loss/test": 0.5},
     )
-    return run, parts, {p.name: p.read_bytes() for p in run.files() if "tfevents" not in p.name}
+    files = {p.name: p.read_bytes() for p in run.files() if "tfevents" not in p.name}
+    return Begun(run, parts, files)
 
 
 def restore(run: Run, files: dict[str, bytes]) -> None:
@@ -188,9 +198,9 @@ def restore(run: Run, files: dict[str, bytes]) -> None:
 def test_run_folders_with_a_mutated_file(
     name: str,
     changes: list[tuple[str, float, int, int]],
-    begun: tuple[Run, Parts, dict[str, bytes]],
+    begun: Begun,
 ) -> None:
-    run, parts, files = begun
+    run, parts, files = begun.run, begun.parts, begun.files
     restore(run, files)
     (run.folder / name).write_bytes(mutate(files[name], changes))
     for use in (
@@ -229,10 +239,10 @@ def test_checkpoints_made_to_deceive(
     tensor: torch.Tensor | None,
     name: str | None,
     labels: dict[str, str],
-    begun: tuple[Run, Parts, dict[str, bytes]],
+    begun: Begun,
 ) -> None:
     """Their checksums are right; a tensor is dropped, replaced, renamed or added."""
-    run, parts, files = begun
+    run, parts, files = begun.run, begun.parts, begun.files
     restore(run, {n: c for n, c in files.items() if n != "state.previous.safetensors"})
     content: dict[str, Any] = (
         run.load_weights() if file == "weights" else next(iter(run.load_states().values()))
