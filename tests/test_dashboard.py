@@ -1,5 +1,6 @@
 """What TensorBoard is given, read back from the event files."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,7 @@ def test_hyperparameters_are_written_without_describing_an_experiment(finished: 
     )
     assert start.hparams["optimizer.lr"].number_value == 0.05
     assert start.hparams["model.kind"].string_value == "lenet5-modern"
+    assert not any(key.startswith("evaluate.") for key in start.hparams)
 
 
 def test_the_figures_are_images_and_kernels_are_shown_by_pass(finished: Run) -> None:
@@ -118,6 +120,24 @@ def test_the_projector_gets_codes_labels_and_pictures_of_the_same_images(finishe
     assert len(wrong) == finished.read_json("result.json")["errors/test"]
     assert all(f"{truth} → {said}" == verdict for truth, said, verdict, _ in wrong)
     assert 'tensor_name: "f6"' in (finished.folder / "projector_config.pbtxt").read_text()
+
+
+def test_every_tag_is_in_the_readmes_glossary(finished: Run) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| tag | tab |")[2].partition("\n\n")[0]
+    known = [
+        re.escape(name).replace("…", ".+")
+        for line in table.splitlines()[2:]
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+    ]
+    tags = read(finished.folder).Tags()
+    written = {
+        tag.removesuffix("/text_summary")
+        for kind in ("scalars", "images", "tensors")
+        for tag in tags[kind]
+    }
+    hidden = {tag for tag in written if tag.startswith(("_hparams_", "custom_scalars__"))}
+    assert [t for t in written - hidden if not any(re.fullmatch(n, t) for n in known)] == []
 
 
 def test_overwriting_a_run_removes_what_the_projector_had(finished: Run, tmp_path: Path) -> None:

@@ -122,7 +122,12 @@ class Dashboard:
         describes an experiment; TensorBoard takes the first description that it finds for all runs,
         and hides the values that only others have. Without one it collects them from all runs.
         """
-        values = {k: v for k, v in configfile.flatten(self.run.config).items() if v is not None}
+        values = {
+            key: value
+            for key, value in configfile.flatten(self.run.config).items()
+            # How often errors are counted changes none of them, and TensorBoard knows no None.
+            if value is not None and not key.startswith("evaluate.")
+        }
         with warnings.catch_warnings():  # protobuf's own deprecations
             warnings.simplefilter("ignore")
             _, *session = hparams(values, {})  # type: ignore[no-untyped-call]

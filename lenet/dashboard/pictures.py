@@ -11,8 +11,8 @@ from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
 
-SLOW = {"embedding"}
-"""Figures that take seconds: only `lenet figures` draws them. The projector shows the same."""
+SLOW = {"augmentation", "embedding"}
+"""Figures that take seconds: only `lenet figures` draws them."""
 MOST_CODES = 1000
 
 PROJECTOR = """\

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
+from lenet.errors import UsageError
 from lenet.figures.architecture import draw_architecture
+from lenet.figures.augmentation import draw_augmentation
 from lenet.figures.cam import draw_cam, draw_scene
 from lenet.figures.confidence import draw_calibration, draw_rejection
 from lenet.figures.confusion import draw_confusion
@@ -17,8 +19,21 @@ from lenet.figures.errors import draw_errors
 from lenet.figures.filters import draw_filters
 from lenet.figures.ladder import draw_ladder
 from lenet.figures.maps import draw_maps
-from lenet.figures.subject import Subject
+from lenet.figures.subject import Subject, UnfitError
 from lenet.runs import Run
+
+
+def _draw_augmentation(subject: Subject) -> Figure:
+    """Draw what the network learns from: augmented digits, and where their ink falls.
+
+    Raises:
+        UnfitError: The config augments nothing.
+    """
+    try:
+        return draw_augmentation(subject.run.config, subject.train, subject.name)
+    except UsageError as error:
+        raise UnfitError(f"{error}; the figure `errors` fits") from error
+
 
 FIGURES: dict[str, Callable[[Subject], Figure]] = {
     "architecture": draw_architecture,
@@ -31,6 +46,7 @@ FIGURES: dict[str, Callable[[Subject], Figure]] = {
     "rejection": draw_rejection,
     "calibration": draw_calibration,
     "embedding": draw_embedding,
+    "augmentation": _draw_augmentation,
 }
 """Figures of one finished run."""
 

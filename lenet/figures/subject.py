@@ -33,6 +33,8 @@ class Subject:
     test: Split
     image: int | None = None
     """Index of the test image that figures of a single image show; None: they choose."""
+    data: Path | None = None
+    """A folder to look for the dataset in first, when training images are asked for."""
     classes: tuple[int, ...] = ()
     """The classes whose activation maps are shown; empty: they choose."""
 
@@ -61,12 +63,17 @@ class Subject:
             raise RunError(f"{run.folder} is unfinished; `lenet train … --resume` goes on with it")
         dataset = run.read_json("result.json")["dataset"]
         test = load_dataset(dataset, data or run.config.data.root).test
-        return cls(run, load_network(run, device), dataset, test.to(device))
+        return cls(run, load_network(run, device), dataset, test.to(device), data=data)
 
     @property
     def name(self) -> str:
         """The experiment and the seed, ``quickstart/0``."""
         return f"{self.run.folder.parent.name}/{self.run.folder.name}"
+
+    @cached_property
+    def train(self) -> Split:
+        """The training images, on the CPU; they are loaded when first asked for."""
+        return load_dataset(self.dataset, self.data or self.run.config.data.root).train
 
     @cached_property
     def outputs(self) -> Tensor:

@@ -58,3 +58,18 @@ def test_a_figure_that_does_not_fit_is_an_error_only_when_asked_for(make_run, mn
     run = make_run("linear")
     with pytest.raises(UsageError, match="linear has no convolution"):
         list(draw_album(Order.parse([str(run.folder), "cam"])))
+
+
+def test_a_run_without_augmentation_has_no_picture_of_it(make_run, mnist) -> None:
+    order = Order.parse([str(make_run().folder), "augmentation"])
+    with pytest.raises(UsageError, match=r"augments nothing.*the figure `errors` fits"):
+        list(draw_album(order))
+
+
+def test_a_ladder_needs_two_experiments(make_run, tmp_path: Path) -> None:
+    make_run(name="a")
+    with pytest.raises(UsageError, match="two experiments at least"):
+        list(draw_album(Order.parse([str(tmp_path), "ladder"])))
+    make_run(name="b")
+    (path,) = draw_album(Order.parse([str(tmp_path), "ladder"]))
+    assert path == tmp_path / "figures" / "ladder.png"
