@@ -146,6 +146,7 @@ def train_missing(
     seeds: int | None = None,
     overrides: Sequence[str] = (),
     data: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Train a study's cases until each has its seeds' finished runs in `root`.
@@ -156,11 +157,14 @@ def train_missing(
         seeds: Runs per case, from seed 0 on; None: the study's own number.
         overrides: ``section.key=value`` texts for all cases.
         data: A folder to look for the dataset in first.
+        stop: Asked after each step whether to save and end.
         say: Takes progress messages.
     """
     from lenet.experiment import run_experiment
 
     for case in study.cases:
+        if stop():
+            return
         config = configfile.load(case.config, [*case.overrides, *overrides]).config
         run_experiment(
             config,
@@ -169,6 +173,7 @@ def train_missing(
             data=data,
             root=root,
             resume=True,
+            stop=stop,
             say=say,
         )
 

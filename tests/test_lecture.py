@@ -67,6 +67,13 @@ def test_a_study_without_runs_says_so(elsewhere: Path) -> None:
     assert markdown(STUDIES["pooling"], []) == "What is pooling for? No finished runs."
 
 
+@pytest.mark.parametrize("command", ["lecture", "reproduce lecture"])
+def test_tables_can_be_looked_at_without_training(elsewhere: Path, command: str) -> None:
+    result = runner.invoke(app, [*command.split(), "pooling", "--no-train"])
+    assert result.exit_code == 0
+    assert result.output == "What is pooling for? No finished runs.\n"
+
+
 @pytest.mark.slow
 def test_every_command_of_the_document_works(elsewhere: Path) -> None:
     small = [word for text in SMALL for word in ("--set", text)]

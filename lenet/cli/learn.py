@@ -7,6 +7,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Json, Overrides, Root, print_json
+from lenet.signals import stop_on_signals
 
 
 def summary(
@@ -140,8 +141,15 @@ def lecture(
     from lenet.lecture import answer, choose_studies, markdown, train_missing
 
     chosen = choose_studies(studies or [])
-    for study in chosen if train else ():
-        train_missing(study, runs, seeds=seeds, overrides=overrides, data=data, say=say)
+    if train:
+        with stop_on_signals() as stop:
+            for study in chosen:
+                train_missing(
+                    study, runs, seeds=seeds, overrides=overrides, data=data, stop=stop, say=say
+                )
+        if stop():
+            say("stopped; the same command goes on from here")
+            raise typer.Exit(stop.exit_code)
     answers = [answer(study, runs) for study in chosen]
     if as_json:
         print_json([[found.as_dict() for found in part] for part in answers])

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
+from lenet.cli.learn import lecture
 from lenet.cli.options import Data, Device, Json, Root, print_json
 from lenet.signals import stop_on_signals
 
@@ -33,12 +34,16 @@ def reproduce(
 ) -> None:
     """Train the networks of the paper's Figure 9 and lay its errors beside ours.
 
-    `lenet reproduce ladder` goes from 1998 to today instead, one change at a time.
+    `lenet reproduce ladder` goes from 1998 to today instead, one change at a time, and
+    `lenet reproduce lecture` makes the tables of the lecture.
 
     What is finished is not trained again: interrupt and repeat as you like.
     """
     if rows == ["ladder"]:
         _climb(seeds, runs, train, data, to, as_json)
+        return
+    if rows and rows[0] == "lecture":
+        lecture(rows[1:], seeds=seeds, train=train, data=data, runs=runs, as_json=as_json)
         return
     from lenet.reproduce import choose_rows, markdown, measure, table, train_missing
 
