@@ -161,19 +161,40 @@ def build_learner(
     world: World | None = None,
 ) -> Learner:
     """Return the rule by which networks, one per seed, learn; they move to the device."""
-    optimizer, schedule = config.optimizer, config.schedule
-    models = [network.model.to(device) for network in networks]
-    if isinstance(optimizer, SDLM):
+    if isinstance(config.optimizer, SDLM):
+        models = [network.model.to(device) for network in networks]
         loss = cast(CurvedLoss, networks[0].loss)
         size = (config.input.size, config.input.size)
-        return SDLMLearner(models, loss, size, **optimizer.options())
+        return SDLMLearner(models, loss, size, **config.optimizer.options())
     rule: Callable[..., GradientLearner] = GradientLearner
     if world and world.size > 1:
         rule = partial(DataParallelLearner, world)
-    elif len(models) > 1 and can_stack(models[0]):
+    elif len(networks) > 1 and can_stack(networks[0].model):
         rule = StackedLearner
+    return gradient_learner(rule, config, networks, seeds, steps_per_pass, device)
+
+
+def gradient_learner(
+    rule: Callable[..., GradientLearner],
+    config: Config,
+    networks: Sequence[Network],
+    seeds: Sequence[int],
+    steps_per_pass: int,
+    device: torch.device,
+) -> GradientLearner:
+    """Return a way of gradient descent as a config describes it; the networks move to the device.
+
+    Args:
+        rule: `GradientLearner` or one that takes the same arguments.
+        config: What to learn, and how.
+        networks: One per seed.
+        seeds: Theirs.
+        steps_per_pass: Updates in a pass.
+        device: Where to compute.
+    """
+    optimizer, schedule = config.optimizer, config.schedule
     return rule(
-        models,
+        [network.model.to(device) for network in networks],
         seeds,
         loss=networks[0].loss,
         classify=networks[0].classify,

@@ -5,7 +5,7 @@ Results go to standard output, progress and messages to standard error. Exit cod
 the commands that need it, so that help comes at once.
 """
 
-from lenet.cli import data, learn, look, manage, paper, train, use
+from lenet.cli import data, learn, look, manage, paper, sweep, train, use
 from lenet.cli.app import app
 
 TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
@@ -14,6 +14,7 @@ app.command(rich_help_panel=TRAIN)(train.train)
 app.command(rich_help_panel=TRAIN)(train.resume)
 app.command(rich_help_panel=TRAIN)(train.evaluate)
 app.command(rich_help_panel=TRAIN)(paper.reproduce)
+app.command(rich_help_panel=TRAIN)(sweep.sweep)
 app.command(rich_help_panel=LOOK)(look.runs)
 app.command(rich_help_panel=LOOK)(look.records)
 app.command(rich_help_panel=LOOK)(look.figures)

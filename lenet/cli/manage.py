@@ -107,3 +107,19 @@ def train(
         print_json([row.as_dict() for row in rows])
     else:
         typer.echo(table(rows))
+
+
+@bench.command()
+def scale(
+    data: Data = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Time two processes, seeds at once, and a sweep's trial against their plain counterparts."""
+    from lenet.bench.scale import measure, tables
+
+    rows = measure(data, rounds)
+    if as_json:
+        print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
+    else:
+        typer.echo(tables(rows))

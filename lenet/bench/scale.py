@@ -1,0 +1,166 @@
+"""What more processes, seeds at once and a sweep's bookkeeping do to training speed."""
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+import torch
+from torch.multiprocessing.spawn import spawn
+
+from lenet import configfile
+from lenet.batches import Batches, Parts, divide
+from lenet.bench.measurement import Row, rate_table, take_turns
+from lenet.config import Config
+from lenet.data import load_dataset
+from lenet.device import synchronize
+from lenet.distributed import join
+from lenet.network import build_network
+from lenet.optim import GradientLearner
+from lenet.runs import Run
+from lenet.stacked import StackedLearner
+from lenet.train import gradient_learner, train
+
+IMAGES = 12_288
+SEEDS = 10
+STEPS = 6
+"""Batches from which each seed learns in one measurement of seeds at once."""
+
+ONE, TWO = "1 process, 1 thread, batch 1,024", "2 processes, 1 thread each, batch 1,024"
+IN_TURN, BESIDE, AT_ONCE = (
+    f"{SEEDS} seeds one after another",
+    f"{SEEDS} seeds, two processes",
+    f"{SEEDS} seeds at once",
+)
+TRAIN, SWEEP = "lenet train", "one trial of lenet sweep"
+
+
+def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
+    """Return images/s of LeNet-5's shape without augmentation, by question and answer.
+
+    Raises:
+        RunError: MNIST is not to be had.
+    """
+    threads = torch.get_num_threads()
+    dataset = load_dataset("mnist", data)
+    config = _config()
+    parts = divide(dataset, config, torch.device("cpu"))
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+
+        def beside() -> float:
+            halves = [
+                pool.submit(_learn, range(start, start + SEEDS // 2), False, 1, data)
+                for start in (0, SEEDS // 2)
+            ]
+            return sum(half.result() for half in halves)
+
+        return {
+            "processes": take_turns(
+                {ONE: lambda: _divide(1, data), TWO: lambda: _divide(2, data)}, rounds
+            ),
+            "seeds": take_turns(
+                {
+                    IN_TURN: lambda: _learn(range(SEEDS), False, threads, data),
+                    BESIDE: beside,
+                    AT_ONCE: lambda: _learn(range(SEEDS), True, threads, data),
+                },
+                rounds,
+            ),
+            "sweep": take_turns(_sweep_and_train(config, parts, data), rounds),
+        }
+
+
+def tables(rows: dict[str, list[Row]]) -> str:
+    """Return the measurements as Markdown tables; ratios are to each table's first row."""
+    return "\n\n".join(rate_table(group, group[0].name) for group in rows.values())
+
+
+def _config(*overrides: str) -> Config:
+    settings = [f"data.train_size={IMAGES}", "data.validation=1000", "train.passes=1"]
+    return configfile.load("modern/plain", [*settings, *overrides]).config
+
+
+def _divide(processes: int, data: Path | None) -> float:
+    """Return images/s of a training that is divided among processes of one thread each."""
+    with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        spawn(  # type: ignore[no-untyped-call]
+            _take_part, (processes, port, folder, data), nprocs=processes
+        )
+        run = Run.open(Path(folder) / "0" / "divided" / "0")
+        return float(run.lines("timing.jsonl")[-1]["images_per_second"])
+
+
+def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | None) -> None:
+    """Be one of several processes, as torchrun would start it."""
+    os.environ |= {
+        "TORCHELASTIC_RUN_ID": "bench",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "RANK": str(rank),
+        "LOCAL_RANK": str(rank),
+        "WORLD_SIZE": str(processes),
+    }
+    torch.set_num_threads(1)
+    config = _config("train.batch_size=1024", "train.passes=2", "evaluate.every=2")
+    with join(torch.device("cpu")) as world:
+        parts = divide(load_dataset("mnist", data), config, world.device)
+        run = Run.create("divided", config, Path(folder) / str(rank))
+        train(config, [run], parts, world.device, world=world)
+        if rank:
+            world.receive(Path(folder))  # that there is nothing more to do
+
+
+def _learn(seeds: range, together: bool, threads: int, data: Path | None) -> float:
+    """Return images/s, all seeds' together, of learning without evaluation."""
+    torch.set_num_threads(threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    config = _config()
+    parts = divide(load_dataset("mnist", data), config, device)
+    networks = [build_network(config, seed) for seed in seeds]
+    batches = Batches.of(config, parts.train, seeds, networks[0].present)
+    rule: type[GradientLearner] = StackedLearner if together else GradientLearner
+    learner = gradient_learner(rule, config, networks, list(seeds), batches.steps_per_pass, device)
+    learner.learn(*batches.batch(1, 0))
+    synchronize(device)
+    began = time.perf_counter()
+    for step in range(1, 1 + STEPS):
+        learner.learn(*batches.batch(1, step))
+    synchronize(device)
+    return STEPS * config.train.batch_size * len(seeds) / (time.perf_counter() - began)
+
+
+def _sweep_and_train(
+    config: Config, parts: Parts, data: Path | None
+) -> dict[str, Callable[[], float]]:
+    """Return the same training, once plain and once as a sweep's trial, data loading included."""
+    from lenet.space import Choices
+    from lenet.sweep import Sweep, work
+
+    def plain() -> float:
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            loaded = divide(load_dataset("mnist", data), config, torch.device("cpu"))
+            train(config, [Run.create("plain", config, Path(folder))], loaded, torch.device("cpu"))
+            return IMAGES / (time.perf_counter() - began)
+
+    def trial() -> float:
+        changes = [
+            f"data.train_size={IMAGES}",
+            "data.validation=1000",
+            "train.passes=1",
+        ]
+        space = {"train.batch_size": Choices(choices=[config.train.batch_size])}
+        with tempfile.TemporaryDirectory() as folder:
+            began = time.perf_counter()
+            sweep = Sweep("modern/plain", changes, dict(space), "bench", Path(folder))
+            work(sweep, 1, device="cpu", data=data)
+            return IMAGES / (time.perf_counter() - began)
+
+    return {TRAIN: plain, SWEEP: trial}

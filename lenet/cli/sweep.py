@@ -1,0 +1,86 @@
+"""The command that searches for the best config."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lenet.cli.app import say
+from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.errors import RunError, UsageError
+from lenet.signals import stop_on_signals
+
+
+def sweep(
+    config: ConfigArgument,
+    space: Annotated[Path, typer.Option(help="YAML file: config keys and their ranges.")],
+    trials: Annotated[int, typer.Option(min=1, help="Trials of all workers together.")] = 20,
+    jobs: Annotated[int, typer.Option(min=1, help="Workers on this machine.")] = 1,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="Database URL that workers share; else a journal file in the folder."),
+    ] = None,
+    overrides: Overrides = [],  # noqa: B006
+    seed: Seed = None,
+    device: Device = "auto",
+    data: Data = None,
+    runs: Root = Path("runs"),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the sweep: its runs lie in RUNS/NAME.")
+    ] = None,
+    silence: Annotated[
+        float, typer.Option(min=1, help="Seconds until a silent worker's trial is taken up.")
+    ] = 120.0,
+    worker: Annotated[int, typer.Option(hidden=True)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Search for the config with the fewest validation errors (needs the extra `sweep`).
+
+    Any number of machines may run the same command with a storage that all of them reach.
+    """
+    from lenet import configfile
+    from lenet.space import read_space
+
+    source = configfile.load(config, overrides, seed=seed)
+    if source.config.data.validation == 0:
+        raise UsageError(
+            "a sweep needs images to choose by: add --set data.validation=5000"
+            " (the test set chooses nothing)"
+        )
+    try:
+        from lenet.sweep import Sweep, work, write_best
+    except ModuleNotFoundError as error:
+        raise UsageError("a sweep needs Optuna: pip install 'lenet[sweep]'") from error
+
+    changes = [*overrides, f"seed={source.config.seed}"]
+    label = name or f"{source.name}-sweep"
+    searched = Sweep(
+        config, changes, read_space(space), label, runs, storage, source.config.seed, silence
+    )
+    with stop_on_signals() as stop:
+        searched.open()  # once, before several workers would make its tables at the same time
+        command = [sys.executable, "-m", "lenet", *sys.argv[1:], "--jobs", "1"]
+        others = [
+            subprocess.Popen([*command, "--worker", str(worker + n)], stdout=subprocess.DEVNULL)
+            for n in range(1, jobs)
+        ]
+        try:
+            work(searched, trials, worker=worker, device=device, data=data, stop=stop, say=say)
+        finally:
+            for other in others:
+                if stop():
+                    other.terminate()
+                other.wait()
+    if stop():
+        say("stopped; the same command goes on")
+        raise typer.Exit(stop.exit_code)
+    if any(other.returncode for other in others):
+        raise RunError("a worker failed; what it said stands above")
+    path, best = write_best(searched)
+    if as_json:
+        print_json({"trial": best.number, "errors/validation": best.value, "config": str(path)})
+        return
+    typer.echo(f"best: trial {best.number}, {best.value:.0f} validation errors, {best.params}")
+    typer.echo(f"train it:  lenet train {path}")
