@@ -159,6 +159,11 @@ class Layers(Section):
     init: Literal["torch", "fan-in", "sqrt-fan-in", "lush"] = "torch"
     """Spread of the initial weights: as each layer does by itself, or as in lenet5."""
 
+    def ends_in(self, word: str) -> bool:
+        """Say whether the last layer is the one of that name."""
+        last = self.layers[-1]
+        return last == word or (isinstance(last, dict) and word in last)
+
 
 Model = Annotated[
     LeNet1 | LeNet4 | LeNet5 | Lush | LeNet5Modern | Compact | MLP | Linear | Layers,
@@ -351,9 +356,7 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
 
     model, loss, optimizer, train = config.model, config.loss, config.optimizer, config.train
     sdlm = isinstance(optimizer, SDLM)
-    penalties = isinstance(model, LeNet5) or (
-        isinstance(model, Layers) and model.layers[-1] in ("rbf", {"rbf": {}})
-    )
+    penalties = isinstance(model, LeNet5) or (isinstance(model, Layers) and model.ends_in("rbf"))
     needs_penalties = isinstance(loss, MSE | MAP)
     refuse(
         penalties and not needs_penalties,

@@ -45,6 +45,8 @@ class LayerSequence(nn.Sequential):
             except UsageError as error:
                 path = (*_path(index, spec), *(error.path or ()))
                 raise UsageError(f"{error} (it gets {describe(shape)})", path) from error
+            except (RuntimeError, MemoryError) as error:  # torch's word for too little memory
+                raise UsageError(f"{word} is too large to be built", _path(index, spec)) from error
             for suffix, module in built.items():
                 if name + suffix in modules or hasattr(nn.Sequential, name):
                     raise UsageError(f"the name {name!r} is taken", _path(index, spec))
