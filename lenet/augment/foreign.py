@@ -162,8 +162,7 @@ def foreign_names(library: str) -> dict[str, Any]:
 def _kornia() -> dict[str, Any]:
     from kornia import augmentation
 
-    bases = (augmentation.IntensityAugmentationBase2D, augmentation.GeometricAugmentationBase2D)
-    return _subclasses(augmentation, bases)
+    return _subclasses(augmentation, (augmentation.AugmentationBase2D,))
 
 
 def _albumentations() -> dict[str, Any]:
@@ -186,7 +185,7 @@ def _subclasses(module: Any, bases: tuple[type, ...]) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, bases) and value not in bases
+        if isinstance(value, type) and issubclass(value, bases) and "Base" not in name
     }
 
 

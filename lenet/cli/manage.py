@@ -111,6 +111,12 @@ def train(
 
 @bench.command()
 def scale(
+
+
+def augment(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Transforms; without any, all and training too.")
+    ] = None,
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
@@ -123,3 +129,16 @@ def scale(
         print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
     else:
         typer.echo(tables(rows))
+
+
+    """Time augmentations beside torchvision's and kornia's, and training with them."""
+    from lenet.bench.augment import CASES, measure, table
+
+    unknown = [name for name in names or () if name not in CASES]
+    if unknown:
+        raise UsageError(f"no transform {unknown[0]!r} here; there are {', '.join(CASES)}")
+    rows = measure(data, rounds, names or ())
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        typer.echo(table(rows))

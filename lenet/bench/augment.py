@@ -1,0 +1,330 @@
+"""Augmentation speed: ours, torchvision's image by image and by batch, and kornia's, in turn."""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as tv
+
+from lenet import configfile
+from lenet.augment.pipeline import MIXINGS, build_mixing, build_pipeline
+from lenet.batches import divide
+from lenet.bench.measurement import Row, ratio, take_turns
+from lenet.data import Split, ink, load_dataset
+from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.random import generator
+from lenet.runs import Run
+from lenet.train import train
+
+BATCH = 256
+TRAINING_BATCH = 128
+TRAINING_IMAGES = 12_800
+SECONDS = 0.3
+"""How long a transform may run in a round."""
+LOADER_SECONDS = 1.5
+"""How long a DataLoader may run, from its first batch on."""
+
+OURS = "ours"
+ALONE = "torchvision, 0 workers"
+WORKERS = "torchvision, 2 workers"
+BATCHED = "torchvision, one draw per batch"
+KORNIA = "kornia"
+COLUMNS = (OURS, ALONE, WORKERS, BATCHED, KORNIA)
+PLAIN = "training, no augmentation"
+TRAINING = "training, affine + elastic"
+BOTH = "RandomAffine + ElasticTransform"
+
+AFFINE = {"degrees": 10, "translate": [0.07, 0.07], "scale": [0.9, 1.1], "shear": 5}
+ELASTIC = {"alpha": 34.0, "sigma": 4.0}
+JITTER = {"brightness": 0.3, "contrast": 0.3}
+ALWAYS = {"p": 1.0}
+
+Specs = list[dict[str, dict[str, Any]]]
+
+CASES: dict[str, Specs] = {
+    BOTH: [{"RandomAffine": AFFINE}, {"ElasticTransform": ELASTIC}],
+    "RandomAffine": [{"RandomAffine": AFFINE}],
+    "ElasticTransform": [{"ElasticTransform": ELASTIC}],
+    "RandomRotation": [{"RandomRotation": {"degrees": 10}}],
+    "RandomCrop": [{"RandomCrop": {"size": 28, "padding": 2}}],
+    "RandomHorizontalFlip": [{"RandomHorizontalFlip": {}}],
+    "RandomVerticalFlip": [{"RandomVerticalFlip": {}}],
+    "RandomPerspective": [{"RandomPerspective": ALWAYS}],
+    "RandomResizedCrop": [{"RandomResizedCrop": {"size": 28}}],
+    "Paper1998": [{"Paper1998": {}}],
+    "Ciresan2010": [{"Ciresan2010": {}}],
+    "GaussianNoise": [{"GaussianNoise": {}}],
+    "ColorJitter": [{"ColorJitter": JITTER}],
+    "RandomGamma": [{"RandomGamma": {}}],
+    "GaussianBlur": [{"GaussianBlur": {"kernel_size": 5}}],
+    "RandomAdjustSharpness": [{"RandomAdjustSharpness": {"sharpness_factor": 2, **ALWAYS}}],
+    "RandomAutocontrast": [{"RandomAutocontrast": ALWAYS}],
+    "RandomInvert": [{"RandomInvert": ALWAYS}],
+    "CLAHE": [{"CLAHE": ALWAYS}],
+    "RandomErasing": [{"RandomErasing": ALWAYS}],
+    "HideAndSeek": [{"HideAndSeek": {}}],
+    "Cutout": [{"Cutout": {}}],
+    "AutoAugment": [{"AutoAugment": {}}],
+    "RandAugment": [{"RandAugment": {}}],
+    "TrivialAugmentWide": [{"TrivialAugmentWide": {}}],
+    "AugMix": [{"AugMix": {}}],
+    "MixUp": [{"MixUp": {}}],
+    "CutMix": [{"CutMix": {}}],
+    "Mosaic": [{"Mosaic": {}}],
+}
+"""What is measured: each transform so that it changes every image, and some chains."""
+
+_AFFINE = {"degrees": 10.0, "translate": (0.07, 0.07), "scale": (0.9, 1.1), "shear": 5.0, "p": 1.0}
+_ELASTIC = {"kernel_size": (33, 33), "sigma": (4.0, 4.0), "p": 1.0}
+
+KORNIA_CASES: dict[str, Specs] = {
+    BOTH: [{"kornia.RandomAffine": _AFFINE}, {"kornia.RandomElasticTransform": _ELASTIC}],
+    "RandomAffine": [{"kornia.RandomAffine": _AFFINE}],
+    "ElasticTransform": [{"kornia.RandomElasticTransform": _ELASTIC}],
+    "RandomRotation": [{"kornia.RandomRotation": {"degrees": 10.0, **ALWAYS}}],
+    "RandomCrop": [{"kornia.RandomCrop": {"size": (28, 28), "padding": 2, **ALWAYS}}],
+    "RandomHorizontalFlip": [{"kornia.RandomHorizontalFlip": {}}],
+    "RandomVerticalFlip": [{"kornia.RandomVerticalFlip": {}}],
+    "RandomPerspective": [{"kornia.RandomPerspective": ALWAYS}],
+    "RandomResizedCrop": [{"kornia.RandomResizedCrop": {"size": (28, 28), **ALWAYS}}],
+    "GaussianNoise": [{"kornia.RandomGaussianNoise": {"std": 0.1, **ALWAYS}}],
+    "RandomGamma": [{"kornia.RandomGamma": {"gamma": (0.5, 2.0), **ALWAYS}}],
+    "GaussianBlur": [
+        {"kornia.RandomGaussianBlur": {"kernel_size": 5, "sigma": (0.1, 2.0), **ALWAYS}}
+    ],
+    "RandomAdjustSharpness": [{"kornia.RandomSharpness": ALWAYS}],
+    "RandomAutocontrast": [{"kornia.RandomAutoContrast": ALWAYS}],
+    "RandomInvert": [{"kornia.RandomInvert": ALWAYS}],
+    "CLAHE": [{"kornia.RandomClahe": {"grid_size": (4, 4), **ALWAYS}}],
+    "RandomErasing": [{"kornia.RandomErasing": ALWAYS}],
+}
+"""The same by kornia, where it has them; CLAHE with larger tiles, since its own must be even."""
+
+
+def torchvision_cases() -> dict[str, list[v2.Transform]]:
+    """Return the same by torchvision, where it has them."""
+    bilinear = v2.InterpolationMode.BILINEAR
+    affine = v2.RandomAffine(**AFFINE, interpolation=bilinear)
+    return {
+        BOTH: [affine, v2.ElasticTransform(**ELASTIC)],
+        "RandomAffine": [affine],
+        "ElasticTransform": [v2.ElasticTransform(**ELASTIC)],
+        "RandomRotation": [v2.RandomRotation(10, bilinear)],
+        "RandomCrop": [v2.RandomCrop(28, padding=2)],
+        "RandomHorizontalFlip": [v2.RandomHorizontalFlip()],
+        "RandomVerticalFlip": [v2.RandomVerticalFlip()],
+        "RandomPerspective": [v2.RandomPerspective(p=1.0)],
+        "RandomResizedCrop": [v2.RandomResizedCrop(28)],
+        "GaussianNoise": [v2.GaussianNoise()],
+        "ColorJitter": [v2.ColorJitter(**JITTER)],
+        "GaussianBlur": [v2.GaussianBlur(5)],
+        "RandomAdjustSharpness": [v2.RandomAdjustSharpness(2, p=1.0)],
+        "RandomAutocontrast": [v2.RandomAutocontrast(p=1.0)],
+        "RandomInvert": [v2.RandomInvert(p=1.0)],
+        "RandomErasing": [v2.RandomErasing(p=1.0)],
+        "AutoAugment": [v2.AutoAugment(interpolation=bilinear)],
+        "RandAugment": [v2.RandAugment(interpolation=bilinear)],
+        "TrivialAugmentWide": [v2.TrivialAugmentWide(interpolation=bilinear)],
+        "AugMix": [v2.AugMix()],
+        "MixUp": [v2.MixUp(num_classes=10)],
+        "CutMix": [v2.CutMix(num_classes=10)],
+    }
+
+
+TO_INK = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+
+ON_TENSORS = ("GaussianNoise", "RandomErasing")
+"""What torchvision does on tensors only; all else is faster on PIL pictures, one by one."""
+
+ON_BYTES = ("AutoAugment", "RandAugment", "TrivialAugmentWide", "AugMix")
+"""What torchvision does on uint8 batches only."""
+
+
+class PictureDataset(Dataset[tuple[Any, int]]):
+    """Images one by one as PIL pictures, as torchvision's MNIST gives them, transformed."""
+
+    def __init__(self, split: Split, transforms: Sequence[v2.Transform]) -> None:
+        self.arrays = split.images[:, 0].numpy()
+        self.labels = split.labels.tolist()
+        self.transform = v2.Compose(transforms)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        return self.transform(tv.to_pil_image(self.arrays[index])), self.labels[index]
+
+
+def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[Row]:
+    """Return images/s of each case in each column, and of training.
+
+    Args:
+        data: A folder to look for MNIST in first.
+        rounds: Turns.
+        names: Keys of `CASES`, or nothing for all of them and training.
+
+    Raises:
+        RunError: MNIST is not to be had.
+    """
+    dataset = load_dataset("mnist", data)
+    split = Split(dataset.train.images[:TRAINING_IMAGES], dataset.train.labels[:TRAINING_IMAGES])
+    work: dict[str, Callable[[], float]] = {}
+    for name in names or CASES:
+        work |= _case(name, split)
+    with tempfile.TemporaryDirectory() as folder:
+        if not names:
+            work |= _training(split, data, Path(folder))
+        return take_turns(work, rounds)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the measurements as a Markdown table, and under it what they come to."""
+    rates = {row.name: row.median for row in rows}
+    names = list(dict.fromkeys(name.split(" | ")[0] for name in rates))
+    lines = [
+        f"| images/s, {torch.get_num_threads()} threads | " + " | ".join(COLUMNS) + " |",
+        "|---|" + "---:|" * len(COLUMNS),
+    ]
+    for name in names:
+        cells = [rates.get(f"{name} | {column}") for column in COLUMNS]
+        shown = ["—" if rate is None else f"{rate:,.0f}" for rate in cells]
+        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+    if TRAINING in names:
+        ours = f"{TRAINING} | {OURS}"
+        plain = ratio(rows, ours, f"{PLAIN} | {OURS}")
+        alone, workers = (ratio(rows, ours, f"{TRAINING} | {c}") for c in (ALONE, WORKERS))
+        lines += [
+            "",
+            f"Training with affine + elastic runs at {plain:.0%} of the rate without augmentation,"
+            f" {alone:.0f} times that of a DataLoader without workers and {workers:.0f} times that"
+            " of one with two.",
+        ]
+    return "\n".join(lines)
+
+
+def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
+    """Return what measures a case in each column that has it."""
+    images, labels = ink(split.images[:BATCH]), split.labels[:BATCH]
+    work = {f"{name} | {OURS}": _repeated(_ours(CASES[name], images, labels))}
+    theirs = torchvision_cases().get(name)
+    if theirs is not None:
+        chain = v2.Compose(theirs)
+        batch = split.images[:BATCH] if name in ON_BYTES else images
+        arguments = (batch, labels) if name in MIXINGS else (batch,)
+        work[f"{name} | {BATCHED}"] = _repeated(lambda: chain(*arguments))
+    if theirs is not None and name not in MIXINGS:
+        order = [*TO_INK, *theirs] if name in ON_TENSORS else [*theirs, *TO_INK]
+        pictures = PictureDataset(split, order)
+        for column, workers in ((ALONE, 0), (WORKERS, 2)):
+            work[f"{name} | {column}"] = _loaded(pictures, workers, BATCH)
+    if name in KORNIA_CASES and find_spec("kornia"):
+        kornia = _ours(KORNIA_CASES[name], images, labels)
+        work[f"{name} | {KORNIA}"] = _repeated(kornia)
+    return work
+
+
+def _ours(specs: Specs, images: Tensor, labels: Tensor) -> Callable[[], Any]:
+    draw = generator(0, "bench")
+    if next(iter(specs[0])) in MIXINGS:
+        mixing = build_mixing(specs)
+        return lambda: mixing(images, labels, draw)
+    pipeline = build_pipeline(specs)
+    return lambda: pipeline(images, labels, draw)
+
+
+def _repeated(work: Callable[[], Any]) -> Callable[[], float]:
+    """Do work on a batch again and again; return its images/s."""
+
+    def rate() -> float:
+        began, count = time.perf_counter(), 0
+        while (seconds := time.perf_counter() - began) < SECONDS:
+            work()
+            count += BATCH
+        return count / seconds
+
+    return rate
+
+
+def _loaded(
+    pictures: PictureDataset,
+    workers: int,
+    batch: int,
+    learn: Callable[[Tensor, Tensor], None] = lambda images, labels: None,
+) -> Callable[[], float]:
+    """Load batches and learn from them; return images/s, the workers' start not counted."""
+    loader = DataLoader(pictures, batch, shuffle=True, num_workers=workers)
+
+    def rate() -> float:
+        batches: Iterator[Any] = iter(loader)
+        learn(*next(batches))
+        began, count, seconds = time.perf_counter(), 0, 0.0
+        for images, labels in batches:
+            learn(images, labels)
+            count += len(labels)
+            seconds = time.perf_counter() - began
+            if seconds > LOADER_SECONDS:
+                break
+        return count / seconds
+
+    return rate
+
+
+def _training(split: Split, data: Path | None, folder: Path) -> dict[str, Callable[[], float]]:
+    """Return what measures training LeNet-5: ours with and without, and the usual example's."""
+    work: dict[str, Callable[[], float]] = {}
+    for name, specs in ((PLAIN, []), (TRAINING, CASES[BOTH])):
+        work[f"{name} | {OURS}"] = _our_training(specs, data, folder)
+    affine, elastic = torchvision_cases()[BOTH]
+    for name, transforms in ((PLAIN, []), (TRAINING, [affine, elastic])):
+        to_input = [v2.Pad(2), *TO_INK, v2.Normalize((0.1307,), (0.3081,))]
+        pictures = PictureDataset(split, [*transforms, *to_input])
+        for column, workers in ((ALONE, 0), (WORKERS, 2)):
+            learn = _learner()
+            work[f"{name} | {column}"] = _loaded(pictures, workers, TRAINING_BATCH, learn)
+    return work
+
+
+def _our_training(specs: Specs, data: Path | None, folder: Path) -> Callable[[], float]:
+    source = configfile.load(
+        "modern/plain",
+        [
+            "model={kind: lenet5-modern}",
+            "loss={kind: cross-entropy}",
+            "optimizer={kind: sgd, lr: 0.05, weight_decay: 0}",
+            f"train={{passes: 1, batch_size: {TRAINING_BATCH}}}",
+            f"data.train_size={TRAINING_IMAGES}",
+            "evaluate.every=1000",
+        ],
+    )
+    config = source.config.model_copy(update={"augment": specs})
+    device = torch.device("cpu")
+    parts = divide(load_dataset("mnist", data), config, device)
+
+    def rate() -> float:
+        run = Run.create("bench", config, folder, overwrite=True)
+        train(config, [run], parts, device)
+        return float(run.lines("timing.jsonl")[0]["images_per_second"])
+
+    return rate
+
+
+def _learner() -> Callable[[Tensor, Tensor], None]:
+    """Return a step of the usual example: forward, loss, backward, update."""
+    model = LeNet5Modern()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
+
+    def learn(images: Tensor, labels: Tensor) -> None:
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return learn

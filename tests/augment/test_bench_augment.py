@@ -1,0 +1,64 @@
+"""The benchmark measures every transform, and others' where they have them."""
+
+import pytest
+
+from lenet.augment.pipeline import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
+from lenet.bench.augment import (
+    BOTH,
+    CASES,
+    COLUMNS,
+    KORNIA_CASES,
+    PLAIN,
+    TRAINING,
+    measure,
+    table,
+    torchvision_cases,
+)
+from lenet.bench.measurement import Row
+
+# Compositions of others, measured by what they are made of.
+PARTS = {"RandomStretch", "RandomSqueeze", "RandomRotationOrShear"}
+
+
+def test_every_transform_is_measured():
+    assert set(CASES) - {BOTH} == {*AUGMENTATIONS, *PRESETS, *MIXINGS} - PARTS
+    assert set(KORNIA_CASES) | set(torchvision_cases()) <= set(CASES)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_measured_can_be_built(name):
+    build = build_mixing if name in MIXINGS else build_pipeline
+    assert build(CASES[name]).transforms
+
+
+@pytest.mark.parametrize("name", KORNIA_CASES)
+def test_what_kornia_is_measured_by_can_be_built(name):
+    pytest.importorskip("kornia")
+    assert build_pipeline(KORNIA_CASES[name]).transforms
+
+
+def test_the_table_has_dashes_where_nobody_else_has_it_and_ratios_by_round():
+    ours, alone, workers, *_ = COLUMNS
+    rows = [
+        Row(f"Cutout | {ours}", [1000.0, 3000.0]),
+        Row(f"{PLAIN} | {ours}", [100.0, 1000.0]),
+        Row(f"{TRAINING} | {ours}", [90.0, 900.0]),
+        Row(f"{TRAINING} | {alone}", [3.0, 30.0]),
+        Row(f"{TRAINING} | {workers}", [4.5, 45.0]),
+    ]
+    text = table(rows)
+    assert "| Cutout | 2,000 | — | — | — | — |" in text
+    assert "at 90% of the rate without augmentation" in text
+    assert "30 times that of a DataLoader without workers and 20 times that" in text
+
+
+@pytest.mark.slow
+def test_measuring_gives_a_rate_for_each_column(mnist):
+    rows = measure(None, 1, ["RandomAffine", "MixUp"])
+    assert [row.name for row in rows] == [
+        *(f"RandomAffine | {column}" for column in (COLUMNS[0], COLUMNS[3], *COLUMNS[1:3])),
+        *(["RandomAffine | kornia"] if any("kornia" in row.name for row in rows) else []),
+        f"MixUp | {COLUMNS[0]}",
+        f"MixUp | {COLUMNS[3]}",
+    ]
+    assert all(row.median > 0 for row in rows)
