@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.data import CLASSES, Split, ink
+from lenet.random import generator
 from lenet.statistics import describe_errors, wilson_interval
 
 
@@ -68,6 +69,38 @@ def infer(model: nn.Module, present: nn.Module, images: Tensor, batch_size: int 
     """
     model.eval()
     return torch.cat([model(present(ink(batch))) for batch in torch.split(images, batch_size)])
+
+
+@torch.inference_mode()
+def infer_draws(
+    model: nn.Module,
+    present: nn.Module,
+    images: Tensor,
+    augment: Callable[[Tensor, None, torch.Generator], Tensor],
+    draws: int,
+    seed: int,
+    batch_size: int = 1000,
+) -> Tensor:
+    """Return a network's mean outputs over several augmented draws of each image, (N, 10).
+
+    Args:
+        model: The network; it is put into evaluation mode.
+        present: The `Presentation` that it was trained with.
+        images: uint8 (N, 1, 28, 28).
+        augment: Ink, no labels, generator → ink.
+        draws: At least 1.
+        seed: Of the draws, which also depend on the batch size.
+        batch_size: Images at a time.
+    """
+    model.eval()
+    total = torch.zeros(len(images), CLASSES, device=images.device)
+    for draw in range(draws):
+        outputs = [
+            model(present(augment(ink(batch), None, generator(seed, "evaluate", draw, step))))
+            for step, batch in enumerate(torch.split(images, batch_size))
+        ]
+        total += torch.cat(outputs)
+    return total / draws
 
 
 def evaluate(

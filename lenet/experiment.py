@@ -128,6 +128,8 @@ def run_experiment(
         if world.rank:
             return follow(world, data, stop)
         check(config)
+        for note in build_pipeline(config.augment).notes:
+            say(f"note: {note}")
         world.check(config)
         check_name(name)
         dataset = load_data(config, data, say)
@@ -262,7 +264,11 @@ def load_data(
 
 
 def evaluate_runs(
-    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
+    names: Sequence[str],
+    part: str,
+    device: str = "auto",
+    data: Path | None = None,
+    draws: int = 0,
 ) -> dict[Path, Result]:
     """Count the errors of trained networks on ``train``, ``validation`` or ``test`` images.
 
@@ -271,18 +277,27 @@ def evaluate_runs(
         part: Which images.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         data: A folder to look for the datasets in first.
+        draws: Average the outputs over so many draws of each run's own augmentation; 0: look at
+            the images as they are.
 
     Returns:
         The result of each run's folder.
 
     Raises:
-        UsageError: There is no such run, or no such part.
+        UsageError: There is no such run, or no such part, or draws are asked for of a run without
+            augmentation.
         RunError: Weights or data are missing or damaged.
     """
-    return {
-        run.folder: network.evaluate(split)
-        for run, network, _, split in _open_networks(names, part, device, data)
-    }
+    results = {}
+    for run, network, _, split in _open_networks(names, part, device, data):
+        if not draws:
+            results[run.folder] = network.evaluate(split)
+            continue
+        if not run.config.augment:
+            raise UsageError(f"{run.folder} was trained without augmentation: nothing to draw")
+        augment = build_pipeline(run.config.augment)
+        results[run.folder] = network.evaluate_draws(split, augment, draws, run.seed)
+    return results
 
 
 def ask_runs(

@@ -1,5 +1,6 @@
 """A model together with what it needs to look at pictures and to be judged."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from lenet.config import MLP, Config, Layers
 from lenet.data import Split
 from lenet.device import naming_memory
 from lenet.errors import RunError, UsageError
-from lenet.evaluate import Result, evaluate, infer
+from lenet.evaluate import Result, count_errors, evaluate, infer, infer_draws
 from lenet.learner import check_layout
 from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
@@ -44,6 +45,20 @@ class Network:
             return evaluate(
                 self.model, self.present, split, self.loss, self.classify, self.batch_size
             )
+
+    def evaluate_draws(
+        self,
+        split: Split,
+        augment: Callable[[Tensor, None, torch.Generator], Tensor],
+        draws: int,
+        seed: int,
+    ) -> Result:
+        """Count the errors of the mean outputs over augmented draws; see `infer_draws`."""
+        with naming_memory("evaluate.batch_size", self.batch_size):
+            outputs = infer_draws(
+                self.model, self.present, split.images, augment, draws, seed, self.batch_size
+            )
+            return count_errors(outputs, split.labels, self.loss, self.classify)
 
     def infer(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""

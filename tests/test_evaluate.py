@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lenet.data import Split
-from lenet.evaluate import count_errors, evaluate, infer
+from lenet.evaluate import count_errors, evaluate, infer, infer_draws
 from lenet.presentation import Presentation
 
 
@@ -74,3 +74,16 @@ def test_the_table_shows_each_confusion_and_the_errors_of_each_class() -> None:
     rows = result.table().splitlines()
     assert len(rows) == 11
     assert rows[8].split() == ["7", "·", "·", "1", *"·······", "1"]
+
+
+def test_draws_are_averaged_and_repeat() -> None:
+    def flicker(ink: torch.Tensor, labels: None, draw: torch.Generator) -> torch.Tensor:
+        return ink * torch.randint(2, (len(ink), 1, 1, 1), generator=draw)  # lit or dark
+
+    present, images = Presentation("unit", 28), split().images[4:5].expand(500, 1, 28, 28)
+    first = infer_draws(FirstPixel(), present, images, flicker, 4, seed=1, batch_size=100)
+    lit = first[:, 4] / 5  # the share of draws that show the class as it is
+    assert set(lit.tolist()) == {0.0, 0.25, 0.5, 0.75, 1.0}
+    assert torch.equal(first[:, 0] / 5, 1 - lit)
+    again = infer_draws(FirstPixel(), present, images, flicker, 4, seed=1, batch_size=100)
+    assert torch.equal(first, again)

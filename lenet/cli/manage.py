@@ -111,12 +111,6 @@ def train(
 
 @bench.command()
 def scale(
-
-
-def augment(
-    names: Annotated[
-        list[str] | None, typer.Argument(help="Transforms; without any, all and training too.")
-    ] = None,
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
@@ -131,6 +125,15 @@ def augment(
         typer.echo(tables(rows))
 
 
+@bench.command()
+def augment(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Transforms; without any, all and training too.")
+    ] = None,
+    data: Data = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
+    as_json: Json = False,
+) -> None:
     """Time augmentations beside torchvision's and kornia's, and training with them."""
     from lenet.bench.augment import CASES, measure, table
 

@@ -8,6 +8,7 @@ import typer
 
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.errors import UsageError
 from lenet.signals import Stop, stop_on_signals
 
 if TYPE_CHECKING:
@@ -114,6 +115,9 @@ def evaluate(
         bool,
         typer.Option("--committee", help="Ask all runs together: their mean and their votes."),
     ] = False,
+    draws: Annotated[
+        int, typer.Option(min=0, help="Average over so many draws of the run's augmentation.")
+    ] = 0,
     device: Device = "auto",
     data: Data = None,
     as_json: Json = False,
@@ -121,6 +125,8 @@ def evaluate(
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
     from lenet.experiment import ask_runs, evaluate_runs
 
+    if committee and draws:
+        raise UsageError("--draws and --committee exclude each other")
     if committee:
         opinions = ask_runs(runs, part, device, data)
         if as_json:
@@ -128,7 +134,7 @@ def evaluate(
         else:
             typer.echo(str(opinions))
         return
-    results = evaluate_runs(runs, part, device, data)
+    results = evaluate_runs(runs, part, device, data, draws)
     if as_json:
         print_json(
             {
