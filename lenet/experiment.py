@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 from lenet.augment.pipeline import build_mixing, build_pipeline
-from lenet.batches import Batches, Parts, divide
+from lenet.batches import Parts, divide
 from lenet.committee import DOUBTFUL, Opinions
-from lenet.config import SDLM, Config
+from lenet.config import Config
 from lenet.configfile import flatten
 from lenet.data import Dataset, Split, load_dataset
 from lenet.device import choose_device
@@ -26,9 +26,8 @@ from lenet.network import Network, build_network, load_network
 from lenet.published import find_members
 from lenet.runs import Run, check_name, is_run
 from lenet.sources import SAMPLE, DatasetMissingError
-from lenet.stacked import can_stack, pays_off
 from lenet.statistics import describe_errors, summarize
-from lenet.train import SAMPLE_NOTICE, build_learner, train
+from lenet.train import SAMPLE_NOTICE, is_faster_together, train
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ def run_experiment(
         if new:
             environment = describe_environment(world.device, dataset)
             environment["processes"] = world.size
-            environment["together"] = world.size == 1 and _is_faster_together(config, new, parts)
+            environment["together"] = world.size == 1 and is_faster_together(config, new, parts)
         for run in new:
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent
@@ -232,21 +231,6 @@ def _train(
                 progress=progress,
                 world=world,
             )
-
-
-def _is_faster_together(config: Config, runs: Sequence[Run], parts: Parts) -> bool:
-    """Say whether the seeds take less time at once than one after another; the clock decides."""
-    if len(runs) == 1 or isinstance(config.optimizer, SDLM):
-        return len(runs) > 1  # the 1998 rule always steps all seeds at once
-    seeds = [run.seed for run in runs]
-    networks = [build_network(config, seed) for seed in seeds]
-    if not can_stack(networks[0].model):
-        return False
-    inputs, targets = Batches.of(config, parts.train, seeds, networks[0].present).batch(1, 0)
-    alone, together = (
-        build_learner(config, networks[:n], seeds[:n], 1, inputs.device) for n in (1, len(seeds))
-    )
-    return pays_off(alone, together, inputs, targets)
 
 
 def load_data(

@@ -23,7 +23,7 @@ from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
 from lenet.sdlm import SDLMLearner
 from lenet.sources import SAMPLE
-from lenet.stacked import StackedLearner, can_stack
+from lenet.stacked import StackedLearner, can_stack, pays_off
 from lenet.tally import RunningTally
 
 CHECK_EVERY = 100
@@ -172,6 +172,21 @@ def build_learner(
     elif len(networks) > 1 and can_stack(networks[0].model):
         rule = StackedLearner
     return gradient_learner(rule, config, networks, seeds, steps_per_pass, device)
+
+
+def is_faster_together(config: Config, runs: Sequence[Run], parts: Parts) -> bool:
+    """Say whether the seeds take less time at once than one after another; the clock decides."""
+    if len(runs) == 1 or isinstance(config.optimizer, SDLM):
+        return len(runs) > 1  # the 1998 rule always steps all seeds at once
+    seeds = [run.seed for run in runs]
+    networks = [build_network(config, seed) for seed in seeds]
+    if not can_stack(networks[0].model):
+        return False
+    inputs, targets = Batches.of(config, parts.train, seeds, networks[0].present).batch(1, 0)
+    alone, together = (
+        build_learner(config, networks[:n], seeds[:n], 1, inputs.device) for n in (1, len(seeds))
+    )
+    return pays_off(alone, together, inputs, targets)
 
 
 def gradient_learner(
