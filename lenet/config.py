@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TransformSpec = dict[str, dict[str, Any]]
+TransformSpec = dict[str, dict[str, Any] | None]
 """One transform of a pipeline: its name and its arguments, ``{RandomErasing: {p: 0.25}}``."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from lenet.augment.pipeline import build_mixing, build_pipeline
+from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
 from lenet.batches import Parts, divide
 from lenet.committee import DOUBTFUL, Opinions
 from lenet.config import Config
@@ -80,13 +80,27 @@ def check(config: Config) -> None:
         (config.data.distort, ("data", "distort"), build_pipeline),
     ):
         try:
-            build(section)
+            built = build(section)
+            if isinstance(built, Pipeline):
+                _check_size(built.output_size((28, 28)), config.input.size)
         except UsageError as error:
             raise UsageError(str(error), (*key, *(error.path or ()))) from error
     try:
         build_network(config)
     except UsageError as error:
         raise UsageError(str(error), ("model", *(error.path or ()))) from error
+
+
+def _check_size(size: tuple[int, int], most: int) -> None:
+    """Check that augmented images fit into the network's input.
+
+    Raises:
+        UsageError: They do not.
+    """
+    if max(size) > most:
+        raise UsageError(
+            f"images come out as {size[0]}×{size[1]} pixels, more than input.size of {most}"
+        )
 
 
 def run_experiment(

@@ -53,7 +53,7 @@ def interval(
     """
     if not _is_interval(value, low, high, above):
         bounds = _interval(low, high, above)
-        raise refuse(owner, argument, value, f"a pair [min, max] with both in {bounds}")
+        raise refuse(owner, argument, value, f"a pair [min, max], min ≤ max, with both in {bounds}")
     return float(value[0]), float(value[1])  # type: ignore[index]
 
 

@@ -46,7 +46,19 @@ class RandomCrop(Projection):
         self.pad_if_needed = pad_if_needed
 
     def output_size(self, size: Size) -> Size:
-        """Return the window's size."""
+        """Return the window's size.
+
+        Raises:
+            UsageError: The window is larger than the padded image, and not padded if needed.
+        """
+        left, top, right, bottom = self.padding
+        padded = (size[0] + top + bottom, size[1] + left + right)
+        if not self.pad_if_needed and (self.size[0] > padded[0] or self.size[1] > padded[1]):
+            raise UsageError(
+                f"RandomCrop: size {list(self.size)} is larger than the padded image"
+                f" of {padded[0]}×{padded[1]}",
+                ("RandomCrop", "size"),
+            )
         return self.size
 
     def draw_parameters(
@@ -55,8 +67,9 @@ class RandomCrop(Projection):
         """Draw ``left`` and ``top``: the window's corner in pixels of the unpadded image, (B,).
 
         Raises:
-            UsageError: The window is larger than the padded image, and not padded if needed.
+            UsageError: As `output_size`.
         """
+        self.output_size(size)
         left, top, right, bottom = self.padding
         corners = {}
         for name, length, wanted, before, after in (
@@ -64,12 +77,6 @@ class RandomCrop(Projection):
             ("top", size[0], self.size[0], top, bottom),
         ):
             lacking = max(wanted - (length + before + after), 0)
-            if lacking and not self.pad_if_needed:
-                raise UsageError(
-                    f"RandomCrop: size {list(self.size)} is larger than the padded image"
-                    f" of {size[0]}×{size[1]}",
-                    ("RandomCrop", "size"),
-                )
             before, after = before + lacking, after + lacking
             corner = torch.randint(
                 length + before + after - wanted + 1, (batch,), generator=generator

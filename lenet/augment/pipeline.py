@@ -42,15 +42,15 @@ from lenet.augment.photometry import (
 from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 from lenet.augment.presets import ciresan_2010, paper_1998
 from lenet.augment.sampling import Geometry, warp
-from lenet.augment.transform import BatchTransform, Parameters, to_device
+from lenet.augment.transform import BatchTransform, Parameters, Size, to_device
 from lenet.errors import UsageError
 
 T = TypeVar("T")
 
 EVERYTHING = slice(None)
 
-Spec = dict[str, dict[str, Any]]
-"""A transform's name and arguments: ``{"RandomErasing": {"p": 0.25}}``."""
+Spec = Mapping[str, Mapping[str, Any] | None]
+"""A transform's name and its arguments, if any: ``{"RandomErasing": {"p": 0.25}}``."""
 
 AUGMENTATIONS: dict[str, type[BatchTransform]] = {
     "RandomAffine": RandomAffine,
@@ -134,10 +134,20 @@ class Pipeline:
             if isinstance(transform, TorchvisionTransform | AlbumentationsTransform)
         ]
 
+    def output_size(self, size: Size) -> Size:
+        """Return what size images of `size` get.
+
+        Raises:
+            UsageError: They are too small for a crop.
+        """
+        for transform in self.transforms:
+            size = transform.output_size(size)
+        return size
+
     def draw(
         self,
         batch: int,
-        size: tuple[int, int],
+        size: Size,
         generator: torch.Generator,
         labels: Tensor | None = None,
     ) -> list[Parameters]:
@@ -259,7 +269,8 @@ def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T
     """
     if len(spec) != 1:
         raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
-    name, arguments = next(iter(spec.items()))
+    name, given = next(iter(spec.items()))
+    arguments = given or {}
     try:
         make = find(name)
         _check_arguments(name, arguments, inspect.signature(make).parameters)

@@ -133,7 +133,10 @@ def test_one_shear_is_along_x_and_four_are_along_both():
         ({"degrees": True}, r"not True"),
         ({"degrees": (20, 10)}, r"not \(20, 10\)"),
         ({"translate": (0.1, 1.5)}, r"translate must be a list of 2 numbers in \[0, 1\]"),
-        ({"scale": (0, 1)}, r"scale must be a pair \[min, max\] with both in \[0.001, 1000\]"),
+        (
+            {"scale": (0, 1)},
+            r"scale must be a pair \[min, max\], min ≤ max, with both in \[0.001, 1000\]",
+        ),
         ({"shear": 90}, r"shear must be .*\[-89, 89\], not 90"),
         ({"scale": float("nan")}, r"not nan"),
         ({"interpolation": "cubic"}, r"interpolation must be 'bilinear' or 'nearest', not 'cubic'"),

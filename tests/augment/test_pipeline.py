@@ -71,3 +71,15 @@ def test_errors_say_what_is_wrong_and_where(specs, message, path):
 def test_a_mixing_is_no_augmentation():
     with pytest.raises(UsageError, match="MixUp mixes images and labels: it belongs under mix:"):
         build_pipeline([{"MixUp": {}}])
+
+
+def test_a_name_alone_means_its_defaults():
+    (transform,) = build_pipeline([{"RandomHorizontalFlip": None}]).transforms
+    assert transform.p == 0.5
+
+
+def test_sizes_are_followed_through_the_chain():
+    pipeline = build_pipeline([{"RandomCrop": {"size": 24}}, {"RandomResizedCrop": {"size": 20}}])
+    assert pipeline.output_size((28, 28)) == (20, 20)
+    with pytest.raises(UsageError, match="larger than the padded image of 12×12"):
+        pipeline.output_size((12, 12))
