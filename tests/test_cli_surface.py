@@ -1,0 +1,64 @@
+# ruff: noqa: E501
+"""The surface of the command line, so that no option comes or goes unnoticed."""
+
+from typing import Any
+
+import typer
+
+from lenet.cli import app
+
+SURFACE = {
+    "": "--debug --install-completion --show-completion --version",
+    "arithmetic": "--extra --filters --input --json --padding --size --stride --transposed",
+    "augment": "--data --out --runs --set --theme",
+    "bench augment": "--data --json --rounds",
+    "bench scale": "--data --json --rounds",
+    "bench train": "--data --json --rounds",
+    "compare": "--data --device --json --part",
+    "config copy": "",
+    "config list": "--json",
+    "config schema": "",
+    "config show": "--json --origins --set",
+    "config validate": "--set",
+    "dashboard": "--host --port",
+    "data fetch": "--to",
+    "data list": "--data --json",
+    "data verify": "--data",
+    "evaluate": "--committee --data --device --draws --json --part",
+    "export": "--format --ink --to",
+    "figures": "--class --data --device --format --image --theme --to",
+    "filters": "--data --digit --format --theme --to",
+    "lecture": "--data --json --no-train --runs --seeds --set --train",
+    "predict": "--json --reject --show",
+    "records": "",
+    "reproduce": "--data --jobs --json --markdown --no-train --runs --seeds --to --train",
+    "resume": "--data --device --json",
+    "runs": "--json --markdown --sort",
+    "scan": "--json --show --way",
+    "summary": "--json --set",
+    "sweep": "--data --device --jobs --json --name --runs --seed --set --silence --space --storage --trials --worker",
+    "train": "--data --device --json --name --overwrite --resume --runs --seed --seeds --set",
+    "verify-resume": "--data --device --json --kills --seed --set",
+    "viewpoint": "--data --images --json --theme --to",
+}
+"""Command → its options, in order of the alphabet."""
+
+
+def surface(command: Any, name: str = "") -> dict[str, str]:
+    """Return the options of a command and of those in its group."""
+    names = [*(option for p in command.params for option in [*p.opts, *p.secondary_opts])]
+    options = sorted(n for n in names if n.startswith("-") and n != "--help")
+    group = getattr(command, "commands", {})
+    found = {} if group and name else {name: " ".join(options)}
+    for word, member in group.items():
+        found |= surface(member, f"{name} {word}".strip())
+    return found
+
+
+def test_the_commands_and_their_options_are_these() -> None:
+    assert surface(typer.main.get_command(app)) == SURFACE
+
+
+def test_what_lists_or_evaluates_can_print_json() -> None:
+    listing = ("evaluate", "runs", "compare", "summary", "data list", "config list")
+    assert [name for name in listing if "--json" not in SURFACE[name].split()] == []
