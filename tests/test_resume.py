@@ -255,6 +255,8 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
     assert list(run.load_states()) == [Position(1, 2)]
 
 
+# TensorBoard's own thread finds the folder gone, too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_folder_deleted_during_training_is_said_to_be_gone(parts: Parts, tmp_path: Path) -> None:
     run = Run.create("run", a_config(), tmp_path)
 

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -112,8 +113,12 @@ class Dashboard:
         self.writer.flush()
 
     def close(self) -> None:
-        """Write what is left and close the file."""
-        self.writer.close()
+        """Write what is left and close the file.
+
+        What cannot be written any more is left out: what went wrong is said where it mattered.
+        """
+        with suppress(OSError):
+            self.writer.close()
 
     def _write_session(self, end: int) -> None:
         """Write the run's values for the HPARAMS tab, or that it has ended.
