@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from lenet.augment.arguments import number, numbers
-from lenet.augment.sampling import Displacement
+from lenet.augment.sampling import Displacement, Field
 from lenet.augment.smoothing import smoothing_factor
 from lenet.augment.transform import Parameters, Size
 
@@ -34,6 +34,7 @@ class ElasticTransform(Displacement):
     Deviation: the white noise is normal with the variance 1/3 of torchvision's uniform noise. A
     smoothed value sums dozens of them, so the fields agree. Sigmas that torchvision refuses, since
     the kernel would be wider than twice the image, are accepted: the field is reflected again.
+    Where sigma differs along x and y, the kernel is wide enough for both; torchvision's is not.
     """
 
     def __init__(
@@ -51,32 +52,24 @@ class ElasticTransform(Displacement):
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
-        """Draw ``core_x`` and ``core_y``, standard normal (B, k_y, k_x) each."""
-        cores = {}
-        for axis, name in enumerate(("core_x", "core_y")):
-            rows, columns = self._factors(axis, size)
-            shape = (batch, rows.shape[1], columns.shape[1])
-            cores[name] = torch.randn(shape, generator=generator)
-        return cores
+        """Draw ``core``, standard normal (B, 2, k_y, k_x)."""
+        rows, columns = self._factors(size)
+        shape = (batch, 2, rows.shape[1], columns.shape[1])
+        return {"core": torch.randn(shape, generator=generator)}
 
-    def displacement(self, parameters: Parameters, size: Size) -> Tensor:
-        """Spread the cores out to fields in pixels, (B, 2, H, W)."""
-        fields = []
-        for axis, name in enumerate(("core_x", "core_y")):
-            core = parameters[name] * parameters["applied"].view(-1, 1, 1)  # (B, k_y, k_x)
-            rows, columns = (f.to(core.device, core.dtype) for f in self._factors(axis, size))
-            fields.append(rows @ (core @ columns.T))  # (B, H, W)
-        return torch.stack(fields, 1)
+    def field(self, parameters: Parameters, size: Size) -> Field:
+        """Return the field that the cores stand for."""
+        core = parameters["core"]
+        rows, columns = (factor.to(core.device, core.dtype) for factor in self._factors(size))
+        strength = core.new_tensor(self.alpha).mul_(sqrt(1 / 3) / 2).view(2, 1, 1)
+        return Field(rows, columns, core * (strength * parameters["applied"].view(-1, 1, 1, 1)))
 
-    def _factors(self, axis: int, size: Size) -> tuple[Tensor, Tensor]:
+    def _factors(self, size: Size) -> tuple[Tensor, Tensor]:
         """Return what spreads a core over rows (H, k_y) and over columns (W, k_x)."""
-        # torchvision's kernel has the width of the field's own sigma along both axes.
-        kernel = int(8 * self.sigma[axis] + 1) // 2 * 2 + 1
-        strength = self.alpha[axis] / 2 * sqrt(1 / 3)
-        sigma_x, sigma_y = self.sigma if self.sigma[axis] > 0 else (0.0, 0.0)
+        sigma_x, sigma_y = self.sigma
+        kernel = int(8 * max(self.sigma) + 1) // 2 * 2 + 1
         rows = smoothing_factor(size[0], sigma_y, kernel)
-        columns = smoothing_factor(size[1], sigma_x, kernel)
-        return rows * strength, columns
+        return rows, smoothing_factor(size[1], sigma_x, kernel)
 
 
 def _one_or_two(

@@ -10,6 +10,7 @@ corner between the middle pixels of an even-sized image. A pixel's place is that
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -66,71 +67,110 @@ class Projection(Geometry):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class Field:
+    """A smooth displacement (dx, dy) of each pixel: rows · cores · columnsᵀ.
+
+    Attributes:
+        rows: (H, k_y).
+        columns: (W, k_x).
+        cores: (B, 2, k_y, k_x); zero for images that are not displaced.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    cores: Tensor
+
+    @property
+    def size(self) -> Size:
+        """(height, width) of the field."""
+        return len(self.rows), len(self.columns)
+
+    def turn(self, linear: Tensor) -> "Field":
+        """Multiply each displacement by a matrix, (B, 2, 2) or (1, 2, 2)."""
+        turned = linear @ self.cores.flatten(2)
+        return replace(self, cores=turned.view_as(self.cores))
+
+    def spread(self) -> Tensor:
+        """Return the displacements, (B, 2, H, W)."""
+        return self.rows @ (self.cores @ self.columns.T)
+
+
 class Displacement(Geometry):
     """A transform that displaces each pixel on its own."""
 
     def trace(self, places: "Places", parameters: Parameters, size: Size) -> "Places":
         """Follow places by adding their displacements."""
-        return places.displace(self.displacement(parameters, size))
+        return places.displace(self.field(parameters, size))
 
-    def displacement(self, parameters: Parameters, size: Size) -> Tensor:
-        """Return (dx, dy) in pixels for each pixel of the output, (B, 2, H, W).
-
-        It is zero for images to which the transform is not applied.
-        """
+    def field(self, parameters: Parameters, size: Size) -> Field:
+        """Return the displacements in pixels of an output of `size`."""
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
 class Places:
-    """Places in an input, one for each pixel of an output: `matrix` applied to `dense`.
+    """Places in an input, one for each pixel of an output: matrix · origin + field.
 
-    Args:
+    A matrix on pixels and a field of low rank stay what they are as long as possible, since turning
+    them is next to nothing beside turning the place of each pixel.
+
+    Attributes:
         size: (height, width) of the output.
-        dense: (B, 2, height·width), or (2, height·width) where all images share it.
-        matrix: (B, 3, 3) still to be applied, or None.
+        origin: (2, height·width), the same for all images, or (B, 2, height·width).
+        matrix: (B, 3, 3) or (1, 3, 3), or None for none.
+        field: To be added, or None for none.
         perspective: Whether the matrix's third row may be anything but (0, 0, 1).
     """
 
-    def __init__(
-        self, size: Size, dense: Tensor, matrix: Tensor | None = None, perspective: bool = False
-    ) -> None:
-        self.size = size
-        self.dense = dense
-        self.matrix = matrix
-        self.perspective = perspective
+    size: Size
+    origin: Tensor
+    matrix: Tensor | None = None
+    field: Field | None = None
+    perspective: bool = False
 
     def project(self, matrix: Tensor, perspective: bool = False) -> "Places":
-        """Apply one more matrix (B, 3, 3)."""
-        matrix = matrix.to(self.dense.dtype)
-        product = matrix if self.matrix is None else matrix @ self.matrix
-        return Places(self.size, self.dense, product, perspective or self.perspective)
+        """Apply one more matrix, (B, 3, 3) or (1, 3, 3)."""
+        matrix = matrix.to(self.origin.dtype)
+        if self.field and (perspective or self.perspective):
+            return Places(self.size, self.resolve(), matrix, perspective=perspective)
+        return replace(
+            self,
+            matrix=matrix if self.matrix is None else matrix @ self.matrix,
+            field=self.field and self.field.turn(matrix[:, :2, :2]),
+            perspective=perspective or self.perspective,
+        )
 
-    def displace(self, field: Tensor) -> "Places":
-        """Add to each place the field's value (B, 2, H, W) there."""
-        height, width = field.shape[-2:]
-        if self.matrix is None and self.dense.ndim == 2 and self.size == (height, width):
-            return Places(self.size, self.dense + field.flatten(2))
+    def displace(self, field: Field) -> "Places":
+        """Add to each place the field's value there."""
+        if self.matrix is None and self.field is None and self.origin.ndim == 2:
+            return replace(self, field=field)
         places = self.resolve()
+        height, width = field.size
         scale = places.new_tensor([[2 / width], [2 / height]])
         there = (places * scale).view(-1, 2, *self.size).permute(0, 2, 3, 1)
-        shift = F.grid_sample(field, there, padding_mode="border", align_corners=False)
+        there = there.expand(len(field.cores), -1, -1, -1)
+        shift = F.grid_sample(field.spread(), there, padding_mode="border", align_corners=False)
         return Places(self.size, places + shift.flatten(2))
 
     def resolve(self) -> Tensor:
-        """Return the places, (B, 2, height·width)."""
-        if self.matrix is None:
-            return self.dense if self.dense.ndim == 3 else self.dense[None]
-        matrix = self.matrix if self.perspective else self.matrix[:, :2]
-        if self.dense.ndim == 2:  # one product for the whole batch
-            homogeneous = torch.cat([self.dense, torch.ones_like(self.dense[:1])])
-            traced = (matrix.reshape(-1, 3) @ homogeneous).view(*matrix.shape[:2], -1)
-        else:
-            matrix = matrix.expand(len(self.dense), -1, -1)
-            traced = torch.baddbmm(matrix[..., 2:], matrix[..., :2], self.dense)
-        if not self.perspective:
-            return traced
-        # On the horizon places are infinite; any place outside the image does as well.
-        return torch.nan_to_num(traced[:, :2] / traced[:, 2:], FAR, FAR, -FAR)
+        """Return the places, (B, 2, height·width), or (1, …) where all images share them."""
+        traced = self.origin if self.origin.ndim == 3 else self.origin[None]
+        if self.matrix is not None:
+            traced = self._project_origin(self.matrix)
+        if self.perspective:
+            # On the horizon places are infinite; any place outside the image does as well.
+            traced = torch.nan_to_num(traced[:, :2] / traced[:, 2:], FAR, FAR, -FAR)
+        return traced if self.field is None else self.field.spread().flatten(2).add_(traced)
+
+    def _project_origin(self, matrix: Tensor) -> Tensor:
+        """Return matrix · origin, (B, 2, height·width), or (B, 3, …) in perspective."""
+        matrix = matrix if self.perspective else matrix[:, :2]
+        if self.origin.ndim == 2:  # one product for the whole batch
+            homogeneous = torch.cat([self.origin, torch.ones_like(self.origin[:1])])
+            return (matrix.reshape(-1, 3) @ homogeneous).view(*matrix.shape[:2], -1)
+        matrix = matrix.expand(len(self.origin), -1, -1)
+        return torch.baddbmm(matrix[..., 2:], matrix[..., :2], self.origin)
 
 
 def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor:
@@ -156,13 +196,13 @@ def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> 
     scale = torch.diag(images.new_tensor([2 / width, 2 / height, 1]))
     grid = places.project(scale[None]).resolve().view(-1, 2, *places.size).permute(0, 2, 3, 1)
     looked = F.grid_sample(
-        images - fill,
+        images - fill if fill else images,
         grid.expand(len(images), -1, -1, -1),
         mode=interpolation,
         padding_mode="zeros",
         align_corners=False,
     )
-    return looked.add_(fill)
+    return looked + fill if fill else looked
 
 
 @lru_cache(maxsize=32)

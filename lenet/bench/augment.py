@@ -25,11 +25,12 @@ from lenet.runs import Run
 from lenet.train import train
 
 BATCH = 256
+LOADER_BATCH = 64
 TRAINING_BATCH = 128
 TRAINING_IMAGES = 12_800
 SECONDS = 0.3
 """How long a transform may run in a round."""
-LOADER_SECONDS = 1.5
+LOADER_SECONDS = 1.0
 """How long a DataLoader may run, from its first batch on."""
 
 OURS = "ours"
@@ -224,7 +225,7 @@ def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
         order = [*TO_INK, *theirs] if name in ON_TENSORS else [*theirs, *TO_INK]
         pictures = PictureDataset(split, order)
         for column, workers in ((ALONE, 0), (WORKERS, 2)):
-            work[f"{name} | {column}"] = _loaded(pictures, workers, BATCH)
+            work[f"{name} | {column}"] = _loaded(pictures, workers, LOADER_BATCH)
     if name in KORNIA_CASES and find_spec("kornia"):
         kornia = _ours(KORNIA_CASES[name], images, labels)
         work[f"{name} | {KORNIA}"] = _repeated(kornia)

@@ -45,7 +45,7 @@ def test_one_interpolation_agrees_with_one_after_another():
     for transform, drawn in steps:
         one_by_one = transform.apply_to(one_by_one, drawn)
     inner = (..., slice(4, -4), slice(4, -4))
-    torch.testing.assert_close(warp(images, steps)[inner], one_by_one[inner], rtol=0, atol=0.02)
+    torch.testing.assert_close(warp(images, steps)[inner], one_by_one[inner], rtol=0, atol=0.03)
 
 
 def test_ink_that_leaves_the_frame_comes_back():

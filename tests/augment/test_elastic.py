@@ -13,7 +13,7 @@ from lenet.random import generator
 def test_drawn_fields_vary_as_much_as_torchvisions():
     transform = ElasticTransform((34, 50), (4, 5))
     drawn = transform.draw(1000, (28, 28), generator(0, "test"))
-    ours = transform.displacement(drawn, (28, 28))  # pixels
+    ours = transform.field(drawn, (28, 28)).spread()  # pixels
     noise = torch.rand(1000, 2, 28, 28, generator=generator(0, "noise")) * 2 - 1
     for axis, (alpha, kernel) in enumerate(((34, 33), (50, 41))):
         smooth = F.gaussian_blur(noise[:, axis : axis + 1], [kernel, kernel], [4.0, 5.0])
@@ -29,7 +29,7 @@ def test_drawn_fields_vary_as_much_as_torchvisions():
 def test_unsmoothed_noise_has_the_variance_of_uniform_noise():
     transform = ElasticTransform(2.0, 0.0)
     drawn = transform.draw(500, (28, 28), generator(0, "test"))
-    field = transform.displacement(drawn, (28, 28))
+    field = transform.field(drawn, (28, 28)).spread()
     assert float(field.std()) == pytest.approx(sqrt(1 / 3), rel=0.01)
 
 
@@ -38,7 +38,7 @@ def test_elastic_equals_torchvisions_at_an_equal_field():
     transform = ElasticTransform(60, 4)
     drawn = transform.draw(8, (28, 22), generator(0, "test"))
     ours = transform.apply_to(images, drawn)
-    field = transform.displacement(drawn, (28, 22)) / torch.tensor([11.0, 14.0]).view(1, 2, 1, 1)
+    field = transform.field(drawn, (28, 22)).spread() / torch.tensor([11.0, 14.0]).view(1, 2, 1, 1)
     for i, image in enumerate(images):
         theirs = F.elastic(image, field[i : i + 1].permute(0, 2, 3, 1))
         torch.testing.assert_close(ours[i], theirs, rtol=0, atol=1e-4)
