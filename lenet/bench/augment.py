@@ -14,10 +14,10 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from lenet import configfile
 from lenet.augment.pipeline import MIXINGS, build_mixing, build_pipeline
 from lenet.batches import divide
 from lenet.bench.measurement import Row, ratio, take_turns
+from lenet.bench.train import plain_config
 from lenet.data import Split, ink, load_dataset
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.random import generator
@@ -294,18 +294,8 @@ def _training(split: Split, data: Path | None, folder: Path) -> dict[str, Callab
 
 
 def _our_training(specs: Specs, data: Path | None, folder: Path) -> Callable[[], float]:
-    source = configfile.load(
-        "modern/plain",
-        [
-            "model={kind: lenet5-modern}",
-            "loss={kind: cross-entropy}",
-            "optimizer={kind: sgd, lr: 0.05, weight_decay: 0}",
-            f"train={{passes: 1, batch_size: {TRAINING_BATCH}}}",
-            f"data.train_size={TRAINING_IMAGES}",
-            "evaluate.every=1000",
-        ],
-    )
-    config = source.config.model_copy(update={"augment": specs})
+    plain = plain_config(TRAINING_IMAGES, TRAINING_BATCH)
+    config = plain.model_copy(update={"augment": specs})
     device = torch.device("cpu")
     parts = divide(load_dataset("mnist", data), config, device)
 

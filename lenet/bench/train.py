@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from lenet import configfile
 from lenet.batches import divide
 from lenet.bench.measurement import Row, rate_table, take_turns, timed
+from lenet.config import Config
 from lenet.data import Split, load_dataset
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.presentation import Presentation
@@ -34,21 +35,13 @@ def measure(data: Path | None, rounds: int) -> list[Row]:
     """
     dataset = load_dataset("mnist", data)
     device = torch.device("cpu")
-    source = configfile.load(
-        "modern/plain",
-        [
-            f"data.train_size={IMAGES}",
-            "train.passes=1",
-            f"train.batch_size={BATCH}",
-            "evaluate.every=1000",
-        ],
-    )
-    parts = divide(dataset, source.config, device)
+    config = plain_config(IMAGES, BATCH)
+    parts = divide(dataset, config, device)
     with tempfile.TemporaryDirectory() as folder:
 
         def ours() -> float:
-            run = Run.create("bench", source.config, Path(folder), overwrite=True)
-            train(source.config, [run], parts, device)
+            run = Run.create("bench", config, Path(folder), overwrite=True)
+            train(config, [run], parts, device)
             return float(run.lines("timing.jsonl")[0]["images_per_second"])
 
         work: dict[str, Callable[[], float]] = {
@@ -65,6 +58,21 @@ def measure(data: Path | None, rounds: int) -> list[Row]:
 def table(rows: list[Row]) -> str:
     """Return the measurements as a Markdown table; ratios are to the bare loop."""
     return rate_table(rows, BARE)
+
+
+def plain_config(images: int, batch_size: int) -> Config:
+    """Return one pass of LeNet-5 as any script trains it: no batch norm, smoothing, averaging."""
+    return configfile.load(
+        "modern/plain",
+        [
+            "model={kind: lenet5-modern}",
+            "loss={kind: cross-entropy}",
+            "optimizer={kind: sgd, lr: 0.05, weight_decay: 0}",
+            f"train={{passes: 1, batch_size: {batch_size}}}",
+            f"data.train_size={images}",
+            "evaluate.every=1000",
+        ],
+    ).config
 
 
 def _network() -> tuple[nn.Module, torch.optim.Optimizer]:
