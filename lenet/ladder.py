@@ -1,5 +1,6 @@
 """From 1998 to today one change at a time: a config for each step, and the errors after it."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,11 +8,23 @@ from pathlib import Path
 from lenet import configfile
 from lenet.errors import RunError
 from lenet.experiment import ask_runs, run_experiment
-from lenet.runs import Run, find_runs
+from lenet.files import write_atomically
+from lenet.published import PLACES
+from lenet.records import COMMITTEE
+from lenet.runs import find_runs
 from lenet.statistics import summarize
 
-FOLDER = "ladder"
-"""Where the steps' configs lie below ``configs/``, and their runs below ``runs/``."""
+STEPS = {
+    "0 the paper": "paper/lenet5",
+    "1 SGD in batches, 4 passes": "ladder/1-optimizer",
+    "2 cross-entropy": "ladder/2-loss",
+    "3 ReLU": "ladder/3-activation",
+    "4 max-pooling": "ladder/4-pooling",
+    "5 batch norm": "ladder/5-normalisation",
+    "6 averaged weights": "modern/plain",
+    "7 augmentation": "modern/lenet5",
+}
+"""What changed in each step, and the config of it, from 1998 to today."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +32,9 @@ class Step:
     """What the runs of one config came to."""
 
     name: str
-    """Of its config; the steps are in the order of their names."""
+    """What changed: a key of `STEPS`, or the committee that ends the ladder."""
     errors: list[int]
     """Test errors of each seed."""
-
-
-def steps() -> list[str]:
-    """Return the names of the steps' configs, from 1998 to today."""
-    return [name for name in configfile.names() if name.startswith(f"{FOLDER}/")]
 
 
 def train_steps(
@@ -38,6 +46,8 @@ def train_steps(
     say: Callable[[str], None] = lambda line: None,
 ) -> bool:
     """Train every step until it has `seeds` finished runs in `root`; what is finished stays.
+
+    At the end the last step's seeds are asked together.
 
     Args:
         seeds: Runs per step, from seed 0 on.
@@ -52,39 +62,43 @@ def train_steps(
     Raises:
         RunError: The data are missing or a training failed.
     """
-    for name in steps():
+    for name in STEPS.values():
         config = configfile.load(name).config
         done = run_experiment(
             config, name, seeds=seeds, data=data, root=root, resume=True, stop=stop, say=say
         )
         if done.unfinished:
             return False
+    if seeds > 1:
+        last = root / name
+        together = ask_runs([str(last)], "test", data=data).as_dict()
+        write_atomically(last / COMMITTEE, (json.dumps(together, indent=2) + "\n").encode())
     return True
 
 
-def measure_steps(root: Path, data: Path | None = None) -> list[Step]:
-    """Collect the steps' finished runs below `root`; the last one is also asked as a committee.
+def measure_steps(root: Path, published: Sequence[Path] = PLACES) -> list[Step]:
+    """Collect the steps' finished runs from `root` or, where it has none, the published ones.
+
+    The committee of the last step's seeds follows where ``committee.json`` lies beside them.
 
     Raises:
         RunError: No step has a finished run.
     """
-    measured: list[tuple[str, list[Run]]] = []
-    for name in steps():
-        runs = [run for run in find_runs(root / name) if run.finished]
-        if runs:
-            measured.append((name, runs))
-    if not measured:
-        raise RunError(f"{root / FOLDER} has no finished run of any step")
-    collected = [
-        Step(
-            name.removeprefix(f"{FOLDER}/"), [r.read_json("result.json")["errors/test"] for r in s]
-        )
-        for name, s in measured
-    ]
-    members = measured[-1][1]
-    if len(members) > 1:
-        asked = ask_runs([str(run.folder) for run in members], "test", data=data)
-        collected.append(Step(f"committee of {len(members)}", [asked.errors]))
+    collected = []
+    for name, config in STEPS.items():
+        # Published experiments of today lie at the top, for short names.
+        short = config.removeprefix("modern/")
+        for folder in (root / config, *(place / short for place in published)):
+            runs = [run for run in find_runs(folder) if run.finished]
+            if runs:
+                errors = [run.read_json("result.json")["errors/test"] for run in runs]
+                collected.append(Step(name, errors))
+                if config == [*STEPS.values()][-1] and (folder / COMMITTEE).is_file():
+                    together = json.loads((folder / COMMITTEE).read_text(encoding="utf-8"))
+                    collected.append(Step("8 committee", [together["errors"]]))
+                break
+    if not collected:
+        raise RunError(f"{root} has no finished run of any step")
     return collected
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from lenet import configfile
 from lenet.errors import RunError
-from lenet.ladder import Step, measure_steps, steps, table
+from lenet.ladder import STEPS, Step, measure_steps, table
 from lenet.runs import Run
 
 
@@ -16,27 +16,8 @@ def finished(root: Path, name: str, errors: int) -> None:
     run.write_json("result.json", {"errors/test": errors})
 
 
-def test_steps_go_from_1998_to_today() -> None:
-    names = steps()
-    assert names[0] == "ladder/0-1998"
-    assert [int(name.removeprefix("ladder/")[0]) for name in names] == list(range(len(names)))
-
-
-@pytest.mark.parametrize(
-    ("step", "config"),
-    [
-        ("0-1998", "paper/lenet5"),
-        ("6-averaging", "modern/plain"),
-        ("7-augmentation", "modern/lenet5"),
-    ],
-)
-def test_some_steps_are_experiments_of_their_own(step: str, config: str) -> None:
-    one, other = (configfile.load(name).config for name in (f"ladder/{step}", config))
-    assert one.model_copy(update={"evaluate": other.evaluate}) == other
-
-
 def test_each_step_changes_little() -> None:
-    sections = [configfile.load(name).config.model_dump() for name in steps()]
+    sections = [configfile.load(name).config.model_dump() for name in STEPS.values()]
     changed = [
         {key for key in before if before[key] != after[key]} - {"evaluate", "train"}
         for before, after in pairwise(sections[2:])
@@ -47,11 +28,28 @@ def test_each_step_changes_little() -> None:
 def test_finished_steps_are_collected_in_order(tmp_path: Path) -> None:
     finished(tmp_path, "ladder/3-activation", 80)
     finished(tmp_path, "ladder/1-optimizer", 120)
-    assert measure_steps(tmp_path) == [Step("1-optimizer", [120]), Step("3-activation", [80])]
+    assert measure_steps(tmp_path, []) == [
+        Step("1 SGD in batches, 4 passes", [120]),
+        Step("3 ReLU", [80]),
+    ]
     with pytest.raises(RunError, match="no finished run of any step"):
-        measure_steps(tmp_path / "elsewhere")
+        measure_steps(tmp_path / "elsewhere", [])
+
+
+def test_steps_without_runs_of_ones_own_are_taken_from_the_published_ones(tmp_path: Path) -> None:
+    mine, published = tmp_path / "mine", tmp_path / "published"
+    finished(mine, "ladder/4-pooling", 70)
+    finished(published, "ladder/4-pooling", 71)
+    run = Run.create("lenet5", configfile.load("modern/lenet5").config, published)
+    run.write_json("result.json", {"errors/test": 40})
+    (published / "lenet5" / "committee.json").write_text('{"errors": 30}')
+    assert measure_steps(mine, [published]) == [
+        Step("4 max-pooling", [70]),
+        Step("7 augmentation", [40]),
+        Step("8 committee", [30]),
+    ]
 
 
 def test_the_table_says_what_each_step_changed() -> None:
-    lines = table([Step("0-1998", [95, 105]), Step("1-optimizer", [90])]).splitlines()
-    assert lines[2:] == ["| 0-1998 | 100.0 ± 7.1 | 2 |  |", "| 1-optimizer | 90.0 | 1 | -10.0 |"]
+    lines = table([Step("0 the paper", [95, 105]), Step("1 SGD", [90])]).splitlines()
+    assert lines[2:] == ["| 0 the paper | 100.0 ± 7.1 | 2 |  |", "| 1 SGD | 90.0 | 1 | -10.0 |"]

@@ -77,22 +77,21 @@ def _climb(
     seeds: int, runs: Path, train: bool, data: Path | None, to: Path | None, as_json: bool
 ) -> None:
     """Train the ladder's steps and show the errors after each."""
-    from lenet.ladder import FOLDER, measure_steps, table, train_steps
-    from lenet.runs import find_runs
+    from lenet.ladder import measure_steps, table, train_steps
 
     if train:
         with stop_on_signals() as stop:
             if not train_steps(seeds, runs, data=data, stop=stop, say=say):
                 raise typer.Exit(stop.exit_code)
-    measured = measure_steps(runs, data)
+    measured = measure_steps(runs)
     if to:
         from lenet.figures import style
-        from lenet.figures.ladder import draw_ladder
+        from lenet.figures.ladder import draw_steps
 
         to.mkdir(parents=True, exist_ok=True)
         (to / "ladder.md").write_text(table(measured) + "\n", encoding="utf-8")
         with style.applied():
-            style.save(draw_ladder(find_runs(runs / FOLDER)), to / "ladder.png")
+            style.save(draw_steps({step.name: step.errors for step in measured}), to / "ladder.png")
     if as_json:
         print_json([step.__dict__ for step in measured])
     else:

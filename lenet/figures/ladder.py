@@ -1,6 +1,6 @@
-"""A ladder of experiments: the test errors after each step, in the order of their names."""
+"""A ladder of experiments: the test errors after each step."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from matplotlib.figure import Figure
@@ -12,7 +12,7 @@ from lenet.statistics import summarize
 
 
 def draw_ladder(runs: Sequence[Run]) -> Figure:
-    """Draw the test errors of several experiments, one step each, a dot for each seed.
+    """Draw the test errors of several experiments, one step each, in the order of their names.
 
     Raises:
         UnfitError: Fewer than two experiments have a finished run.
@@ -20,15 +20,24 @@ def draw_ladder(runs: Sequence[Run]) -> Figure:
     finished = sorted(
         (run for run in runs if run.finished), key=lambda run: (str(run.folder.parent), run.seed)
     )
-    steps = [
-        (folder.name, [run.read_json("result.json")["errors/test"] for run in seeds])
+    steps = {
+        folder.name: [run.read_json("result.json")["errors/test"] for run in seeds]
         for folder, seeds in groupby(finished, key=lambda run: run.folder.parent)
-    ]
+    }
     if len(steps) < 2:
         raise UnfitError("a ladder needs finished runs of two experiments at least")
+    return draw_steps(steps)
+
+
+def draw_steps(steps: Mapping[str, Sequence[int]]) -> Figure:
+    """Draw the test errors after each step, a bar for the mean and a dot for each seed.
+
+    Args:
+        steps: Name → errors of each seed, from the first step to the last.
+    """
     figure = style.new_figure(1.0 + 0.45 * len(steps), "test errors after each step")
     axes = figure.subplots()
-    for place, (_, errors) in enumerate(steps):
+    for place, (_, errors) in enumerate(steps.items()):
         axes.barh(place, summarize(errors).mean, height=0.6, color="C0", alpha=0.35)
         axes.plot(errors, [place] * len(errors), "o", markersize=4, color="C0")
         axes.annotate(
@@ -38,7 +47,7 @@ def draw_ladder(runs: Sequence[Run]) -> Figure:
             textcoords="offset points",
             va="center",
         )
-    axes.set_yticks(range(len(steps)), [name for name, _ in steps])
+    axes.set_yticks(range(len(steps)), list(steps))
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.25)
