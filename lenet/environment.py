@@ -19,7 +19,7 @@ def describe_environment(device: torch.device, dataset: Dataset) -> dict[str, An
     return {
         "lenet": __version__,
         "commit": _commit(),
-        "command": ["lenet", *sys.argv[1:]],
+        "command": ["lenet", *(_without_folder(argument) for argument in sys.argv[1:])],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": torchvision.__version__,
@@ -30,6 +30,11 @@ def describe_environment(device: torch.device, dataset: Dataset) -> dict[str, An
         "images": {"train": len(dataset.train), "test": len(dataset.test)},
         "md5": dataset.checksums,
     }
+
+
+def _without_folder(argument: str) -> str:
+    """Shorten an absolute path to its last part: where things lie here helps nobody elsewhere."""
+    return Path(argument).name if Path(argument).is_absolute() else argument
 
 
 def _commit() -> str | None:

@@ -14,8 +14,14 @@ PLACES = (
 
 
 def published_names() -> list[str]:
-    """What may follow ``published:``: each run, and each folder of a config's seeds."""
-    found = [(place, run) for place in PLACES if place.is_dir() for run in find_runs(place)]
+    """What may follow ``published:``: runs with weights, and folders of several seeds."""
+    found = [
+        (place, run)
+        for place in PLACES
+        if place.is_dir()
+        for run in find_runs(place)
+        if run.has_weights
+    ]
     folders = [run.folder.relative_to(place) for place, run in found]
     return sorted({path.as_posix() for folder in folders for path in (folder, folder.parent)})
 

@@ -210,6 +210,11 @@ class Run:
         for path in cut_short:
             path.unlink()
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether the weights lie in the folder; those of short studies are not published."""
+        return (self.folder / "weights.safetensors").is_file()
+
     def save_weights(self, weights: dict[str, Tensor]) -> None:
         """Write ``weights.safetensors``."""
         write_tensors(self.folder / "weights.safetensors", weights)
