@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lenet.experiment import ask_runs
+from lenet.examination import ask_runs
 from lenet.statistics import Summary, mcnemar, summarize
 
 

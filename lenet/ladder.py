@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lenet import configfile
 from lenet.errors import RunError
-from lenet.experiment import ask_runs, run_experiment
+from lenet.examination import ask_runs
+from lenet.experiment import run_experiment
 from lenet.files import write_atomically
 from lenet.published import PLACES
 from lenet.records import COMMITTEE
@@ -22,7 +23,7 @@ STEPS = {
     "4 max-pooling": "ladder/4-pooling",
     "5 batch norm": "ladder/5-normalisation",
     "6 averaged weights": "modern/plain",
-    "7 augmentation": "modern/lenet5",
+    "7 augmentation, 40 passes": "modern/lenet5",
 }
 """What changed in each step, and the config of it, from 1998 to today."""
 

@@ -123,7 +123,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
-    from lenet.experiment import ask_runs, evaluate_runs
+    from lenet.examination import ask_runs, evaluate_runs
 
     if committee and draws:
         raise UsageError("--draws and --committee exclude each other")
