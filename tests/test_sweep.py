@@ -116,6 +116,16 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
         shutil.rmtree(folder)
 
 
+def read_trials(url: str) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials of the study `s`, and leave no connection open."""
+    storage = optuna.storages.RDBStorage(url)
+    try:
+        return optuna.load_study(study_name="s", storage=storage).trials
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewhere: Path) -> None:
     (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
     command = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
@@ -138,8 +148,7 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     workers = [subprocess.Popen(command, env=environment) for _ in range(2)]
     assert [worker.wait(timeout=300) for worker in workers] == [0, 0]
     assert Run.open(run).finished
-    study = optuna.load_study(study_name="s", storage=postgresql)
-    done = [t for t in study.trials if t.state.name in ("COMPLETE", "PRUNED")]
-    assert len(done) == 2
-    assert [t.user_attrs["taken up"] for t in study.trials if "taken up" in t.user_attrs] == [0]
+    trials = read_trials(postgresql)
+    assert len([t for t in trials if t.state.name in ("COMPLETE", "PRUNED")]) == 2
+    assert [t.user_attrs["taken up"] for t in trials if "taken up" in t.user_attrs] == [0]
     assert (elsewhere / "runs/s/best.yaml").exists()
