@@ -17,6 +17,7 @@ from torchvision.transforms.v2 import functional as tv
 from lenet.augment.pipeline import MIXINGS, build_mixing, build_pipeline
 from lenet.batches import divide
 from lenet.bench.measurement import Row, ratio, take_turns
+from lenet.bench.train import BATCH as BATCH_OF_TRAINING
 from lenet.bench.train import plain_config
 from lenet.data import Split, ink, load_dataset
 from lenet.models.lenet5_modern import LeNet5Modern
@@ -26,7 +27,6 @@ from lenet.train import train
 
 BATCH = 256
 LOADER_BATCH = 64
-TRAINING_BATCH = 128
 TRAINING_IMAGES = 12_800
 SECONDS = 0.3
 """How long a transform may run in a round."""
@@ -289,12 +289,12 @@ def _training(split: Split, data: Path | None, folder: Path) -> dict[str, Callab
         pictures = PictureDataset(split, [*transforms, *to_input])
         for column, workers in ((ALONE, 0), (WORKERS, 2)):
             learn = _learner()
-            work[f"{name} | {column}"] = _loaded(pictures, workers, TRAINING_BATCH, learn)
+            work[f"{name} | {column}"] = _loaded(pictures, workers, BATCH_OF_TRAINING, learn)
     return work
 
 
 def _our_training(specs: Specs, data: Path | None, folder: Path) -> Callable[[], float]:
-    plain = plain_config(TRAINING_IMAGES, TRAINING_BATCH)
+    plain = plain_config(f"data.train_size={TRAINING_IMAGES}", "evaluate.every=1000")
     config = plain.model_copy(update={"augment": specs})
     device = torch.device("cpu")
     parts = divide(load_dataset("mnist", data), config, device)

@@ -12,9 +12,9 @@ from pathlib import Path
 import torch
 from torch.multiprocessing.spawn import spawn
 
-from lenet import configfile
 from lenet.batches import Batches, Parts, divide
 from lenet.bench.measurement import Row, rate_table, take_turns
+from lenet.bench.train import PLAIN, plain_config
 from lenet.config import Config
 from lenet.data import load_dataset
 from lenet.device import synchronize
@@ -26,6 +26,7 @@ from lenet.stacked import StackedLearner
 from lenet.train import gradient_learner, train
 
 IMAGES = 12_288
+SIZES = (f"data.train_size={IMAGES}", "data.validation=1000")
 SEEDS = 10
 STEPS = 6
 """Batches from which each seed learns in one measurement of seeds at once."""
@@ -47,7 +48,7 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
     """
     threads = torch.get_num_threads()
     dataset = load_dataset("mnist", data)
-    config = _config()
+    config = plain_config(*SIZES)
     parts = divide(dataset, config, torch.device("cpu"))
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
 
@@ -79,11 +80,6 @@ def tables(rows: dict[str, list[Row]]) -> str:
     return "\n\n".join(rate_table(group, group[0].name) for group in rows.values())
 
 
-def _config(*overrides: str) -> Config:
-    settings = [f"data.train_size={IMAGES}", "data.validation=1000", "train.passes=1"]
-    return configfile.load("modern/plain", [*settings, *overrides]).config
-
-
 def _divide(processes: int, data: Path | None) -> float:
     """Return images/s of a training that is divided among processes of one thread each."""
     with socket.socket() as free, tempfile.TemporaryDirectory() as folder:
@@ -108,7 +104,7 @@ def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | N
         "WORLD_SIZE": str(processes),
     }
     torch.set_num_threads(1)
-    config = _config("train.batch_size=1024", "train.passes=2", "evaluate.every=2")
+    config = plain_config(*SIZES, "train.batch_size=1024", "train.passes=2", "evaluate.every=2")
     with join(torch.device("cpu")) as world:
         parts = divide(load_dataset("mnist", data), config, world.device)
         run = Run.create("divided", config, Path(folder) / str(rank))
@@ -121,7 +117,7 @@ def _learn(seeds: range, together: bool, threads: int, data: Path | None) -> flo
     """Return images/s, all seeds' together, of learning without evaluation."""
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = _config()
+    config = plain_config(*SIZES)
     parts = divide(load_dataset("mnist", data), config, device)
     networks = [build_network(config, seed) for seed in seeds]
     batches = Batches.of(config, parts.train, seeds, networks[0].present)
@@ -151,15 +147,10 @@ def _sweep_and_train(
             return IMAGES / (time.perf_counter() - began)
 
     def trial() -> float:
-        changes = [
-            f"data.train_size={IMAGES}",
-            "data.validation=1000",
-            "train.passes=1",
-        ]
         space = {"train.batch_size": Choices(choices=[config.train.batch_size])}
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            sweep = Sweep("modern/plain", changes, dict(space), "bench", Path(folder))
+            sweep = Sweep("modern/plain", [*PLAIN, *SIZES], dict(space), "bench", Path(folder))
             work(sweep, 1, device="cpu", data=data)
             return IMAGES / (time.perf_counter() - began)
 
