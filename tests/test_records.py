@@ -36,6 +36,8 @@ def test_a_committee_is_counted_by_what_it_says_together(tmp_path: Path) -> None
 def test_what_was_not_run_has_a_dash(tmp_path: Path) -> None:
     last = markdown(tmp_path, [Record("a net", "small", 38)]).splitlines()[-1]
     assert last == "| a net | ≤ 38 | – | – | – | – |"
+    last = markdown(tmp_path, [Record("a net", "small", None)]).splitlines()[-1]
+    assert last == "| a net |  | – | – | – | – |"
     finished(tmp_path, 0, 40)
     last = markdown(tmp_path, [Record("nets", "small", 25, committee=True)]).splitlines()[-1]
     assert last == "| nets | ≤ 25 | – | – | – | – |"
