@@ -1,5 +1,6 @@
 """How far a network knows when it is wrong: rejection and calibration."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -118,3 +119,32 @@ def calibrate(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibrat
         hits=zeros.index_add(0, place, right).cpu(),
         confidence_sum=zeros.double().index_add(0, place, confidence).cpu(),
     )
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What a network's sureness is worth."""
+
+    curve: RejectionCurve
+    calibration: Calibration
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the numbers of the README's table for JSON; all are shares, 0 to 1."""
+        return {
+            "rejected_for_0.5_percent": self.curve.rejected_for(0.005),
+            "rejected_for_0.1_percent": self.curve.rejected_for(0.001),
+            "expected_calibration_error": self.calibration.expected_error,
+        }
+
+
+def reliability_table(found: Mapping[str, Reliability]) -> str:
+    """Return the reliability of several networks, by their names, as a Markdown table."""
+    lines = [
+        "| network | rejected, for 0.5 % errors | for 0.1 % | expected calibration error |",
+        "|---|---:|---:|---:|",
+    ]
+    lines += [
+        f"| {name} | {' | '.join(f'{value:.2%}' for value in reliability.as_dict().values())} |"
+        for name, reliability in found.items()
+    ]
+    return "\n".join(lines)

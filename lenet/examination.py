@@ -7,11 +7,13 @@ import torch
 
 from lenet.augment.pipeline import build_pipeline
 from lenet.batches import divide
+from lenet.calibration import Reliability, calibrate, margins, reject
 from lenet.committee import DOUBTFUL, Opinions
 from lenet.data import Dataset, Split, load_dataset
 from lenet.device import choose_device
 from lenet.errors import UsageError
 from lenet.evaluate import Result
+from lenet.losses import probabilities
 from lenet.network import Network, load_network
 from lenet.published import find_members
 from lenet.runs import Run
@@ -52,6 +54,24 @@ def evaluate_runs(
         augment = build_pipeline(run.config.augment)
         results[run.folder] = network.evaluate_draws(split, augment, draws, run.seed)
     return results
+
+
+def probe_runs(
+    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
+) -> dict[str, Reliability]:
+    """Find out how far trained networks know when they are wrong.
+
+    See `evaluate_runs` for the arguments and errors.
+    """
+    found = {}
+    for run, network, _, split in _present(names, part, device, data):
+        outputs = network.infer(split.images)
+        wrong = network.classify(outputs) != split.labels
+        found[str(run.folder)] = Reliability(
+            reject(margins(outputs, network.outputs), wrong),
+            calibrate(probabilities(outputs, network.outputs), split.labels),
+        )
+    return found
 
 
 def ask_runs(

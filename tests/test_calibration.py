@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from lenet.calibration import calibrate, margins, reject
+from lenet.calibration import Reliability, calibrate, margins, reject, reliability_table
 
 
 def test_the_margin_is_the_lead_of_the_best_class() -> None:
@@ -42,3 +42,19 @@ def test_a_calibration_error_worked_out_by_hand() -> None:
 def test_probabilities_at_the_ends_have_a_bin() -> None:
     found = calibrate(torch.tensor([[1.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0]), bins=4)
     assert found.n.tolist() == [1, 0, 0, 1]
+
+
+def test_the_table_of_reliability_says_how_many_to_reject() -> None:
+    # 200 images; the least sure one is wrong, and so is the seventh least sure one.
+    wrong = torch.zeros(200, dtype=torch.bool)
+    wrong[[0, 6]] = True
+    curve = reject(torch.arange(200.0), wrong)
+    sure = torch.zeros(200, 10)
+    sure[:, 3] = 0.9
+    sure[:, 4] = 0.1
+    labels = torch.full((200,), 3).masked_fill(wrong, 4)
+    found = Reliability(curve, calibrate(sure, labels))
+    # One rejected leaves 1 of 199 wrong, 0.503 %; seven leave none. 99 % are right, 90 % expected.
+    assert (
+        reliability_table({"a net": found}).splitlines()[-1] == "| a net | 3.50% | 3.50% | 9.00% |"
+    )

@@ -24,7 +24,7 @@ SURFACE = {
     "data fetch": "--to",
     "data list": "--data --json",
     "data verify": "--data",
-    "evaluate": "--committee --data --device --draws --json --part",
+    "evaluate": "--committee --data --device --draws --json --part --reliability",
     "export": "--format --ink --to",
     "figures": "--class --data --device --format --image --theme --to",
     "filters": "--data --digit --format --theme --to",

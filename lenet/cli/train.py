@@ -115,6 +115,13 @@ def evaluate(
         bool,
         typer.Option("--committee", help="Ask all runs together: their mean and their votes."),
     ] = False,
+    reliability: Annotated[
+        bool,
+        typer.Option(
+            "--reliability",
+            help="Say how far a run knows when it is wrong, and how many to reject.",
+        ),
+    ] = False,
     draws: Annotated[
         int, typer.Option(min=0, help="Average over so many draws of the run's augmentation.")
     ] = 0,
@@ -123,16 +130,25 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
-    from lenet.examination import ask_runs, evaluate_runs
+    from lenet.examination import ask_runs, evaluate_runs, probe_runs
 
-    if committee and draws:
-        raise UsageError("--draws and --committee exclude each other")
+    if bool(draws) + committee + reliability > 1:
+        raise UsageError("--committee, --reliability and --draws exclude each other")
     if committee:
         opinions = ask_runs(runs, part, device, data)
         if as_json:
             print_json(opinions.as_dict())
         else:
             typer.echo(str(opinions))
+        return
+    if reliability:
+        from lenet.calibration import reliability_table
+
+        found = probe_runs(runs, part, device, data)
+        if as_json:
+            print_json({name: reliable.as_dict() for name, reliable in found.items()})
+        else:
+            typer.echo(reliability_table(found))
         return
     results = evaluate_runs(runs, part, device, data, draws)
     if as_json:
