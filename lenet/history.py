@@ -73,20 +73,27 @@ def table(rows: Sequence[Row]) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """Return finished runs as a Markdown table, one line per experiment over its seeds."""
     lines = [
-        "| experiment | test errors of 10,000 | seeds | passes | minutes a seed |",
-        "|---|---:|---:|---:|---:|",
+        "| experiment | validation errors | test errors | seeds | passes | minutes a seed |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
     for experiment, group in groupby(finished, key=lambda row: row.experiment):
         runs = list(group)
-        errors = summarize([run.errors["test"] for run in runs])
+        validation, test = (_mean(runs, part) for part in ("validation", "test"))
         minutes = summarize([run.seconds / 60 for run in runs])
-        spread = f" ± {errors.sd:.1f}" if errors.sd is not None else ""
         lines.append(
-            f"| {experiment} | {errors.mean:.1f}{spread} | {errors.n} | {runs[0].passes}"
+            f"| {experiment} | {validation} | {test} | {len(runs)} | {runs[0].passes}"
             f" | {minutes.mean:.1f} |"
         )
     return "\n".join(lines)
+
+
+def _mean(runs: Sequence[Row], part: str) -> str:
+    """Return the mean ± sd of the errors on a part, or a dash where no image was held out."""
+    if not all(part in run.errors for run in runs):
+        return "–"
+    errors = summarize([run.errors[part] for run in runs])
+    return f"{errors.mean:.1f}" + (f" ± {errors.sd:.1f}" if errors.sd is not None else "")
 
 
 def _row(run: Run, root: Path) -> Row:
