@@ -155,6 +155,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
             "loss": {"kind": "cross-entropy"},
             "optimizer": {"kind": "adamw"},
             "train": {"passes": 2, "batch_size": 20, "ema": 0.9},
+            "evaluate": {"pictures": False},  # seconds of each example, and they read nothing more
         }
     )
     parts = divide(load_dataset("mnist-sample"), config, CPU)
