@@ -1,6 +1,7 @@
 """Proof that interrupted training ends like uninterrupted training, on this machine."""
 
 import hashlib
+import logging
 import random
 import subprocess
 import sys
@@ -136,6 +137,7 @@ def compare_files(one: Path, other: Path) -> list[str]:
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return the (step, value) points that TensorBoard shows of each of a run's scalars."""
+    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # else it tells of what it hides
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     return {
