@@ -165,11 +165,17 @@ class GradientLearner:
         """Make one update per member; see `Learner.learn`."""
         factor = self.schedule(self.updates / self.steps_per_pass)
         self.updates += 1
-        tallies = [
-            self._learn(member, factor, inputs[member], targets[member])
-            for member in range(len(self.models))
-        ]
+        tallies = self.each(
+            lambda member: self._learn(member, factor, inputs[member], targets[member]),
+            range(len(self.models)),
+        )
         return Tally(torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies]))
+
+    def each(
+        self, learn: Callable[[int], tuple[Tensor, Tensor]], members: Iterable[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Let members learn, and return the sum of the losses and the errors of each."""
+        return [learn(member) for member in members]
 
     def _learn(
         self, member: int, factor: float, inputs: Tensor, targets: Tensor

@@ -25,6 +25,7 @@ from lenet.sdlm import SDLMLearner
 from lenet.sources import SAMPLE
 from lenet.stacked import StackedLearner, can_stack, pays_off
 from lenet.tally import RunningTally
+from lenet.threaded import ThreadedLearner
 
 CHECK_EVERY = 100
 """Steps between looks at the losses: each look makes a GPU wait."""
@@ -170,7 +171,7 @@ def build_learner(
     if world and world.size > 1:
         rule = partial(DataParallelLearner, world)
     elif len(networks) > 1 and can_stack(networks[0].model):
-        rule = StackedLearner
+        rule = ThreadedLearner if device.type == "cpu" else StackedLearner
     return gradient_learner(rule, config, networks, seeds, steps_per_pass, device)
 
 

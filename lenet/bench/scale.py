@@ -23,6 +23,7 @@ from lenet.network import build_network
 from lenet.optim import GradientLearner
 from lenet.runs import Run
 from lenet.stacked import StackedLearner
+from lenet.threaded import ThreadedLearner
 from lenet.train import gradient_learner, train
 
 IMAGES = 12_288
@@ -32,10 +33,11 @@ STEPS = 6
 """Batches from which each seed learns in one measurement of seeds at once."""
 
 ONE, TWO = "1 process, 1 thread, batch 1,024", "2 processes, 1 thread each, batch 1,024"
-IN_TURN, BESIDE, AT_ONCE = (
+IN_TURN, BESIDE, THREADED, STACKED = (
     f"{SEEDS} seeds one after another",
     f"{SEEDS} seeds, two processes",
-    f"{SEEDS} seeds at once",
+    f"{SEEDS} seeds at once, a core each",
+    f"{SEEDS} seeds at once, one batched network",
 )
 TRAIN, SWEEP = "lenet train", "one trial of lenet sweep"
 
@@ -54,7 +56,7 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
 
         def beside() -> float:
             halves = [
-                pool.submit(_learn, range(start, start + SEEDS // 2), False, 1, data)
+                pool.submit(_learn, range(start, start + SEEDS // 2), GradientLearner, 1, data)
                 for start in (0, SEEDS // 2)
             ]
             return sum(half.result() for half in halves)
@@ -65,9 +67,10 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
             ),
             "seeds": take_turns(
                 {
-                    IN_TURN: lambda: _learn(range(SEEDS), False, threads, data),
+                    IN_TURN: lambda: _learn(range(SEEDS), GradientLearner, threads, data),
                     BESIDE: beside,
-                    AT_ONCE: lambda: _learn(range(SEEDS), True, threads, data),
+                    THREADED: lambda: _learn(range(SEEDS), ThreadedLearner, threads, data),
+                    STACKED: lambda: _learn(range(SEEDS), StackedLearner, threads, data),
                 },
                 rounds,
             ),
@@ -113,7 +116,7 @@ def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | N
             world.receive(Path(folder))  # that there is nothing more to do
 
 
-def _learn(seeds: range, together: bool, threads: int, data: Path | None) -> float:
+def _learn(seeds: range, rule: type[GradientLearner], threads: int, data: Path | None) -> float:
     """Return images/s, all seeds' together, of learning without evaluation."""
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -121,7 +124,6 @@ def _learn(seeds: range, together: bool, threads: int, data: Path | None) -> flo
     parts = divide(load_dataset("mnist", data), config, device)
     networks = [build_network(config, seed) for seed in seeds]
     batches = Batches.of(config, parts.train, seeds, networks[0].present)
-    rule: type[GradientLearner] = StackedLearner if together else GradientLearner
     learner = gradient_learner(rule, config, networks, list(seeds), batches.steps_per_pass, device)
     learner.learn(*batches.batch(1, 0))
     synchronize(device)
