@@ -144,6 +144,16 @@ def measure(rows: Sequence[Row], root: Path) -> list[Measured]:
     return found
 
 
+def sort_rows(runs: Sequence[Run]) -> list[Measured]:
+    """Return the rows whose finished runs are among these, by their folders ``paper/NAME``."""
+    finished = [run for run in runs if run.finished]
+    rows = {
+        row: [run for run in finished if run.folder.absolute().parts[-3:-1] == ("paper", row.name)]
+        for row in ROWS.values()
+    }
+    return [Measured(row, seeds) for row, seeds in rows.items() if seeds]
+
+
 def train_missing(
     rows: Sequence[Row],
     seeds: int,

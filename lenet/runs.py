@@ -14,7 +14,8 @@ figures/               what `lenet figures` draws
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -296,3 +297,19 @@ def find_runs(root: Path) -> list[Run]:
         except UsageError:
             continue
     return found
+
+
+def group_seeds(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return runs by experiment, in the order of its name; runs in one folder are its seeds.
+
+    An experiment has its folder's name; where two have the same, that of the folder above comes
+    first: ``paper/lenet5``.
+    """
+    folders = sorted({run.folder.absolute().parent for run in runs})
+    alike = Counter(folder.name for folder in folders)
+    groups = {}
+    for folder in folders:
+        name = folder.name if alike[folder.name] == 1 else f"{folder.parent.name}/{folder.name}"
+        seeds = [run for run in runs if run.folder.absolute().parent == folder]
+        groups[name] = sorted(seeds, key=lambda run: run.seed)
+    return dict(sorted(groups.items()))

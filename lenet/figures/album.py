@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from lenet.errors import UsageError
 from lenet.figures import COMPARISONS, FIGURES, style
 from lenet.figures.subject import Subject, UnfitError
-from lenet.runs import Run, is_run
+from lenet.runs import Run, group_seeds, is_run
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,14 @@ def draw_album(
         yield path
 
     own = [name for name in wanted if name in FIGURES]
-    for run in order.runs if own else []:
-        subject = replace(Subject.open(run, data, device), image=image, classes=tuple(classes))
-        prefix = f"{subject.name.replace('/', '-')}-" if to and len(order.runs) > 1 else ""
-        for name in own:
-            path = (to or run.folder / "figures") / f"{prefix}{name}.{kind}"
-            yield from write(name, partial(FIGURES[name], subject), path)
+    for experiment, seeds in group_seeds(order.runs).items() if own else ():
+        for run in seeds:
+            subject = replace(Subject.open(run, data, device), image=image, classes=tuple(classes))
+            run_name = f"{experiment}/{run.seed}".replace("/", "-")
+            prefix = f"{run_name}-" if to and len(order.runs) > 1 else ""
+            for name in own:
+                path = (to or run.folder / "figures") / f"{prefix}{name}.{kind}"
+                yield from write(name, partial(FIGURES[name], subject), path)
     shared = Path(os.path.commonpath([run.folder.absolute() for run in order.runs]))
     for name in (name for name in wanted if name in COMPARISONS):
         path = (to or shared / "figures") / f"{name}.{kind}"

@@ -95,9 +95,12 @@ def _describe(module: nn.Module) -> tuple[str, str]:
 
 def draw_architecture(subject: Subject) -> Figure:
     """Draw a run's network. Source: Figure 2 of the 1998 paper."""
-    blocks = describe_layers(subject.network.model, subject.network.present.size)
-    weights = sum(block.weights for block in blocks)
-    return draw_blocks(blocks, f"{subject.run.config.model.kind}: {weights:,} trainable weights")
+    model = subject.network.model
+    blocks = describe_layers(model, subject.network.present.size)
+    weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    title = f"{subject.run.config.model.kind}: {weights:,} trainable weights"
+    rest = weights - sum(block.weights for block in blocks)
+    return draw_blocks(blocks, f"{title}, {rest:,} of them in normalisation" if rest else title)
 
 
 def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:

@@ -91,7 +91,8 @@ def draw_cam(subject: Subject) -> Figure:
     side = min(style.WIDTH / columns, 2.0)
     figure = style.new_figure(
         rows * (side + 0.2) + 0.4,
-        f"{subject.name}: where {layer.name.upper()} sees what speaks for a class (blue)",
+        f"{subject.name}: where {layer.name.upper()} sees what speaks for a class (blue)"
+        " or against it",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:

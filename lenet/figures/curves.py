@@ -1,8 +1,7 @@
 """The 1998 paper's Figure 5: errors by pass, for one or several experiments."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from lenet.figures import style
 from lenet.figures.subject import UnfitError
-from lenet.runs import Run
+from lenet.runs import Run, group_seeds
 
 PARTS = ("train", "validation", "test")
 DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
@@ -65,7 +64,11 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     Raises:
         UnfitError: No run has finished a pass.
     """
-    experiments = {name: histories for name, histories in _experiments(runs) if any(histories)}
+    found = {
+        name: [run.lines("metrics.jsonl") for run in seeds]
+        for name, seeds in group_seeds(runs).items()
+    }
+    experiments = {name: histories for name, histories in found.items() if any(histories)}
     if not experiments:
         raise UnfitError(f"{runs[0].folder} has not finished a pass, so there is no curve yet")
     several = len(experiments) > 1
@@ -77,7 +80,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
             curve = Curve.of(histories, f"error_rate/{part}")
             if curve is not None and not (several and part == "validation"):
                 colour = f"C{number % 7}" if several else style.PART_COLOURS[part]
-                label = f"{name}: {part}" if several else part
+                label = f"{style.shorten(name)}: {part}" if several else part
                 _draw_curve(above, curve, color=colour, linestyle=DASHES[part], label=label)
                 lowest += curve.mean.tolist()
         rate = Curve.of(histories, "learning_rate")
@@ -99,13 +102,6 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     below.set_xlabel("pass over the training set")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
-
-
-def _experiments(runs: Sequence[Run]) -> Iterator[tuple[str, list[list[dict[str, Any]]]]]:
-    """Yield each experiment's name and its seeds' metrics."""
-    ordered = sorted(runs, key=lambda run: (str(run.folder.parent), run.seed))
-    for folder, seeds in groupby(ordered, key=lambda run: run.folder.parent):
-        yield folder.name, [run.lines("metrics.jsonl") for run in seeds]
 
 
 def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:

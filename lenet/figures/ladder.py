@@ -1,13 +1,12 @@
 """A ladder of experiments: the test errors after each step."""
 
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 from matplotlib.figure import Figure
 
 from lenet.figures import style
 from lenet.figures.subject import UnfitError
-from lenet.runs import Run
+from lenet.runs import Run, group_seeds
 from lenet.statistics import summarize
 
 
@@ -17,12 +16,10 @@ def draw_ladder(runs: Sequence[Run]) -> Figure:
     Raises:
         UnfitError: Fewer than two experiments have a finished run.
     """
-    finished = sorted(
-        (run for run in runs if run.finished), key=lambda run: (str(run.folder.parent), run.seed)
-    )
+    finished = [run for run in runs if run.finished]
     steps = {
-        folder.name: [run.read_json("result.json")["errors/test"] for run in seeds]
-        for folder, seeds in groupby(finished, key=lambda run: run.folder.parent)
+        name: [run.read_json("result.json")["errors/test"] for run in seeds]
+        for name, seeds in group_seeds(finished).items()
     }
     if len(steps) < 2:
         raise UnfitError("a ladder needs finished runs of two experiments at least")
@@ -47,7 +44,7 @@ def draw_steps(steps: Mapping[str, Sequence[int]]) -> Figure:
             textcoords="offset points",
             va="center",
         )
-    axes.set_yticks(range(len(steps)), list(steps))
+    axes.set_yticks(range(len(steps)), [style.shorten(name) for name in steps])
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.margins(x=0.25)

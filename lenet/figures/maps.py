@@ -37,7 +37,7 @@ def draw_maps(subject: Subject) -> Figure:
     last = layers[-1]
     targets = last.module.centres if isinstance(last.module, RBF) else None
     rows = [_plan(layer, bitmaps=targets is not None) for layer in layers[:-1]]
-    height = LARGEST_MAP + sum(h for _, _, h in rows) + 0.22 * len(rows) + 1.75
+    height = LARGEST_MAP + sum(h for _, _, h in rows) + 0.22 * len(rows) + 1.87
 
     label, said = int(subject.test.labels[image]), int(network.classify(last.units)[0])
     figure = style.new_figure(

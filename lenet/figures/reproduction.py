@@ -6,10 +6,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lenet.figures import style
-from lenet.reproduce import Measured
+from lenet.figures.subject import UnfitError
+from lenet.reproduce import Measured, sort_rows
+from lenet.runs import Run
 
 FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
 """Training images, in thousands, of the rows without distortions."""
+
+
+def draw_figure9(runs: Sequence[Run]) -> Figure:
+    """Draw test errors of the networks of 1998 beside those that the paper's Figure 9 gives.
+
+    Raises:
+        UnfitError: No finished run is one of a config in ``paper/``.
+    """
+    measured = sort_rows(runs)
+    if not measured:
+        raise UnfitError(
+            "figure9 needs finished runs of a config in paper/; the figure `ladder`"
+            " compares any experiments"
+        )
+    return draw_bars(measured)
 
 
 def draw_bars(measured: Sequence[Measured]) -> Figure:
@@ -24,17 +41,17 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     paper = [m.row.percent for m in measured]
     ours = [m.summary.mean for m in measured]
     spread = [m.summary.sd or 0.0 for m in measured]
-    axes.barh(places + 0.2, paper, 0.38, color=style.line(), label="paper")
+    axes.barh(places + 0.2, paper, 0.38, color=style.tint(style.faint(), 0.4), label="paper")
     axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
     axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.ink(), capsize=2)
     for place, p, o, s in zip(places, paper, ours, spread, strict=True):
-        axes.text(p, place + 0.2, f" {p:g}", va="center", fontsize=7)
-        axes.text(o + s, place - 0.2, f"  {o:.2f}", va="center", fontsize=7)
+        axes.text(p, place + 0.2, f" {p:g}", va="center", fontsize=8)
+        axes.text(o + s, place - 0.2, f"  {o:.2f}", va="center", fontsize=8)
     axes.set_yticks(places, [m.row.label for m in measured])
     axes.set_xlabel("test error, %")
     axes.set_xlim(0, 1.12 * max(*paper, *ours))
     axes.grid(axis="y", visible=False)
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside upper right", ncols=2)  # bars leave no room inside
     return figure
 
 

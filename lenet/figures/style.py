@@ -24,6 +24,8 @@ from lenet.errors import RunError, UsageError
 WIDTH = 8.3
 """Inches across; saved with `DPI` and shown 830 px wide on a page, text has its natural size."""
 DPI = 200
+LONGEST_TITLE = 76
+"""Characters that fit across in bold."""
 FORMATS = ("png", "svg", "pdf")
 
 PART_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
@@ -149,12 +151,26 @@ def new_figure(height: float, title: str = "") -> Figure:
 
     Args:
         height: Inches.
-        title: What the picture shows, in a line, at its top left.
+        title: What the picture shows, in a line, at its top left: ``NAME: …``, of which a long
+            name is shortened.
     """
     figure = Figure(figsize=(WIDTH, height))
     if title:
-        figure.suptitle(title, x=0.01, ha="left")
+        name, colon, about = title.partition(": ")
+        shown = shorten(name, LONGEST_TITLE - len(colon + about)) + colon + about
+        figure.suptitle(shown, x=0.01, ha="left")
     return figure
+
+
+def shorten(name: str, most: int = 40) -> str:
+    """Return a name with its middle left out, if it has more than `most` (≥ 3) characters.
+
+    Runs with overrides are named after them, ``gap+train.passes=2,…``, at any length.
+    """
+    if len(name) <= most:
+        return name
+    head = most // 2
+    return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
 
 
 def bare(axes: Axes) -> Axes:

@@ -25,6 +25,20 @@ KINDS: dict[str, dict[str, Any]] = {
         },
         "loss": {"kind": "cross-entropy"},
     },
+    "normalised": {
+        "model": {
+            "kind": "layers",
+            "layers": [
+                {"conv": {"filters": 4, "size": 3, "bias": False}},
+                "batch-norm",
+                "relu",
+                "max",
+                "flatten",
+                {"linear": {"units": 10}},
+            ],
+        },
+        "loss": {"kind": "cross-entropy"},
+    },
     "linear": {"model": {"kind": "linear"}, "loss": {"kind": "cross-entropy"}},
 }
 MISTAKES = (3, 17, 20)

@@ -35,3 +35,12 @@ def test_the_title_counts_the_weights(make_subject) -> None:
         draw_architecture(make_subject("lenet5")).get_suptitle()
         == "lenet5: 60,000 trainable weights"
     )
+
+
+def test_the_title_counts_the_weights_of_normalisation_too(make_subject) -> None:
+    subject = make_subject("normalised")
+    # 4 kernels of 3×3 without biases, 4 scales and 4 shifts; 4·15·15·10 + 10 in the output
+    assert (
+        draw_architecture(subject).get_suptitle()
+        == "layers: 9,054 trainable weights, 8 of them in normalisation"
+    )

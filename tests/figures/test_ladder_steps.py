@@ -1,5 +1,6 @@
 import pytest
 
+from lenet.figures import style
 from lenet.figures.ladder import draw_ladder
 from lenet.figures.subject import UnfitError
 
@@ -17,3 +18,11 @@ def test_steps_stand_in_the_order_of_their_names_with_means_and_seeds(make_run) 
 def test_one_experiment_makes_no_ladder(make_run) -> None:
     with pytest.raises(UnfitError, match="two experiments at least"):
         draw_ladder([make_run(seed=0), make_run(seed=1)])
+
+
+def test_experiments_of_the_same_name_are_told_apart_by_their_folders(make_run) -> None:
+    runs = [make_run(name="lenet5"), make_run(name="paper/lenet5")]
+    (axes,) = draw_ladder(runs).axes
+    below = runs[0].folder.parents[1].name
+    labels = {label.get_text() for label in axes.get_yticklabels()}
+    assert labels == {"paper/lenet5", style.shorten(f"{below}/lenet5")}
