@@ -46,6 +46,10 @@ class Network:
                 self.model, self.present, split, self.loss, self.classify, self.batch_size
             )
 
+    def count(self, outputs: Tensor, labels: Tensor) -> Result:
+        """Count the errors of outputs (N, 10) against labels (N,)."""
+        return count_errors(outputs, labels, self.loss, self.classify)
+
     def evaluate_draws(
         self,
         split: Split,
@@ -58,11 +62,12 @@ class Network:
             outputs = infer_draws(
                 self.model, self.present, split.images, augment, draws, seed, self.batch_size
             )
-            return count_errors(outputs, split.labels, self.loss, self.classify)
+            return self.count(outputs, split.labels)
 
     def infer(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""
-        return infer(self.model, self.present, images, self.batch_size)
+        with naming_memory("evaluate.batch_size", self.batch_size):
+            return infer(self.model, self.present, images, self.batch_size)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → probability of each class (N, 10)."""

@@ -303,19 +303,20 @@ def _finish(run: Run, network: Network, parts: Parts, dashboard: Dashboard) -> d
         "kept_by": run.config.train.keep,
         "errors/train": kept["errors/train"],
     }
-    for name, split in (("validation", parts.validation), ("test", parts.test)):
-        if len(split):
-            counted = network.evaluate(split)
-            result |= {
-                f"errors/{name}": counted.errors,
-                f"n/{name}": counted.n,
-                f"loss/{name}": counted.loss,
-                f"confusion/{name}": counted.confusion.tolist(),
-            }
+    splits = {"validation": parts.validation, "test": parts.test}
+    outputs = {name: network.infer(split.images) for name, split in splits.items() if len(split)}
+    for name in outputs:
+        counted = network.count(outputs[name], splits[name].labels)
+        result |= {
+            f"errors/{name}": counted.errors,
+            f"n/{name}": counted.n,
+            f"loss/{name}": counted.loss,
+            f"confusion/{name}": counted.confusion.tolist(),
+        }
     dashboard.conclude(result)
     run.write_json("result.json", result)
     if run.config.evaluate.pictures:
-        dashboard.illustrate(network, parts.dataset, parts.test)
+        dashboard.illustrate(network, parts.dataset, parts.test, outputs["test"])
     return result
 
 

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lenet.cli import app
+from lenet.figures import COMPARISONS, FIGURES
 
 TOP = Path(__file__).parent.parent
 DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
@@ -57,3 +58,14 @@ def test_every_linked_file_exists() -> None:
         for link in re.findall(r"\]\(([^)#]+)", text) + re.findall(r'src="([^"]+)"', text):
             if "://" not in link:
                 assert (document.parent / link).exists(), f"{document.name}: {link}"
+
+
+def test_the_gallery_shows_every_figure_and_the_command_that_drew_it() -> None:
+    gallery = (TOP / "docs" / "gallery.md").read_text(encoding="utf-8")
+    shown = re.findall(r"\]\((images/[^)]+)\)", gallery)
+    assert {Path(path).stem for path in shown} == {*FIGURES, *COMPARISONS}
+    drawn = set()
+    for words in map(shlex.split, re.findall(r"^lenet figures .*$", gallery, re.MULTILINE)):
+        named = [word for word in words if word in FIGURES | COMPARISONS]
+        drawn |= {f"{words[words.index('--to') + 1]}/{name}.png" for name in named or FIGURES}
+    assert {f"docs/{path}" for path in shown} <= drawn

@@ -95,18 +95,19 @@ class Dashboard:
         self._write_session(1)
         self.writer.flush()
 
-    def illustrate(self, network: Network, dataset: str, test: Split) -> None:
+    def illustrate(self, network: Network, dataset: str, test: Split, outputs: Tensor) -> None:
         """Write the figures, the precision-recall curves and the codes of the finished run.
 
         Args:
             network: With the weights that are kept.
             dataset: The dataset's name.
             test: The test images, on the network's device.
+            outputs: What the network puts out for them, (N, 10).
         """
         from lenet.dashboard.pictures import write_codes, write_curves, write_figures
         from lenet.figures.subject import Subject
 
-        subject = Subject(self.run, network, dataset, test)
+        subject = Subject(self.run, network, dataset, test, known=outputs)
         write_figures(self.writer, subject, self.end)
         write_curves(self.writer, subject, self.end)
         write_codes(subject)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenet.data import CLASSES, Split, load_dataset
 from lenet.errors import RunError, UsageError
-from lenet.evaluate import Result, count_errors
+from lenet.evaluate import Result
 from lenet.losses import probabilities
 from lenet.network import Network, load_network
 from lenet.runs import Run
@@ -37,6 +37,8 @@ class Subject:
     """A folder to look for the dataset in first, when training images are asked for."""
     classes: tuple[int, ...] = ()
     """The classes whose activation maps are shown; empty: they choose."""
+    known: Tensor | None = None
+    """What the network puts out for the test images, where that was computed before."""
 
     def __post_init__(self) -> None:
         if self.image is not None and not 0 <= self.image < len(self.test):
@@ -78,7 +80,7 @@ class Subject:
     @cached_property
     def outputs(self) -> Tensor:
         """What the network puts out for the test images, float32 (N, 10)."""
-        return self.network.infer(self.test.images)
+        return self.network.infer(self.test.images) if self.known is None else self.known
 
     @cached_property
     def probabilities(self) -> Tensor:
@@ -93,9 +95,7 @@ class Subject:
     @cached_property
     def result(self) -> Result:
         """The errors on the test images, counted."""
-        return count_errors(
-            self.outputs, self.test.labels, self.network.loss, self.network.classify
-        )
+        return self.network.count(self.outputs, self.test.labels)
 
     def mistakes(self) -> Tensor:
         """Return the indices of the misclassified test images, surest first, int64 (M,)."""
