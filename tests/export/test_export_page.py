@@ -2,9 +2,6 @@
 
 import base64
 import io
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +19,6 @@ from lenet.network import Network, build_network
 from lenet.pictures import decode_picture
 from lenet.runs import Run
 
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--hide-scrollbars",
-]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-DRIVER = shutil.which("chromedriver")
 KINDS = {
     "lenet5": ["model.kind=lenet5", "loss.kind=mse", "input.levels=paper"],
     "lenet5-modern": [],
@@ -54,27 +38,6 @@ def untrained(kind: str) -> Network:
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
     network.model.eval()
     return network
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    missing = None if CHROMIUM and DRIVER else "Debian's chromium and chromium-driver"
-    try:
-        from selenium import webdriver
-    except ImportError:
-        missing = "the package selenium"
-    if missing:
-        if os.environ.get("CI"):
-            pytest.fail(f"CI must have {missing}")
-        pytest.skip(f"needs {missing}")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    profile = tmp_path_factory.mktemp("profile")
-    for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1120,900"):
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
 
 
 def open_page(browser: Any, folder: Path, network: Network, kind: str) -> None:
