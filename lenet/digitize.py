@@ -152,9 +152,12 @@ def _cut_group(
         slice(max(rows.start - edge, 0), rows.stop + edge),
         slice(max(columns.start - edge, 0), columns.stop + edge),
     )
-    own = np.isin(marks[wide], list(members))
+    near = marks[wide]
+    is_member = np.zeros(int(near.max()) + 1, dtype=bool)  # by number; np.isin takes longer
+    is_member[list(members)] = True
+    own = is_member[near]
     mask = ndimage.binary_dilation(own, EIGHT, iterations=edge) & (ink[wide] > faintest)
-    mask &= own | (marks[wide] == 0)
+    mask &= own | (near == 0)
     y, x = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     tight = (slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1))
     top, left = wide[0].start, wide[1].start
@@ -187,10 +190,8 @@ def fit_ink(ink: Ink) -> Ink:
     fine = _average(height, FINE * rows) @ ink @ _average(width, FINE * columns).T
     radius = _missing_radius(fine)
     if radius:
-        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-        disk = y**2 + x**2 <= radius**2
         # Thickened within its own box, so that the digit keeps its size.
-        fine = ndimage.grey_dilation(fine, footprint=disk, mode="constant")
+        fine = ndimage.grey_dilation(fine, footprint=_disk(radius), mode="constant")
     small = fine.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3))  # (≤ 20, ≤ 20)
     mass = small.sum()
     y = CENTRE - (small.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass
@@ -213,13 +214,22 @@ def _average(source: int, target: int) -> npt.NDArray[np.float64]:
     return weights
 
 
+@lru_cache
+def _disk(radius: int) -> Mask:
+    """(2 radius + 1, 2 radius + 1) pixels within a circle."""
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disk: Mask = y**2 + x**2 <= radius**2
+    return disk
+
+
 def _missing_radius(fine: npt.NDArray[np.float64]) -> int:
     """By how many fine pixels the strokes are too thin on each side.
 
     The width of a stroke is twice its area over its outline's length; the sum of grey-level steps
     along rows and columns is 4/π of that length, over all directions.
     """
-    padded = np.pad(fine, 1)
+    padded = np.zeros((fine.shape[0] + 2, fine.shape[1] + 2))  # np.pad takes longer
+    padded[1:-1, 1:-1] = fine
     outline = np.abs(np.diff(padded, axis=0)).sum() + np.abs(np.diff(padded, axis=1)).sum()
     width = 2 * fine.sum() / (outline * np.pi / 4)
     if width >= THIN * FINE:

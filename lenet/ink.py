@@ -202,9 +202,12 @@ def _strongest(relief: Plane) -> float:
     Raises:
         PictureError: It is fainter than `MIN_CONTRAST` or drowned in the paper's noise.
     """
-    smooth = ndimage.uniform_filter(relief, 3) if min(relief.shape) >= SMALL else relief
-    strongest = float(smooth.max())
-    grain = float(np.median(np.abs(relief - smooth)))  # of the paper, which is the larger part
+    if min(relief.shape) < SMALL:
+        strongest, grain = float(relief.max()), 0.0
+    else:
+        smooth = ndimage.uniform_filter(relief, 3)
+        strongest = float(smooth.max())
+        grain = float(np.median(np.abs(relief - smooth)))  # of the paper, which is the larger part
     if strongest < max(MIN_CONTRAST, 5 * grain):
         raise PictureError("no ink: the picture is one even tone")
     return strongest
@@ -223,6 +226,14 @@ def _ink_level(relief: Plane) -> float:
     inner[np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])] = False
     inner[0] = False
     inner &= sizes >= 0.0005 * relief.size
-    if inner.any():
-        return float(np.quantile(relief[inner[marks]], 0.9))
-    return float(np.quantile(relief[marks > 0], 0.9))
+    mask = inner[marks] if inner.any() else marks > 0
+    return _quantile(relief[mask], 0.9)
+
+
+def _quantile(values: npt.NDArray[np.float32], share: float) -> float:
+    """`np.quantile` in a fraction of its time, for small pictures come by the thousand."""
+    below, part = divmod(share * (values.size - 1), 1)
+    low = int(below)
+    high = min(low + 1, values.size - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low]) * (1 - part) + float(ordered[high]) * part
