@@ -31,6 +31,11 @@ CONFIG = Config.model_validate(
         "train": {"passes": 2, "batch_size": 20, "ema": 0.9, "checkpoint_steps": 3},
     }
 )
+WITHOUT_PICTURES = CONFIG.model_copy(
+    update={"evaluate": CONFIG.evaluate.model_copy(update={"pictures": False})}
+)
+PICTURES_EVERY = 10
+"""Runs from one that draws its figures at the end to the next; that takes ten times as long."""
 ALLOWED_MB = 10.0
 """Growth that counts as none: the allocator's own noise."""
 
@@ -45,8 +50,9 @@ def main() -> int:
     readings: list[tuple[float, int, int]] = []
     with tempfile.TemporaryDirectory(prefix="lenet-soak-") as folder:
         for number in range(runs):
-            run = Run.create(f"run-{number}", CONFIG, Path(folder))
-            train(CONFIG, [run], parts, CPU)
+            config = WITHOUT_PICTURES if number % PICTURES_EVERY else CONFIG
+            run = Run.create(f"run-{number}", config, Path(folder))
+            train(config, [run], parts, CPU)
             shutil.rmtree(run.folder)
             readings.append(read_process())
             memory, files, threads = readings[-1]
