@@ -196,6 +196,9 @@ def _fault(root: Node, item: dict[str, Any]) -> tuple[Place, str]:
     if item["type"] == "extra_forbidden":
         known = _known_keys(root, path[:-1])
         section = f"section {dotted(path[:-1])!r}" if path[:-1] else "top level"
+        elsewhere = [name for name in Config.model_fields if path[-1] in _known_keys(root, (name,))]
+        if not path[:-1] and elsewhere:
+            return place, f"unknown key {key!r}; did you mean '{elsewhere[0]}.{key}'?"
         return place, f"unknown key {path[-1]!r} in {section}; {_nearest(str(path[-1]), known)}"
     if item["type"] == "missing":
         return place, f"{key} is missing"

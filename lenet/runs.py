@@ -226,7 +226,11 @@ class Run:
         Raises:
             RunError: It is missing or damaged.
         """
-        return read_tensors(self.folder / "weights.safetensors")[0]
+        path = self.folder / "weights.safetensors"
+        if not path.exists():
+            why = "was kept without them" if self.finished else "has not finished a pass"
+            raise RunError(f"{path} is missing: the run {why}")
+        return read_tensors(path)[0]
 
     def save_state(self, state: dict[str, Tensor], position: Position) -> None:
         """Write a checkpoint, keeping the one before it."""

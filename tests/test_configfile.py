@@ -184,3 +184,8 @@ def test_every_key_has_a_description() -> None:
 def test_headers_are_comments_that_yaml_ignores() -> None:
     for name in configfile.names():
         assert isinstance(yaml.safe_load(configfile.find(name).read_text()), dict)
+
+
+def test_a_key_given_without_its_section_is_told_where_it_belongs() -> None:
+    with pytest.raises(UsageError, match="unknown key 'passes'; did you mean 'train\\.passes'"):
+        configfile.load("quickstart", ["passes=3"])

@@ -117,7 +117,7 @@ def viewpoint(
         print_json(as_dicts(measurements))
     else:
         typer.echo(table(measurements))
-        typer.echo(f"\n{to}")
+        say(f"drawn in {to}")
 
 
 def lecture(

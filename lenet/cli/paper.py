@@ -67,6 +67,7 @@ def reproduce(
             for m in measured:
                 if m.row.name == "lenet5":
                     style.save(draw_curves(m.runs), to / "figure5.png")
+        say(f"table and figures: {to}")
     if as_json:
         print_json([m.as_dict() for m in measured])
     else:

@@ -107,6 +107,8 @@ def draw_album(
                 path = (to or run.folder / "figures") / f"{prefix}{name}.{kind}"
                 yield from write(name, partial(FIGURES[name], subject), path)
     shared = Path(os.path.commonpath([run.folder.absolute() for run in order.runs]))
+    if shared.is_relative_to(Path.cwd()):
+        shared = shared.relative_to(Path.cwd())
     for name in (name for name in wanted if name in COMPARISONS):
         path = (to or shared / "figures") / f"{name}.{kind}"
         yield from write(name, partial(COMPARISONS[name], order.runs), path)

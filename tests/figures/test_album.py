@@ -73,3 +73,11 @@ def test_a_ladder_needs_two_experiments(make_run, tmp_path: Path) -> None:
     make_run(name="b")
     (path,) = draw_album(Order.parse([str(tmp_path), "ladder"]))
     assert path == tmp_path / "figures" / "ladder.png"
+
+
+def test_paths_below_the_working_directory_are_relative(make_run, tmp_path, monkeypatch) -> None:
+    make_run(seed=0), make_run(seed=1)
+    monkeypatch.chdir(tmp_path)
+    assert list(draw_album(Order.parse(["canned", "curves"]))) == [
+        Path("canned/figures/curves.png")
+    ]

@@ -21,7 +21,9 @@ def test_its_name_is_experiment_and_seed(make_subject) -> None:
 def test_an_unfinished_run_is_refused(make_run) -> None:
     run = make_run()
     (run.folder / "result.json").unlink()
-    with pytest.raises(RunError, match=r"canned/0 is unfinished; `lenet train … --resume`"):
+    with pytest.raises(
+        RunError, match=r"canned/0 is unfinished; `lenet resume .*canned/0` goes on"
+    ):
         Subject.open(run)
 
 
