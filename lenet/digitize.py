@@ -170,8 +170,9 @@ def _count_rivals(groups: list[tuple[Box, Mask]]) -> int:
     heights = [box[0].stop - box[0].start for box, _ in groups]
     weights = [int(mask.sum()) for _, mask in groups]
     return sum(
-        weight >= 0.3 * weights[0] and height >= 0.5 * heights[0]
+        1
         for weight, height in zip(weights[1:], heights[1:], strict=True)
+        if weight >= 0.3 * weights[0] and height >= 0.5 * heights[0]
     )
 
 

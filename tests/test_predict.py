@@ -103,6 +103,15 @@ def test_json_carries_digit_probability_and_runner_up(run: Run, tmp_path: Path) 
     assert reading["digit"] != reading["runner_up"]
 
 
+def test_json_counts_the_other_marks_of_a_picture(run: Run, tmp_path: Path) -> None:
+    marks = np.full((60, 120), 255, dtype=np.uint8)
+    marks[15:45, 20:26] = marks[15:45, 60:68] = 0  # two strokes
+    Image.fromarray(marks).save(tmp_path / "two.png")
+    result = CliRunner().invoke(app, ["predict", str(run.folder), str(tmp_path), "--json"])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)[0]["other_marks"] == 1
+
+
 def test_standard_input_is_a_picture(run: Run) -> None:
     data = render_drawing(3).data
     result = CliRunner().invoke(app, ["predict", str(run.folder), "-"], input=data)
