@@ -23,7 +23,7 @@ STEPS = {
     "4 max-pooling": "ladder/4-pooling",
     "5 batch norm": "ladder/5-normalisation",
     "6 averaged weights": "modern/plain",
-    "7 augmentation, 40 passes": "modern/lenet5",
+    "7 augmentation, 20 passes": "modern/lenet5",
 }
 """What changed in each step, and the config of it, from 1998 to today."""
 
