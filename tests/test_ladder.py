@@ -22,7 +22,13 @@ def test_each_step_changes_little() -> None:
         {key for key in before if before[key] != after[key]} - {"evaluate", "train"}
         for before, after in pairwise(sections[2:])
     ]
-    assert changed == [{"model"}, {"model"}, {"model", "optimizer"}, {"loss"}, {"loss", "optimizer", "augment"}]
+    assert changed == [
+        {"model"},
+        {"model"},
+        {"model", "optimizer"},
+        {"loss"},
+        {"loss", "optimizer", "augment"},
+    ]
 
 
 def test_finished_steps_are_collected_in_order(tmp_path: Path) -> None:
