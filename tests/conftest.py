@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,13 @@ CHROMIUM_FLAGS = (
     "--disable-sync", "--disable-background-networking", "--disable-component-update",
     "--hide-scrollbars", "--window-size=1300,1000",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Let commands that tests start be interrupted, also where the tests run in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # which would be inherited
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,7 @@ def address(browser: Any, runs: list[Run]) -> Iterator[str]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         yield served.stdout.readline().strip()
+        browser.get("about:blank")  # or the projector keeps a core busy during all other tests
         served.send_signal(signal.SIGINT)
         assert served.wait(PATIENCE_SECONDS) == 0
 
