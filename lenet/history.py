@@ -92,8 +92,7 @@ def _mean(runs: Sequence[Row], part: str) -> str:
     """Return the mean ± sd of the errors on a part, or a dash where no image was held out."""
     if not all(part in run.errors for run in runs):
         return "–"
-    errors = summarize([run.errors[part] for run in runs])
-    return f"{errors.mean:.1f}" + (f" ± {errors.sd:.1f}" if errors.sd is not None else "")
+    return f"{summarize([run.errors[part] for run in runs]):.1f}"
 
 
 def _row(run: Run, root: Path) -> Row:

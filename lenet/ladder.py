@@ -109,8 +109,7 @@ def table(measured: Sequence[Step]) -> str:
     before: float | None = None
     for step in measured:
         errors = summarize(step.errors)
-        spread = "" if errors.sd is None else f" ± {errors.sd:.1f}"
         change = "" if before is None else f"{errors.mean - before:+.1f}"
-        lines.append(f"| {step.name} | {errors.mean:.1f}{spread} | {errors.n} | {change} |")
+        lines.append(f"| {step.name} | {errors:.1f} | {errors.n} | {change} |")
         before = errors.mean
     return "\n".join(lines)

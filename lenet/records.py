@@ -67,8 +67,7 @@ def _measured(runs: Sequence[Run], folder: Path, committee: bool) -> list[str]:
     """Return errors, how many networks, passes, and minutes of training of one."""
     minutes = summarize([sum(t["seconds"] for t in r.lines("timing.jsonl")) / 60 for r in runs])
     errors = summarize([run.read_json("result.json")["errors/test"] for run in runs])
-    spread = "" if errors.sd is None else f" ± {errors.sd:.1f}"
-    counted, of = f"{errors.mean:.1f}{spread}", f"{errors.n} seed{'s' * (errors.n > 1)}"
+    counted, of = f"{errors:.1f}", f"{errors.n} seed{'s' * (errors.n > 1)}"
     if committee:
         asked = Run(folder, runs[0].config).read_json(COMMITTEE)
         counted, of = str(asked["errors"]), f"{len(asked['members'])} together"

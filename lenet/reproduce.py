@@ -221,10 +221,9 @@ def markdown(measured: Sequence[Measured]) -> str:
         "|---|---:|---:|---:|---:|---|",
     ]
     for m in measured:
-        spread = "" if m.summary.sd is None else f" ± {m.summary.sd:.2f}"
         source = "" if m.row.source == "Figure 9" else f" ({m.row.source})"
         lines.append(
-            f"| {m.row.label} | {m.row.percent:.2f}{source} | {m.summary.mean:.2f}{spread} |"
+            f"| {m.row.label} | {m.row.percent:.2f}{source} | {m.summary:.2f} |"
             f" {m.summary.n} | {m.train_percent:.2f} | {m.verdict} |"
         )
     return "\n".join(lines)
@@ -237,8 +236,7 @@ def table(measured: Sequence[Measured]) -> str:
     width = max(len(m.row.label) for m in measured)
     lines = [f"{'network':<{width}}  paper   ours         seeds  train"]
     for m in measured:
-        spread = "" if m.summary.sd is None else f" ± {m.summary.sd:.2f}"
-        ours = f"{m.summary.mean:.2f}{spread}"
+        ours = f"{m.summary:.2f}"
         lines.append(
             f"{m.row.label:<{width}}  {m.row.percent:5.2f}  {ours:<12} {m.summary.n:5}"
             f"  {m.train_percent:5.2f}  {m.verdict}"

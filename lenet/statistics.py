@@ -45,8 +45,13 @@ class Summary:
     n: int
 
     def __str__(self) -> str:
-        spread = f" ± {self.sd:.1f}" if self.sd is not None else ""
-        return f"{self.mean:.1f}{spread} (n = {self.n})"
+        return f"{self:.1f} (n = {self.n})"
+
+    def __format__(self, spec: str) -> str:
+        """Return mean ± sd, each in the format `spec`; without one, what `str` returns."""
+        if not spec:
+            return str(self)
+        return format(self.mean, spec) + ("" if self.sd is None else f" ± {self.sd:{spec}}")
 
 
 def summarize(values: Sequence[float]) -> Summary:
