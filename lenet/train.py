@@ -16,12 +16,13 @@ from lenet.dataparallel import DataParallelLearner
 from lenet.device import naming_memory, set_determinism, synchronize
 from lenet.distributed import World
 from lenet.errors import RunError
+from lenet.grouped import GroupedLearner
 from lenet.learner import Learner, check_layout
 from lenet.losses import CurvedLoss
 from lenet.network import Network, build_network
 from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
 from lenet.runs import Position, Run
-from lenet.sdlm import SDLMLearner
+from lenet.sdlm import SDLMLearner, seeds_at_once
 from lenet.sources import SAMPLE
 from lenet.stacked import StackedLearner, can_stack, pays_off
 from lenet.tally import RunningTally
@@ -166,7 +167,10 @@ def build_learner(
         models = [network.model.to(device) for network in networks]
         loss = cast(CurvedLoss, networks[0].loss)
         size = (config.input.size, config.input.size)
-        return SDLMLearner(models, loss, size, **config.optimizer.options())
+        at_once = seeds_at_once(models[0], device)
+        groups = [models[i : i + at_once] for i in range(0, len(models), at_once)]
+        learners = [SDLMLearner(g, loss, size, **config.optimizer.options()) for g in groups]
+        return GroupedLearner(learners, [len(g) for g in groups]) if learners[1:] else learners[0]
     rule: Callable[..., GradientLearner] = GradientLearner
     if world and world.size > 1:
         rule = partial(DataParallelLearner, world)
@@ -178,7 +182,7 @@ def build_learner(
 def is_faster_together(config: Config, runs: Sequence[Run], parts: Parts) -> bool:
     """Say whether the seeds take less time at once than one after another; the clock decides."""
     if len(runs) == 1 or isinstance(config.optimizer, SDLM):
-        return len(runs) > 1  # the 1998 rule always steps all seeds at once
+        return len(runs) > 1  # the 1998 rule knows how many to step at once
     seeds = [run.seed for run in runs]
     networks = [build_network(config, seed) for seed in seeds]
     if not can_stack(networks[0].model):
