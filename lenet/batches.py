@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lenet.augment.pipeline import build_mixing, build_pipeline
 from lenet.config import Config
 from lenet.data import Dataset, Split, hold_out, ink
+from lenet.distillation import Teacher
 from lenet.random import generator
 
 
@@ -87,6 +88,7 @@ class Batches:
         augment: Ink, labels (B,), generator, part → ink of the part.
         mix: Ink, labels (B,), generator → ink, targets (B, 10).
         last_augmented: The last pass that is augmented and mixed.
+        teach: Ink as presented, labels (B,) or targets (B, 10) → targets (B, 10).
         share: The part of each batch to present; its images are those of the whole batch.
     """
 
@@ -102,6 +104,7 @@ class Batches:
         augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
+        teach: Callable[[Tensor, Tensor], Tensor] | None = None,
         share: Share = ALL,
     ) -> None:
         self.split = split
@@ -113,6 +116,7 @@ class Batches:
         self.augment = augment
         self.mix = mix
         self.last_augmented = last_augmented
+        self.teach = teach
         self.share = share
         self._orders: tuple[int, list[Tensor]] = (0, [])
 
@@ -128,9 +132,11 @@ class Batches:
         """Return the batches that a config describes.
 
         Raises:
-            UsageError: A transform has an unknown name or an illegal argument.
+            UsageError: A transform has an unknown name or an illegal argument, or there is no such
+                teacher.
         """
         train = config.train
+        teacher = Teacher.of(config, split.images.device)
         return cls(
             split,
             seeds,
@@ -141,6 +147,7 @@ class Batches:
             augment=build_pipeline(config.augment) if config.augment else None,
             mix=build_mixing(config.mix) if config.mix else None,
             last_augmented=train.passes - train.plain_passes,
+            teach=teacher.teach if teacher else None,
             share=share,
         )
 
@@ -200,6 +207,8 @@ class Batches:
                 draw = generator(seed, "mix", pass_number, step)
                 images, targets = self.mix(images, targets, draw)
                 images, targets = images[part], targets[part]
+        if self.teach is not None:
+            targets = self.teach(images, targets)
         return self.present(images), targets
 
     def _orders_of(self, pass_number: int) -> list[Tensor]:

@@ -311,6 +311,15 @@ class Training(Section):
     """A checkpoint is also written within a pass, every so many steps."""
 
 
+class Distillation(Section):
+    """What a trained network says of each picture it is shown, beside the picture's label."""
+
+    teacher: str
+    """A run's folder, a folder of several seeds (their mean), or ``published:NAME``."""
+    share: Fraction = 0.9
+    """The teacher's share of the targets; the label has the rest."""
+
+
 class Evaluation(Section):
     """How often errors are counted, and on what."""
 
@@ -338,6 +347,8 @@ class Config(Section):
     """Transforms of the images, one draw per image, in order."""
     mix: list[TransformSpec] = []
     """Transforms that mix images and their labels."""
+    distil: Distillation | None = None
+    """What to learn from beside the labels; null: nothing."""
     train: Training = Training()
     evaluate: Evaluation = Evaluation()
     seed: int = Field(default=0, ge=0, lt=2**63)
@@ -381,6 +392,11 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         bool(config.mix) and needs_penalties,
         ("mix",),
         f"mixing gives an image two labels, which {loss.kind} cannot use",
+    )
+    refuse(
+        config.distil is not None and needs_penalties,
+        ("distil",),
+        f"a teacher gives an image several labels, which {loss.kind} cannot use",
     )
     refuse(
         isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0,

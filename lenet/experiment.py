@@ -8,12 +8,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
 from lenet.batches import Parts, divide
 from lenet.config import Config
 from lenet.configfile import flatten
 from lenet.data import Dataset, load_dataset
 from lenet.device import choose_device
+from lenet.distillation import Teacher
 from lenet.distributed import World, join
 from lenet.environment import describe_environment
 from lenet.errors import UsageError
@@ -68,6 +71,7 @@ def check(config: Config) -> None:
 
     Raises:
         UsageError: It cannot; the error's path says which key is to blame.
+        RunError: The weights of its teacher are missing or damaged.
     """
     for section, key, build in (
         (config.augment, ("augment",), build_pipeline),
@@ -84,6 +88,7 @@ def check(config: Config) -> None:
         build_network(config)
     except UsageError as error:
         raise UsageError(str(error), ("model", *(error.path or ()))) from error
+    Teacher.of(config, torch.device("cpu"))
 
 
 def _check_size(size: tuple[int, int], most: int) -> None:

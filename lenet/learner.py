@@ -1,8 +1,8 @@
 """What the training loop drives: something that learns from batches, for several seeds at once.
 
 Two learners fulfil this: `lenet.optim.GradientLearner` (one update per batch, by autograd) and
-`lenet.sdlm.SDLMLearner` (the 1998 rule, one update per image); `lenet.grouped` makes one of several.
-S is the number of seeds.
+`lenet.sdlm.SDLMLearner` (the 1998 rule, one update per image). `lenet.grouped` makes one learner of
+several. S is the number of seeds.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,0 +1,69 @@
+"""Learning from a trained network: what it says of a picture, beside the picture's label.
+
+A label says 4; a good network says that this 4, once distorted, is a little like a 9.
+
+Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network", at their
+temperature 1.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from lenet.config import Config
+from lenet.errors import UsageError
+from lenet.losses import weigh_classes
+from lenet.network import Network, load_network
+from lenet.published import find_members
+
+TEACHER = ("distil", "teacher")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network, or a committee whose probabilities are averaged, that a network learns from."""
+
+    members: list[Network]
+    share: float
+    """Of the targets; the label has the rest."""
+
+    @classmethod
+    def of(cls, config: Config, device: torch.device) -> Self | None:
+        """Load the teacher that a config names, if it names one.
+
+        Raises:
+            UsageError: There is no such run, or it has learnt from images that this one holds out.
+            RunError: Its weights are missing or damaged.
+        """
+        if config.distil is None:
+            return None
+        try:
+            runs = find_members(config.distil.teacher)
+        except UsageError as error:
+            raise UsageError(str(error), TEACHER) from None
+        for run in runs:
+            theirs, ours = run.config.data, config.data
+            same = (theirs.name, theirs.validation, theirs.split_seed) == (
+                ours.name,
+                ours.validation,
+                ours.split_seed,
+            )
+            if ours.validation > 0 and not same:
+                sentence = f"{run.folder} has learnt from images that are held out here"
+                raise UsageError(sentence, TEACHER)
+        return cls([load_network(run, device) for run in runs], config.distil.share)
+
+    def teach(self, ink: Tensor, targets: Tensor) -> Tensor:
+        """Return what the network should say of pictures.
+
+        Args:
+            ink: As the network will see it, in [0, 1], (B, 1, 28, 28).
+            targets: Labels, int64 (B,), or shares of each class, float32 (B, 10).
+
+        Returns:
+            Shares of each class, float32 (B, 10).
+        """
+        said = torch.stack([member.recognize(ink) for member in self.members]).mean(0)
+        return torch.lerp(weigh_classes(targets), said, self.share)
