@@ -24,6 +24,7 @@ STEPS = {
     "5 batch norm": "ladder/5-normalisation",
     "6 averaged weights": "modern/plain",
     "7 augmentation, 20 passes": "modern/lenet5",
+    "8 a teacher": "modern/distilled",
 }
 """What changed in each step, and the config of it, from 1998 to today."""
 
@@ -96,7 +97,7 @@ def measure_steps(root: Path, published: Sequence[Path] = PLACES) -> list[Step]:
                 collected.append(Step(name, errors))
                 if config == [*STEPS.values()][-1] and (folder / COMMITTEE).is_file():
                     together = json.loads((folder / COMMITTEE).read_text(encoding="utf-8"))
-                    collected.append(Step("8 committee", [together["errors"]]))
+                    collected.append(Step(f"{len(STEPS)} committee", [together["errors"]]))
                 break
     if not collected:
         raise RunError(f"{root} has no finished run of any step")

@@ -19,7 +19,7 @@ from lenet.figures.errors import draw_errors
 from lenet.figures.filters import draw_filters
 from lenet.figures.ladder import draw_ladder
 from lenet.figures.maps import draw_maps
-from lenet.figures.reproduction import draw_figure9
+from lenet.figures.reproduction import draw_figure6, draw_figure9
 from lenet.figures.subject import Subject, UnfitError
 from lenet.runs import Run
 
@@ -54,6 +54,7 @@ FIGURES: dict[str, Callable[[Subject], Figure]] = {
 COMPARISONS: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "curves": draw_curves,
     "ladder": draw_ladder,
+    "figure6": draw_figure6,
     "figure9": draw_figure9,
 }
 """Figures of all runs that are given."""

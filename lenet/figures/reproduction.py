@@ -29,6 +29,21 @@ def draw_figure9(runs: Sequence[Run]) -> Figure:
     return draw_bars(measured)
 
 
+def draw_figure6(runs: Sequence[Run]) -> Figure:
+    """Draw LeNet-5's test errors by number of training images, beside the paper's Figure 6.
+
+    Raises:
+        UnfitError: No finished run is one of a config in `FIGURE_6`.
+    """
+    measured = sort_rows(runs)
+    if not any(m.row.name in FIGURE_6 for m in measured):
+        raise UnfitError(
+            f"figure6 needs finished runs of paper/{', paper/'.join(FIGURE_6)};"
+            " the figure `figure9` shows the other networks of 1998"
+        )
+    return draw_sizes(measured)
+
+
 def draw_bars(measured: Sequence[Measured]) -> Figure:
     """Draw test errors in the manner of Figure 9: a bar for the paper's, one for ours.
 
