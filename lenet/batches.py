@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.augment.pipeline import build_mixing, build_pipeline
+from lenet.boosting import choose_images, load_earlier
 from lenet.config import Config
 from lenet.data import Dataset, Split, hold_out, ink
 from lenet.distillation import Teacher
@@ -89,6 +90,7 @@ class Batches:
         mix: Ink, labels (B,), generator → ink, targets (B, 10).
         last_augmented: The last pass that is augmented and mixed.
         teach: Ink as presented, labels (B,) or targets (B, 10) → targets (B, 10).
+        pools: Indices of the images that each seed presents; None: all.
         share: The part of each batch to present; its images are those of the whole batch.
     """
 
@@ -105,6 +107,7 @@ class Batches:
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
         teach: Callable[[Tensor, Tensor], Tensor] | None = None,
+        pools: Sequence[Tensor] | None = None,
         share: Share = ALL,
     ) -> None:
         self.split = split
@@ -112,6 +115,8 @@ class Batches:
         self.present = present
         self.batch_size = batch_size
         self.order = order
+        everything = torch.arange(len(split), device=split.labels.device)
+        self.pools = dict(zip(seeds, pools or [everything] * len(seeds), strict=True))
         self.images_per_pass = images_per_pass or len(split)
         self.augment = augment
         self.mix = mix
@@ -137,6 +142,10 @@ class Batches:
         """
         train = config.train
         teacher = Teacher.of(config, split.images.device)
+        pools = None
+        if config.data.boosting is not None:
+            earlier = {seed: load_earlier(config, seed, split.images.device) for seed in seeds}
+            pools = [choose_images(split, earlier[seed], seed) for seed in seeds]
         return cls(
             split,
             seeds,
@@ -148,6 +157,7 @@ class Batches:
             mix=build_mixing(config.mix) if config.mix else None,
             last_augmented=train.passes - train.plain_passes,
             teach=teacher.teach if teacher else None,
+            pools=pools,
             share=share,
         )
 
@@ -183,8 +193,9 @@ class Batches:
         inputs, labels = [], []
         for seed in self.seeds:
             draw = generator(seed, "sample", pass_number)
-            chosen = torch.randperm(len(self.split), generator=draw)[:n]
-            part = self.split.take(chosen.to(self.split.labels.device))
+            pool = self.pools[seed]
+            chosen = torch.randperm(len(pool), generator=draw)[:n]
+            part = self.split.take(pool[chosen.to(pool.device)])
             inputs.append(self.present(ink(part.images)))
             labels.append(part.labels)
         return torch.stack(inputs), torch.stack(labels)
@@ -219,11 +230,12 @@ class Batches:
         return self._orders[1]
 
     def _order(self, seed: int, pass_number: int) -> Tensor:
-        n, device = len(self.split), self.split.labels.device
+        pool = self.pools[seed]
+        n = len(pool)
         if self.order == "shuffled":
             order = torch.randperm(n, generator=generator(seed, "order", pass_number))
             places = torch.arange(self.images_per_pass)
         else:
             order = torch.randperm(n, generator=generator(seed, "order"))
             places = torch.arange(self.images_per_pass) + (pass_number - 1) * self.images_per_pass
-        return order[places % n].to(device)
+        return pool[order[places % n].to(pool.device)]

@@ -31,6 +31,14 @@ class Section(BaseModel):
         return self.model_dump(exclude={"kind"})
 
 
+class Boosting(Section):
+    """The networks of one or two earlier runs, from whose mistakes the next one learns."""
+
+    earlier: list[str] = Field(min_length=1, max_length=2)
+    """Runs, or folders of several seeds, of which each takes its own. One: as many images that it
+    gets right as wrong are presented; two: those on which they disagree."""
+
+
 class Data(Section):
     """Which images, and how they are divided."""
 
@@ -51,6 +59,8 @@ class Data(Section):
     """Distorted copies of each training image, drawn once, beside the originals (1998: 9)."""
     distort: list[TransformSpec] = []
     """Transforms that draw those copies."""
+    boosting: Boosting | None = None
+    """Which of the images, copies among them, are presented; null: all."""
     fallback: Literal["mnist-sample"] | None = None
     """What to train on if the dataset can't be had. Errors are then comparable with nothing."""
 
@@ -439,6 +449,11 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         (config.data.distorted_copies > 0) != bool(config.data.distort),
         ("data", "distort"),
         "data.distort and data.distorted_copies go together",
+    )
+    refuse(
+        config.data.boosting is not None and train.images_per_pass is None,
+        ("data", "boosting"),
+        "how many images earlier networks leave differs by seed: set train.images_per_pass",
     )
     refuse(
         train.plain_passes > train.passes,

@@ -13,12 +13,9 @@ import torch
 from torch import Tensor
 
 from lenet.config import Config
-from lenet.errors import UsageError
 from lenet.losses import weigh_classes
 from lenet.network import Network, load_network
-from lenet.published import find_members
-
-TEACHER = ("distil", "teacher")
+from lenet.published import find_earlier
 
 
 @dataclass(frozen=True)
@@ -39,20 +36,7 @@ class Teacher:
         """
         if config.distil is None:
             return None
-        try:
-            runs = find_members(config.distil.teacher)
-        except UsageError as error:
-            raise UsageError(str(error), TEACHER) from None
-        for run in runs:
-            theirs, ours = run.config.data, config.data
-            same = (theirs.name, theirs.validation, theirs.split_seed) == (
-                ours.name,
-                ours.validation,
-                ours.split_seed,
-            )
-            if ours.validation > 0 and not same:
-                sentence = f"{run.folder} has learnt from images that are held out here"
-                raise UsageError(sentence, TEACHER)
+        runs = find_earlier(config.distil.teacher, config, ("distil", "teacher"))
         return cls([load_network(run, device) for run in runs], config.distil.share)
 
     def teach(self, ink: Tensor, targets: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 
 from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
 from lenet.batches import Parts, divide
+from lenet.boosting import load_earlier
 from lenet.config import Config
 from lenet.configfile import flatten
 from lenet.data import Dataset, load_dataset
@@ -71,7 +72,7 @@ def check(config: Config) -> None:
 
     Raises:
         UsageError: It cannot; the error's path says which key is to blame.
-        RunError: The weights of its teacher are missing or damaged.
+        RunError: The weights of a network that it learns from are missing or damaged.
     """
     for section, key, build in (
         (config.augment, ("augment",), build_pipeline),
@@ -89,6 +90,7 @@ def check(config: Config) -> None:
     except UsageError as error:
         raise UsageError(str(error), ("model", *(error.path or ()))) from error
     Teacher.of(config, torch.device("cpu"))
+    load_earlier(config, config.seed, torch.device("cpu"))
 
 
 def _check_size(size: tuple[int, int], most: int) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lenet.config import Config
 from lenet.errors import UsageError
 from lenet.runs import Run, find_runs, is_run
 
@@ -24,6 +25,32 @@ def published_names() -> list[str]:
     ]
     folders = [run.folder.relative_to(place) for place, run in found]
     return sorted({path.as_posix() for folder in folders for path in (folder, folder.parent)})
+
+
+def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
+    """Return the trained runs from which a run of `config` is to learn; see `find_members`.
+
+    Args:
+        name: As the config names them.
+        config: Of the run that is to be trained.
+        key: Where the config names them.
+
+    Raises:
+        UsageError: There is none, or one has learnt from images that this one holds out.
+    """
+    try:
+        runs = find_members(name)
+    except UsageError as error:
+        raise UsageError(str(error), key) from None
+    ours = config.data
+    for run in runs if ours.validation else ():
+        theirs = run.config.data
+        if any(
+            getattr(theirs, setting) != getattr(ours, setting)
+            for setting in ("name", "validation", "split_seed")
+        ):
+            raise UsageError(f"{run.folder} has learnt from images that are held out here", key)
+    return runs
 
 
 def find_members(name: str) -> list[Run]:

@@ -4,6 +4,7 @@ Every number comes from run folders. What is finished is not trained again, so a
 interrupted at any time and goes on where it was.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -36,6 +37,8 @@ class Row:
     percent: float
     """Test error in the paper, in per cent."""
     source: str = "Figure 9"
+    stages: tuple[str, ...] = ()
+    """Configs below ``paper/`` that are trained before it: it learns from their mistakes."""
 
     @property
     def config(self) -> str:
@@ -61,13 +64,16 @@ ROWS: dict[str, Row] = {
         Row("lenet5-30k", "LeNet-5, 30,000 images", 1.14, "Figure 6"),
         Row("lenet5", "LeNet-5", 0.95),
         Row("lenet5-distorted", "[dist] LeNet-5", 0.8),
+        Row(
+            "boosted-lenet4",
+            "[dist] Boosted LeNet-4",
+            0.7,
+            stages=("lenet4-distorted", "boosted-lenet4-second"),
+        ),
         Row("lush", "LeNet-5 without F6 (Lush)", 0.82, "Bottou"),
     )
 }
-"""All rows, in the order of Figure 9.
-
-Deviation: boosted LeNet-4, the last row of Figure 9, is missing.
-"""
+"""All rows, in the order of Figure 9."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,10 @@ class Measured:
 
     @property
     def percents(self) -> list[float]:
-        """Test error of each seed, in per cent."""
+        """Test error of each seed, in per cent; of a boosted one, together with its stages."""
         results = [run.read_json("result.json") for run in self.runs]
-        return [100 * result["errors/test"] / result["n/test"] for result in results]
+        key = "errors/test-together" if self.row.stages else "errors/test"
+        return [100 * result[key] / result["n/test"] for result in results]
 
     @property
     def train_percent(self) -> float:
@@ -165,12 +172,13 @@ def train_missing(
 ) -> None:
     """Train the rows' configs until each has `seeds` finished runs in `root`.
 
-    Each row is a process of its own, with one thread where several run at once.
+    Each config is a process of its own, with one thread where several run at once; a stage that
+    learns from others waits for them.
 
     Args:
         rows: What to train.
         seeds: Runs per row, from seed 0 on.
-        jobs: Rows trained at once.
+        jobs: Configs trained at once.
         root: The folder of the runs.
         data: A folder to look for the dataset in first.
         say: Takes progress messages.
@@ -178,33 +186,46 @@ def train_missing(
     Raises:
         RunError: A training failed; the others were stopped and can be resumed.
     """
-    waiting = [row for row in rows if _passes_left(row, seeds, root)]
+    needed = {
+        f"paper/{name}": [f"paper/{before}" for before in row.stages[:number]]
+        for row in rows
+        for number, name in enumerate((*row.stages, row.name))
+    }
+    waiting = [config for config in needed if _passes_left(config, seeds, root)]
     environment = os.environ | ({"OMP_NUM_THREADS": "1"} if jobs > 1 else {})
     running: dict[str, subprocess.Popen[bytes]] = {}
     began, reported = time.monotonic(), 0.0
-    left_at_start = sum(_passes_left(row, seeds, root) for row in waiting)
+    left_at_start = sum(_passes_left(config, seeds, root) for config in waiting)
     try:
         while waiting or running:
-            while waiting and len(running) < jobs:
-                row = waiting.pop(0)
-                say(f"training {row.config}")
-                command = [sys.executable, "-m", "lenet", "train", row.config]
-                command += ["--seeds", str(seeds), "--runs", str(root), "--resume"]
-                command += ["--data", str(data)] if data else []
-                running[row.name] = subprocess.Popen(
-                    command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            unfinished = {*waiting, *running}
+            ready = [config for config in waiting if not unfinished.intersection(needed[config])]
+            for config in ready[: jobs - len(running)]:
+                waiting.remove(config)
+                say(f"training {config}")
+                arguments = [config, "--seeds", str(seeds), "--runs", str(root), "--resume"]
+                arguments += ["--data", str(data)] if data else []
+                if needed[config]:
+                    earlier = [str(root / before) for before in needed[config]]
+                    arguments += ["--name", config]
+                    arguments += ["--set", f"data.boosting.earlier={json.dumps(earlier)}"]
+                running[config] = subprocess.Popen(
+                    [sys.executable, "-m", "lenet", "train", *arguments],
+                    env=environment,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
                 )
-            for name, process in list(running.items()):
+            for config, process in list(running.items()):
                 if process.poll() is not None:
-                    del running[name]
+                    del running[config]
                     if process.returncode:
                         raise RunError(
-                            f"training {ROWS[name].config} failed; see for yourself with"
-                            f" `lenet train {ROWS[name].config} --runs {root} --resume`"
+                            f"training {config} failed; see for yourself with"
+                            f" `lenet train {config} --runs {root} --resume`"
                         )
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
-                left = sum(_passes_left(row, seeds, root) for row in rows)
+                left = sum(_passes_left(config, seeds, root) for config in needed)
                 say(_progress(left_at_start, left, reported - began))
             time.sleep(POLL_SECONDS)
     finally:
@@ -244,12 +265,12 @@ def table(measured: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
-def _passes_left(row: Row, seeds: int, root: Path) -> int:
-    """Return how many passes of a row's seeds are still to be trained."""
-    passes = configfile.load(row.config).config.train.passes
+def _passes_left(name: str, seeds: int, root: Path) -> int:
+    """Return how many passes of a config's seeds are still to be trained."""
+    passes = configfile.load(name).config.train.passes
     left = 0
     for seed in range(seeds):
-        folder = root / row.config / str(seed)
+        folder = root / name / str(seed)
         run = Run.open(folder) if is_run(folder) else None
         if run is None or not run.finished:
             left += passes - (len(run.lines("metrics.jsonl")) if run else 0)

@@ -78,7 +78,7 @@ class SDLMLearner:
         for image, target in zip(inputs.unbind(1), targets.unbind(1), strict=True):
             self._propagate(image, target, self.loss.curvature, power=2)
             for name, rule in self.weighted.items():
-                self.curvature[name].add_(rule.derivatives, alpha=1 / self.curvature_images)
+                self.curvature[name].add_(rule.derivatives, alpha=1 / inputs.shape[1])
         self._set_rates()
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ import torch
 from tqdm import tqdm
 
 from lenet.batches import ALL, Batches, Parts
+from lenet.boosting import load_earlier
 from lenet.config import SDLM, Config
 from lenet.dashboard import Dashboard
 from lenet.dataparallel import DataParallelLearner
@@ -309,14 +310,19 @@ def _finish(run: Run, network: Network, parts: Parts, dashboard: Dashboard) -> d
     }
     splits = {"validation": parts.validation, "test": parts.test}
     outputs = {name: network.infer(split.images) for name, split in splits.items() if len(split)}
-    for name in outputs:
-        counted = network.count(outputs[name], splits[name].labels)
+    earlier = load_earlier(run.config, run.seed, parts.test.images.device)
+    for name, seen in outputs.items():
+        images, labels = splits[name].images, splits[name].labels
+        counted = network.count(seen, labels)
         result |= {
             f"errors/{name}": counted.errors,
             f"n/{name}": counted.n,
             f"loss/{name}": counted.loss,
             f"confusion/{name}": counted.confusion.tolist(),
         }
+        if earlier:
+            added = seen + torch.stack([before.infer(images) for before in earlier]).sum(0)
+            result[f"errors/{name}-together"] = network.count(added, labels).errors
     dashboard.conclude(result)
     run.write_json("result.json", result)
     if run.config.evaluate.pictures:

@@ -86,3 +86,13 @@ def test_a_sample_is_random_plain_and_as_large_as_asked() -> None:
     assert inputs.shape == (2, 5, 1, 28, 28)
     assert inputs.max() < 1
     assert len(set(labels[0].tolist())) == 5
+
+
+def test_each_seed_presents_the_images_of_its_pool_only() -> None:
+    pools = [torch.tensor([1, 4, 7]), torch.tensor([2, 9])]
+    source = batches(seeds=[0, 1], pools=pools, images_per_pass=6)
+    assert sorted(seen(source, 1, 0)) == [1, 1, 4, 4, 7, 7]
+    assert sorted(seen(source, 1, 1)) == [2, 2, 2, 9, 9, 9]
+    labels = source.sample(1, 2)[1]
+    assert set(labels[0].tolist()) <= {1, 4, 7}
+    assert sorted(labels[1].tolist()) == [2, 9]

@@ -89,6 +89,78 @@ def test_what_is_finished_is_not_trained_again(tmp_path):
     assert said == []
 
 
+def test_a_stage_waits_for_those_that_it_learns_from(tmp_path, monkeypatch):
+    running, said = set(), []
+
+    class Training:
+        """Stands for the process: finished when first asked."""
+
+        returncode = 0
+
+        def __init__(self, command, **_):
+            self.config = command[4]
+            said.append((self.config, set(running), command[5:]))
+            running.add(self.config)
+
+        def poll(self):
+            finish(tmp_path, self.config.removeprefix("paper/"), [80])
+            running.discard(self.config)
+            return 0
+
+    monkeypatch.setattr(reproduce.subprocess, "Popen", Training)
+    monkeypatch.setattr(reproduce, "POLL_SECONDS", 0)
+    reproduce.train_missing([ROWS["boosted-lenet4"]], 1, 3, tmp_path)
+    first, second, third = said
+    assert [name for name, *_ in said] == [
+        "paper/lenet4-distorted",
+        "paper/boosted-lenet4-second",
+        "paper/boosted-lenet4",
+    ]
+    assert all(beside == set() for _, beside, _ in said)
+    assert "--set" not in first[2]
+    one, other = (str(tmp_path / name) for name, *_ in said[:2])
+    assert f'data.boosting.earlier=["{one}"]' in second[2]
+    assert f'data.boosting.earlier=["{one}", "{other}"]' in third[2]
+
+
+def test_rows_that_need_nothing_are_trained_beside_each_other(tmp_path, monkeypatch):
+    most = []
+
+    class Training:
+        """Stands for the process: finished when asked for the second time."""
+
+        returncode = 0
+        alive = 0
+
+        def __init__(self, command, **_):
+            self.name, self.asked = command[4].removeprefix("paper/"), 0
+            Training.alive += 1
+            most.append(Training.alive)
+
+        def poll(self):
+            self.asked += 1
+            if self.asked < 2:
+                return None
+            finish(tmp_path, self.name, [80])
+            Training.alive -= 1
+            return 0
+
+    monkeypatch.setattr(reproduce.subprocess, "Popen", Training)
+    monkeypatch.setattr(reproduce, "POLL_SECONDS", 0)
+    reproduce.train_missing(choose_rows(["linear", "lenet1", "lenet5"]), 1, 2, tmp_path)
+    assert most == [1, 2, 1]
+    assert len(measure(choose_rows([]), tmp_path)) == 3
+
+
+def test_a_boosted_row_counts_its_networks_together(tmp_path):
+    finish(tmp_path, "boosted-lenet4", [400])
+    result = tmp_path / "paper/boosted-lenet4/0/result.json"
+    result.write_text('{"errors/test": 400, "errors/test-together": 70, "n/test": 10000}')
+    (row,) = measure([ROWS["boosted-lenet4"]], tmp_path)
+    assert row.percents == [0.7]
+    assert row.verdict == "inside"
+
+
 def test_progress_needs_a_finished_pass_to_know_how_long_it_takes():
     assert reproduce._progress(40, 40, 12.0) == "0 of 40 passes"
     assert reproduce._progress(40, 30, 600.0) == "10 of 40 passes, about 30 minutes left"
