@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from lenet.config import Config, contradictions
+from lenet.config import Config
+from lenet.contradictions import contradictions
 from lenet.document import KeyPath, Node, Place, dotted, override, read_document
 from lenet.errors import UsageError
 

@@ -23,6 +23,8 @@ STANDALONE = {
     "document": set(),
     "config": set(),
     "data": {"idx", "sources"},
+    "contradictions": {"config"},
+    "grouped": {"learner"},
     "optim": {"learner"},
     "backpropagation": {"models"},
     "sdlm": {"backpropagation", "learner", "losses", "models"},
