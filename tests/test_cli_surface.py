@@ -12,6 +12,7 @@ SURFACE = {
     "arithmetic": "--extra --filters --input --json --padding --size --stride --transposed",
     "augment": "--data --out --runs --set --theme",
     "bench augment": "--data --json --rounds",
+    "bench paper": "--json --rounds",
     "bench scale": "--data --json --rounds",
     "bench train": "--data --json --rounds",
     "compare": "--data --device --json --part",

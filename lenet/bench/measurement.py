@@ -58,9 +58,9 @@ def ratio(rows: Sequence[Row], a: str, b: str) -> float:
     return median(x / y for x, y in zip(by_name[a], by_name[b], strict=True))
 
 
-def rate_table(rows: Sequence[Row], reference: str) -> str:
+def rate_table(rows: Sequence[Row], reference: str, unit: str = "images/s") -> str:
     """Return rows as a Markdown table, with ratios to `reference` taken round by round."""
-    lines = ["| what | images/s | ratio |", "|---|---:|---:|"]
+    lines = [f"| what | {unit} | ratio |", "|---|---:|---:|"]
     lines += [
         f"| {row.name} | {row.median:,.0f} | {ratio(rows, row.name, reference):.2f} |"
         for row in rows

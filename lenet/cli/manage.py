@@ -110,6 +110,21 @@ def train(
 
 
 @bench.command()
+def paper(
+    rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
+    as_json: Json = False,
+) -> None:
+    """Time the rule of 1998, one update per image, against autograd."""
+    from lenet.bench.paper import measure, table
+
+    rows = measure(rounds)
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        typer.echo(table(rows))
+
+
+@bench.command()
 def scale(
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
