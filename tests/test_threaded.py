@@ -1,17 +1,13 @@
 """Seeds side by side are seeds one by one, to the bit."""
 
 from collections.abc import Iterator
-from functools import partial
 
 import pytest
 import torch
+from learners import SEEDS, batch, learner
 
-from lenet.losses import LOSSES, classify
-from lenet.models import build_model
-from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
+from lenet.optim import GradientLearner
 from lenet.threaded import ThreadedLearner
-
-SEEDS = [3, 4, 5]
 
 
 @pytest.fixture
@@ -22,34 +18,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def learner(rule: type[GradientLearner]) -> GradientLearner:
-    models = []
-    for seed in SEEDS:
-        torch.manual_seed(seed)
-        models.append(build_model("lenet5-modern", 32, batch_norm=True))
-    criterion = LOSSES["cross-entropy"]()
-    return rule(
-        models,
-        SEEDS,
-        criterion,
-        partial(classify, kind=criterion.outputs),
-        partial(OPTIMIZERS["sgd"], lr=0.05, weight_decay=0.01, momentum=0.9, nesterov=True),
-        SCHEDULES["cosine"](2),
-        steps_per_pass=3,
-        ema=0.9,
-    )
-
-
-def batch(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-    draw = torch.Generator().manual_seed(step)
-    inputs = torch.randn(len(SEEDS), 8, 1, 32, 32, generator=draw)
-    return inputs, torch.randint(10, (len(SEEDS), 8), generator=draw)
-
-
 def test_members_side_by_side_become_what_each_becomes_alone_with_one_thread(one_thread) -> None:
-    alone = learner(GradientLearner)
+    alone = learner(GradientLearner, "batch norm", ema=0.9)
     torch.set_num_threads(2)
-    together = learner(ThreadedLearner)
+    together = learner(ThreadedLearner, "batch norm", ema=0.9)
     assert together.pool._max_workers == 2
     for step in range(4):
         torch.set_num_threads(1)
@@ -68,4 +40,4 @@ def test_members_side_by_side_become_what_each_becomes_alone_with_one_thread(one
 def test_an_error_in_a_member_is_not_lost() -> None:
     inputs, targets = batch(0)
     with pytest.raises(RuntimeError, match="size"):
-        learner(ThreadedLearner).learn(inputs[..., :7, :7], targets)
+        learner(ThreadedLearner, "batch norm", ema=0.9).learn(inputs[..., :7, :7], targets)
