@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from lenet.augment.pipeline import build_mixing, build_pipeline
 from lenet.boosting import choose_images, load_earlier
 from lenet.config import Config
-from lenet.data import Dataset, Split, hold_out, ink
+from lenet.data import Dataset, Split, cut_off, hold_out, ink
 from lenet.distillation import Teacher
 from lenet.random import generator
 
@@ -52,7 +52,10 @@ def divide(dataset: Dataset, config: Config, device: torch.device) -> Parts:
         UsageError: More images are asked for than there are.
     """
     settings = config.data
-    train, validation = hold_out(dataset.train, settings.validation, settings.split_seed)
+    if settings.held_out == "last":
+        train, validation = cut_off(dataset.train, settings.validation)
+    else:
+        train, validation = hold_out(dataset.train, settings.validation, settings.split_seed)
     if settings.train_size is not None:
         _, train = hold_out(train, settings.train_size, settings.split_seed)
     if settings.distorted_copies:

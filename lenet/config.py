@@ -49,7 +49,11 @@ class Data(Section):
     root: str | None = None
     """Folder that holds the files; None looks in $LENET_DATA, then in data/."""
     validation: int = Field(default=0, ge=0)
-    """Images held out of the training set, the same share of each class."""
+    """Images held out of the training set."""
+    held_out: Literal["random", "last"] = "random"
+    """random: drawn by `split_seed`, the same share of each class; last: the file's last. MNIST's
+    training images come writer by writer, its test images are by other writers: with `random`
+    nearly every held-out digit's writer is known from training, with `last` hardly any."""
     train_size: Count | None = None
     """Train on this many images only, the same share of each class; None: all of them."""
     split_seed: int = Field(default=0, ge=0, lt=2**63)

@@ -102,6 +102,17 @@ def verify_dataset(name: str, root: str | Path | None = None) -> dict[str, str]:
     return {file: f"{md5}  {verdict}" for file, md5 in dataset.checksums.items()}
 
 
+def cut_off(split: Split, n: int) -> tuple[Split, Split]:
+    """Divide a split in two: all but the last n images, and these.
+
+    Raises:
+        UsageError: `n` is not between 0 and len(split).
+    """
+    _check_share(split, n)
+    places = torch.arange(len(split))
+    return split.take(places[: len(split) - n]), split.take(places[len(split) - n :])
+
+
 def hold_out(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     """Divide a split in two, each class in the same proportion.
 
@@ -116,8 +127,7 @@ def hold_out(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     Raises:
         UsageError: `n` is not between 0 and len(split).
     """
-    if not 0 <= n <= len(split):
-        raise UsageError(f"cannot hold {n:,} images out of {len(split):,}")
+    _check_share(split, n)
     order = torch.randperm(len(split), generator=generator(seed, "hold out"))
     labels = split.labels.cpu()[order]
     counts = torch.bincount(labels, minlength=CLASSES)
@@ -133,6 +143,11 @@ def hold_out(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     chosen = torch.zeros(len(split), dtype=torch.bool)
     chosen[order] = rank < quota[labels]
     return split.take(torch.where(~chosen)[0]), split.take(torch.where(chosen)[0])
+
+
+def _check_share(split: Split, n: int) -> None:
+    if not 0 <= n <= len(split):
+        raise UsageError(f"cannot hold {n:,} images out of {len(split):,}")
 
 
 def ink(images: Tensor) -> Tensor:

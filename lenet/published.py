@@ -47,7 +47,7 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
         theirs = run.config.data
         if any(
             getattr(theirs, setting) != getattr(ours, setting)
-            for setting in ("name", "validation", "split_seed")
+            for setting in ("name", "validation", "held_out", "split_seed")
         ):
             raise UsageError(f"{run.folder} has learnt from images that are held out here", key)
     return runs

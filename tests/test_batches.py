@@ -1,9 +1,11 @@
 """What is presented at each step."""
 
+import pytest
 import torch
 
-from lenet.batches import Batches
-from lenet.data import Split
+from lenet import configfile
+from lenet.batches import Batches, divide
+from lenet.data import Dataset, Split
 from lenet.presentation import Presentation
 
 
@@ -86,6 +88,18 @@ def test_a_sample_is_random_plain_and_as_large_as_asked() -> None:
     assert inputs.shape == (2, 5, 1, 28, 28)
     assert inputs.max() < 1
     assert len(set(labels[0].tolist())) == 5
+
+
+@pytest.mark.parametrize("held_out", ["last", "random"])
+def test_held_out_images_are_drawn_or_the_files_last(held_out: str) -> None:
+    dataset = Dataset("mnist", numbered(10), numbered(4), "")
+    settings = ["data.validation=3", f"data.held_out={held_out}"]
+    config = configfile.load("quickstart", settings).config
+    parts = divide(dataset, config, torch.device("cpu"))
+    held = parts.validation.labels.tolist()
+    assert len(held) == 3
+    assert (held == [7, 8, 9]) == (held_out == "last")
+    assert sorted([*parts.train.labels.tolist(), *held]) == list(range(10))
 
 
 def test_each_seed_presents_the_images_of_its_pool_only() -> None:
