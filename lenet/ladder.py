@@ -24,7 +24,6 @@ STEPS = {
     "5 batch norm": "ladder/5-normalisation",
     "6 averaged weights": "modern/plain",
     "7 augmentation, 20 passes": "modern/lenet5",
-    "8 a teacher": "modern/distilled",
 }
 """What changed in each step, and the config of it, from 1998 to today."""
 
