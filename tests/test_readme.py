@@ -68,4 +68,6 @@ def test_the_gallery_shows_every_figure_and_the_command_that_drew_it() -> None:
     for words in map(shlex.split, re.findall(r"^lenet figures .*$", gallery, re.MULTILINE)):
         named = [word for word in words if word in FIGURES | COMPARISONS]
         drawn |= {f"{words[words.index('--to') + 1]}/{name}.png" for name in named or FIGURES}
+    if re.search(r"^lenet reproduce ladder .*--to", gallery, re.MULTILINE):
+        drawn.add("docs/images/ladder.png")  # the same figure, with the names of the steps
     assert {f"docs/{path}" for path in shown} <= drawn

@@ -77,7 +77,7 @@ def fields(model: nn.Module, size: int) -> dict[str, int]:
     ("model", "size"),
     [
         (LeNet5(), 32),
-        (Compact(), 40),
+        (Compact(), 48),
         (
             LayerSequence(
                 [
