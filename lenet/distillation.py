@@ -14,15 +14,15 @@ from torch import Tensor
 
 from lenet.config import Config
 from lenet.losses import weigh_classes
-from lenet.network import Network, load_network
+from lenet.network import Committee, load_network
 from lenet.published import find_earlier
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network, or a committee whose probabilities are averaged, that a network learns from."""
+    """A network, or a committee of several, that a network learns from."""
 
-    members: list[Network]
+    committee: Committee
     share: float
     """Of the targets; the label has the rest."""
 
@@ -37,7 +37,8 @@ class Teacher:
         if config.distil is None:
             return None
         runs = find_earlier(config.distil.teacher, config, ("distil", "teacher"))
-        return cls([load_network(run, device) for run in runs], config.distil.share)
+        committee = Committee([load_network(run, device) for run in runs])
+        return cls(committee, config.distil.share)
 
     def teach(self, ink: Tensor, targets: Tensor) -> Tensor:
         """Return what the network should say of pictures.
@@ -49,5 +50,4 @@ class Teacher:
         Returns:
             Shares of each class, float32 (B, 10).
         """
-        said = torch.stack([member.recognize(ink) for member in self.members]).mean(0)
-        return torch.lerp(weigh_classes(targets), said, self.share)
+        return torch.lerp(weigh_classes(targets), self.committee.recognize(ink), self.share)

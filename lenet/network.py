@@ -80,6 +80,17 @@ class Network:
         return probabilities(self.model(self.present(ink)), self.outputs)
 
 
+@dataclass(frozen=True)
+class Committee:
+    """Networks that decide together: the mean of their probabilities."""
+
+    members: list[Network]
+
+    def recognize(self, ink: Tensor) -> Tensor:
+        """Ink in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
+        return torch.stack([member.recognize(ink) for member in self.members]).mean(dim=0)
+
+
 MAX_WEIGHTS = 100_000_000
 """A typing error must not fill the memory; the largest network that ships has 25 million."""
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lenet.digitize import Digit, Prepared, prepare
-from lenet.network import Network, load_network
+from lenet.network import Committee, load_network
 from lenet.pictures import STDIN
 from lenet.published import find_members
 
@@ -66,17 +65,6 @@ class Reading:
             "sure": self.probabilities[first] >= reject,
             "other_marks": self.digit.others,
         }
-
-
-@dataclass(frozen=True)
-class Committee:
-    """Networks that decide together: the mean of their probabilities."""
-
-    members: list[Network]
-
-    def recognize(self, ink: Tensor) -> Tensor:
-        """Ink in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
-        return torch.stack([member.recognize(ink) for member in self.members]).mean(dim=0)
 
 
 def load_committee(name: str) -> Committee:

@@ -24,9 +24,8 @@ from lenet.digitize import Box, fit_ink, group_marks, is_in_column
 from lenet.errors import UsageError
 from lenet.ink import Ink, Mask, find_ink
 from lenet.losses import probabilities
-from lenet.network import Network
+from lenet.network import Committee, Network
 from lenet.pictures import Picture, PictureError
-from lenet.predict import Committee
 
 PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
 DIGIT = 20  # px: the height that the network was trained on

@@ -14,7 +14,7 @@ from lenet.distillation import Teacher
 from lenet.errors import UsageError
 from lenet.experiment import run_experiment
 from lenet.losses import LOSSES
-from lenet.network import Network, build_network
+from lenet.network import Committee, Network, build_network
 from lenet.presentation import Presentation
 from lenet.runs import Run
 
@@ -41,7 +41,7 @@ def network(shares: Tensor) -> Network:
 
 def test_targets_are_the_teachers_share_and_the_labels_rest() -> None:
     # 0.75 · ½ = 0.375 for each of 0 and 1; the label 7 has the other quarter.
-    targets = Teacher([network(HALF)], share=0.75).teach(
+    targets = Teacher(Committee([network(HALF)]), share=0.75).teach(
         torch.zeros(1, 1, 28, 28), torch.tensor([7])
     )
     expected = torch.tensor([[0.375, 0.375, 0, 0, 0, 0, 0, 0.25, 0, 0]])
@@ -51,7 +51,7 @@ def test_targets_are_the_teachers_share_and_the_labels_rest() -> None:
 def test_a_committee_teaches_its_mean_beside_mixed_labels() -> None:
     # The mean of (½, ½) and (0, 1) is (¼, ¾), half of which counts; half a 1, half a 2 was mixed.
     mixed = torch.tensor([[0.0, 0.5, 0.5] + [0.0] * 7])
-    targets = Teacher([network(HALF), network(SURE)], share=0.5).teach(
+    targets = Teacher(Committee([network(HALF), network(SURE)]), share=0.5).teach(
         torch.zeros(1, 1, 28, 28), mixed
     )
     torch.testing.assert_close(targets, torch.tensor([[0.125, 0.625, 0.25] + [0.0] * 7]))
@@ -109,7 +109,7 @@ def test_a_teacher_with_the_same_held_out_images_is_loaded(tmp_path: Path, valid
     ).config
     teacher = Teacher.of(config, torch.device("cpu"))
     assert teacher is not None
-    assert len(teacher.members) == 1
+    assert len(teacher.committee.members) == 1
     assert teacher.share == 0.9
 
 

@@ -16,9 +16,9 @@ from lenet import configfile
 from lenet.cli import app
 from lenet.data import Dataset
 from lenet.digitize import digitize, prepare
-from lenet.network import build_network
+from lenet.network import Committee, build_network
 from lenet.pictures import PictureError, decode_picture
-from lenet.predict import Committee, load_committee, read_digits
+from lenet.predict import load_committee, read_digits
 from lenet.published import published_names
 from lenet.runs import Run
 
