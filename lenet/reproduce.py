@@ -6,6 +6,7 @@ interrupted at any time and goes on where it was.
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -191,6 +192,10 @@ def train_missing(
         for row in rows
         for number, name in enumerate((*row.stages, row.name))
     }
+    arguments = {
+        config: _train_arguments(config, earlier, seeds, root, data)
+        for config, earlier in needed.items()
+    }
     waiting = [config for config in needed if _passes_left(config, seeds, root)]
     environment = os.environ | ({"OMP_NUM_THREADS": "1"} if jobs > 1 else {})
     running: dict[str, subprocess.Popen[bytes]] = {}
@@ -203,14 +208,8 @@ def train_missing(
             for config in ready[: jobs - len(running)]:
                 waiting.remove(config)
                 say(f"training {config}")
-                arguments = [config, "--seeds", str(seeds), "--runs", str(root), "--resume"]
-                arguments += ["--data", str(data)] if data else []
-                if needed[config]:
-                    earlier = [str(root / before) for before in needed[config]]
-                    arguments += ["--name", config]
-                    arguments += ["--set", f"data.boosting.earlier={json.dumps(earlier)}"]
                 running[config] = subprocess.Popen(
-                    [sys.executable, "-m", "lenet", "train", *arguments],
+                    [sys.executable, "-m", "lenet", *arguments[config]],
                     env=environment,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -219,10 +218,8 @@ def train_missing(
                 if process.poll() is not None:
                     del running[config]
                     if process.returncode:
-                        raise RunError(
-                            f"training {config} failed; see for yourself with"
-                            f" `lenet train {config} --runs {root} --resume`"
-                        )
+                        again = shlex.join(["lenet", *arguments[config]])
+                        raise RunError(f"training {config} failed; see for yourself with `{again}`")
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
                 left = sum(_passes_left(config, seeds, root) for config in needed)
@@ -233,6 +230,18 @@ def train_missing(
             process.terminate()  # saves a checkpoint and ends
         for process in running.values():
             process.wait()
+
+
+def _train_arguments(
+    config: str, earlier: Sequence[str], seeds: int, root: Path, data: Path | None
+) -> list[str]:
+    """Return what follows ``lenet`` to train a config whose `earlier` stages lie in `root`, too."""
+    arguments = ["train", config, "--seeds", str(seeds), "--runs", str(root), "--resume"]
+    arguments += ["--data", str(data)] if data else []
+    if earlier:
+        folders = json.dumps([str(root / name) for name in earlier])
+        arguments += ["--name", config, "--set", f"data.boosting.earlier={folders}"]
+    return arguments
 
 
 def markdown(measured: Sequence[Measured]) -> str:

@@ -1,10 +1,11 @@
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
 from lenet import configfile, reproduce
-from lenet.errors import UsageError
+from lenet.errors import RunError, UsageError
 from lenet.figures import style
 from lenet.figures.reproduction import draw_bars, draw_sizes
 from lenet.reproduce import ROWS, choose_rows, markdown, measure, table
@@ -121,6 +122,28 @@ def test_a_stage_waits_for_those_that_it_learns_from(tmp_path, monkeypatch):
     one, other = (str(tmp_path / name) for name, *_ in said[:2])
     assert f'data.boosting.earlier=["{one}"]' in second[2]
     assert f'data.boosting.earlier=["{one}", "{other}"]' in third[2]
+
+
+def test_a_training_that_fails_is_said_with_the_command_that_shows_why(tmp_path, monkeypatch):
+    class Training:
+        """Stands for a process that failed."""
+
+        returncode = 2
+
+        def __init__(self, *_, **__):
+            pass
+
+        def poll(self):
+            return 2
+
+    finish(tmp_path, "lenet4-distorted", [80])
+    monkeypatch.setattr(reproduce.subprocess, "Popen", Training)
+    monkeypatch.setattr(reproduce, "POLL_SECONDS", 0)
+    with pytest.raises(RunError) as failure:
+        reproduce.train_missing([ROWS["boosted-lenet4"]], 1, 1, tmp_path)
+    command = shlex.split(str(failure.value).split("`")[1])
+    assert command[:3] == ["lenet", "train", "paper/boosted-lenet4-second"]
+    assert f'data.boosting.earlier=["{tmp_path}/paper/lenet4-distorted"]' in command
 
 
 def test_rows_that_need_nothing_are_trained_beside_each_other(tmp_path, monkeypatch):
