@@ -141,9 +141,10 @@ def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
     """Tone of the paper at each pixel, under the ink too: what is wider than any stroke."""
     small = _reduce(tone, SMALL)
     window = max(3, round(max(0.45 * min(small.shape), 0.15 * max(small.shape))))
-    paper: Plane = ndimage.grey_opening(small, size=window, mode="nearest")
-    if float(np.ptp(paper)) == 0:  # a drawing or a scan: the same paper everywhere
-        return paper[:1, :1]
+    lowest: Plane = ndimage.grey_erosion(small, size=window, mode="nearest")
+    if float(np.ptp(lowest)) == 0:  # a drawing or a scan: the same paper everywhere
+        return lowest[:1, :1]
+    paper: Plane = ndimage.grey_dilation(lowest, size=window, mode="nearest")  # an opening
     paper = ndimage.uniform_filter(paper, size=5, mode="nearest")
     if paper.shape == tone.shape:
         return paper

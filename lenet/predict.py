@@ -109,6 +109,11 @@ def _prepare_all(chunks: Sequence[Sequence[Path]], workers: int | None) -> Itera
     if len(chunks) < MANY or workers == 1 or any(STDIN in chunk for chunk in chunks):
         yield from map(prepare, chunks)
         return
-    # Spawned, not forked: torch's threads do not survive a fork.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(prepare, chunks)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # more of them wait for work on the cores that the workers need
+    try:
+        # Spawned, not forked: torch's threads do not survive a fork.
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield from pool.map(prepare, chunks)
+    finally:
+        torch.set_num_threads(threads)
