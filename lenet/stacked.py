@@ -11,6 +11,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lenet.device import synchronize
 from lenet.learner import Learner, Tally
+from lenet.models.pooling import MaxPool2d
 from lenet.optim import GradientLearner, count_errors
 
 TRIAL_STEPS = 4
@@ -33,6 +34,9 @@ class StackedLearner(GradientLearner):
         super().__init__(models, *arguments, **options)
         self.weights, self.buffers = stack_module_state(self.models)
         self.shape = deepcopy(self.models[0]).to("meta").train()
+        for module in self.shape.modules():
+            if isinstance(module, MaxPool2d):
+                module.one_dnn = False  # vmap does not know it
         # One optimizer, made for a single network so that it tells kernels from biases.
         self.optimizer = self.optimizers[0]
         stacks = {id(w): self.weights[name] for name, w in self.models[0].named_parameters()}

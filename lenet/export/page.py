@@ -22,6 +22,7 @@ from lenet.errors import UsageError
 from lenet.files import write_atomically
 from lenet.models.activations import ScaledTanh
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
+from lenet.models.pooling import MaxPool2d
 from lenet.network import Network
 from lenet.runs import Run
 
@@ -136,6 +137,7 @@ STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
     ),
     nn.AvgPool2d: lambda layer: ("average", {}),
     nn.MaxPool2d: lambda layer: ("maximum", {}),
+    MaxPool2d: lambda layer: ("maximum", {}),
     nn.BatchNorm2d: _normalisation,
     nn.BatchNorm1d: _normalisation,
     nn.Linear: lambda layer: (

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from lenet.models.activations import ACTIVATIONS
+from lenet.models.pooling import MaxPool2d
 
-POOLINGS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+POOLINGS: dict[str, type[nn.Module]] = {"max": MaxPool2d, "average": nn.AvgPool2d}
 
 
 class LeNet5Modern(nn.Module):
