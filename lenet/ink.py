@@ -19,6 +19,14 @@ Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
 
 SMALL = 64  # px: coarse enough to see light and paper, too coarse for fine lines
 MIN_CONTRAST = 0.07  # of the whole range from black to white: fainter than this is no ink
+TABLE_RIM = 0.6  # of a picture's rim: a table that a page lies on shows around it
+LEAST_PAGE = 0.05  # of the picture
+LARGE_PAGE = 0.45  # of the picture: no stroke fills that much
+LONGEST_PAGE = 2.5  # long side over short side, of what is not large: longer is a stroke
+LEAST_FILL = 0.8  # of the rectangle around it; perspective costs a page 0.1, a bold zero has π/4
+CLEAR_LEAD = 0.5  # of 1: by how much one tone must have more of rim and area to be the paper
+CLEAR_RIM = 0.8  # of 1: or by how much it must have more of the rim
+SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
 EIGHT = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong together
 
 
@@ -41,12 +49,27 @@ def find_ink(picture: Picture) -> Ink:
         tone = _orient(picture)  # (H, W), ink above paper
         relief = np.maximum(tone - _estimate_paper(tone), 0)
     else:
-        picture, page = _find_page(picture)
-        tone = _orient(picture)
-        relief = np.maximum(tone - _estimate_paper(tone), 0)
-        relief = np.where(page, _drop_rules(relief), 0)
+        page = _find_page(picture)
+        try:
+            relief = _measure_relief(*page)
+        except PictureError:  # what looked like a page is empty
+            if page[1].all():
+                raise
+            relief = _measure_relief(picture, np.ones(picture.shape[:2], dtype=bool))
     ink: Ink = np.minimum(relief / _ink_level(relief), 1)
     return ink
+
+
+def _measure_relief(picture: Picture, page: Mask) -> Plane:
+    """How far each pixel of a page's marks stands out from the paper, without ruled lines.
+
+    Raises:
+        PictureError: Nothing does.
+    """
+    tone = _orient(picture)
+    relief = np.maximum(tone - _estimate_paper(tone), 0)
+    on_page: Plane = np.where(page, _drop_rules(relief), 0)
+    return on_page
 
 
 def _reduce(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
@@ -77,14 +100,14 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
     rim = np.concatenate([high[0], high[-1], high[:, 0], high[:, -1]]).mean()
     page = high if rim < 0.5 else ~high
     everywhere = np.ones(picture.shape[:2], dtype=bool)
-    # A shadow cuts the picture in two, and a digit leaves most of it free; a table is all around.
-    if max(rim, 1 - rim) < 0.6 or page.mean() < 0.45:
+    if max(rim, 1 - rim) < TABLE_RIM:  # a shadow cuts the picture in two; a table is all around
         return picture, everywhere
     pieces, _ = ndimage.label(page)
-    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel())[1:])
-    page = ndimage.binary_erosion(ndimage.binary_fill_holes(largest), EIGHT, border_value=1)
-    if not page.any():
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel(), minlength=2)[1:])
+    page = ndimage.binary_fill_holes(largest)
+    if not _is_sheet(page):
         return picture, everywhere
+    page = ndimage.binary_erosion(page, EIGHT, border_value=1)
     rows = np.arange(picture.shape[0]) * page.shape[0] // picture.shape[0]
     columns = np.arange(picture.shape[1]) * page.shape[1] // picture.shape[1]
     mask = page[np.ix_(rows, columns)]
@@ -95,10 +118,24 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
     return np.where(mask[..., None], picture, surround.astype(np.uint8)), mask
 
 
+def _is_sheet(piece: Mask) -> bool:
+    """Whether a piece of a picture fills a rectangle, turned or not, as no digit does."""
+    if piece.mean() < LEAST_PAGE:
+        return False
+    y, x = np.nonzero(piece & ~ndimage.binary_erosion(piece))
+    angles = np.radians(np.arange(0, 90, 3))[:, None]
+    across, along = x * np.cos(angles) + y * np.sin(angles), y * np.cos(angles) - x * np.sin(angles)
+    sides = np.stack([np.ptp(across, axis=1), np.ptp(along, axis=1)]) + 1  # (2, angles)
+    short, long = np.sort(sides[:, sides.prod(axis=0).argmin()])
+    compact = piece.mean() >= LARGE_PAGE or long <= LONGEST_PAGE * short
+    return bool(compact and piece.sum() >= LEAST_FILL * short * long)
+
+
 def _orient(picture: Picture) -> Plane:
     """Project colours on the axis along which ink and paper differ most, ink upwards.
 
-    The paper is the tone that has more of the picture's rim and of its area.
+    The paper is the tone that has more of the picture's rim and of its area. Where neither does, as
+    on both sides of a shadow's edge, it is the tone that thin strokes interrupt.
     """
     small = _reduce(picture, SMALL).astype(np.float32) / 255  # (h, w, C)
     height, width, channels = small.shape
@@ -109,8 +146,15 @@ def _orient(picture: Picture) -> Plane:
     axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
     projected = (residual @ axis).reshape(height, width)
     high = projected > _otsu(projected)
-    rim = np.concatenate([high[0], high[-1], high[1:-1, 0], high[1:-1, -1]])
-    paper_is_high = rim.mean() + high.mean() > 1
+    rim = np.concatenate([high[0], high[1:, -1], high[-1, -2::-1], high[-2:0:-1, 0]])  # clockwise
+    lead = float(rim.mean() + high.mean()) - 1  # from -1 to 1
+    changes = np.count_nonzero(rim != np.roll(rim, 1))  # two where one edge crosses the picture
+    unclear = abs(lead) < CLEAR_LEAD and abs(2 * rim.mean() - 1) < CLEAR_RIM
+    if unclear and changes <= SHADOW_CHANGES:
+        dark = ndimage.grey_closing(projected, 5) - projected
+        light = projected - ndimage.grey_opening(projected, 5)
+        lead = float(np.square(dark).sum() - np.square(light).sum())
+    paper_is_high = lead > 0
     sign = (-1 if paper_is_high else 1) / np.sqrt(channels)
     tone: Plane = picture.astype(np.float32) @ (axis * (sign / 255)).astype(np.float32)
     return tone
@@ -170,7 +214,8 @@ def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
         return relief
     wider = ndimage.binary_dilation(rules, EIGHT)  # the line's soft edge
     crossing = ndimage.binary_dilation(mask & ~wider, EIGHT)
-    return np.where(wider & ~crossing, 0, relief)
+    on_rule = relief > 1.5 * np.median(relief[rules])  # a foot that stands on the line
+    return np.where(wider & ~crossing & ~on_rule, 0, relief)
 
 
 def _find_rules(mask: Mask) -> Mask:

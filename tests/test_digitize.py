@@ -1,14 +1,11 @@
 """A photographed digit arrives as MNIST would have it."""
 
-import io
-
 import numpy as np
 import pytest
-from drawings import render_drawing
 
 from lenet.data import Dataset
-from lenet.digitize import digitize, find_ink, fit_ink
-from lenet.pictures import PictureError, decode_picture
+from lenet.digitize import digitize, fit_ink
+from lenet.pictures import PictureError
 
 
 def bar(tone: int = 0, paper: int = 255, height: int = 120, width: int = 100) -> np.ndarray:
@@ -109,9 +106,3 @@ def test_most_mnist_images_hardly_change(mnist: Dataset) -> None:
     images = mnist.test.images[:200, 0].numpy()
     changes = [np.abs(digitize(image[..., None]).ink - image / 255).mean() for image in images]
     assert np.median(changes) < 0.01
-
-
-def test_ink_lies_between_none_and_full() -> None:
-    for seed in range(5):
-        ink = find_ink(decode_picture(io.BytesIO(render_drawing(seed).data), 640))
-        assert ink.min() >= 0 and ink.max() == 1
