@@ -20,7 +20,8 @@ Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
 SMALL = 64  # px: coarse enough to see light and paper, too coarse for fine lines
 MIN_CONTRAST = 0.07  # of the whole range from black to white: fainter than this is no ink
 TABLE_RIM = 0.6  # of a picture's rim: a table that a page lies on shows around it
-LEAST_PAGE = 0.05  # of the picture
+LEAST_PAGE = 0.1  # of the picture
+LEAST_PIXELS = 150  # of the coarse picture, on which a page's shape is judged
 LARGE_PAGE = 0.45  # of the picture: no stroke fills that much
 LONGEST_PAGE = 2.5  # long side over short side, of what is not large: longer is a stroke
 LEAST_FILL = 0.8  # of the rectangle around it; perspective costs a page 0.1, a bold zero has π/4
@@ -120,7 +121,7 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
 
 def _is_sheet(piece: Mask) -> bool:
     """Whether a piece of a picture fills a rectangle, turned or not, as no digit does."""
-    if piece.mean() < LEAST_PAGE:
+    if piece.mean() < LEAST_PAGE or piece.sum() < LEAST_PIXELS:
         return False
     y, x = np.nonzero(piece & ~ndimage.binary_erosion(piece))
     angles = np.radians(np.arange(0, 90, 3))[:, None]

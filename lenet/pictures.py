@@ -26,6 +26,7 @@ SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
 MAX_PIXELS = 89_478_485  # Pillow's own line between a photo and a decompression bomb
 MAX_BYTES = 512 * 1024**2
 STDIN = Path("-")
+GLOB_SIGNS = "*?["
 
 
 class PictureError(RunError):
@@ -48,10 +49,11 @@ def list_pictures(names: list[str]) -> list[Path]:
     """Expand folders and globs to picture files, in a stable order; ``-`` is standard input.
 
     A file that is named outright is kept whatever its suffix; folders give the files with a known
-    suffix, not those in their subfolders.
+    suffix, not those in their subfolders. A folder without a picture and a glob without a match
+    are kept as they are: reading them says what is wrong, and the others are still read.
 
     Raises:
-        UsageError: A folder holds no picture, a glob matches nothing, or `names` is empty.
+        UsageError: `names` is empty.
     """
     if not names:
         raise UsageError("name at least one picture, folder or glob, or - for standard input")
@@ -61,22 +63,23 @@ def list_pictures(names: list[str]) -> list[Path]:
         if path == STDIN or path.is_file():
             found.append(path)
         elif path.is_dir():
-            inside = sorted(p for p in path.iterdir() if p.suffix.lower() in SUFFIXES)
-            if not inside:
-                raise UsageError(f"{name}: the folder holds no picture ({', '.join(FORMATS)})")
-            found += inside
-        elif any(sign in name for sign in "*?["):
+            inside = (p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+            found += sorted(inside) or [path]
+        elif any(sign in name for sign in GLOB_SIGNS):
             anchor = Path(path.anchor)
             matches = sorted(p for p in anchor.glob(str(path.relative_to(anchor))) if p.is_file())
-            if not matches:
-                raise UsageError(f"{name}: no file matches")
-            found += matches
+            found += matches or [path]
         else:
-            found.append(path)  # reading it will say that it does not exist
+            found.append(path)
     return found
 
 
 def read_picture(path: Path, longest_side: int) -> Picture:
+    """Read a picture file; see `read_scaled`."""
+    return read_scaled(path, longest_side)[0]
+
+
+def read_scaled(path: Path, longest_side: int) -> tuple[Picture, float]:
     """Read a picture file, reduced so that neither side exceeds `longest_side` pixels.
 
     Args:
@@ -84,8 +87,9 @@ def read_picture(path: Path, longest_side: int) -> Picture:
         longest_side: In pixels, ≥ 1. Smaller pictures keep their size.
 
     Returns:
-        (H, W, 1 or 3) uint8, upright, without transparency. 16-bit and floating-point pictures are
-        stretched from their darkest to their lightest pixel.
+        (H, W, 1 or 3) uint8, upright, without transparency; and how many of the file's pixels one
+        of its pixels is wide. 16-bit and floating-point pictures are stretched from their darkest
+        to their lightest pixel.
 
     Raises:
         PictureError: The file is missing, no picture of a known format, damaged, animated or has
@@ -95,18 +99,26 @@ def read_picture(path: Path, longest_side: int) -> Picture:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise PictureError(f"more than {MAX_BYTES // 1024**2} MiB on standard input")
-        return decode_picture(io.BytesIO(data), longest_side)
+        return decode_scaled(io.BytesIO(data), longest_side)
     try:
         with path.open("rb") as file:
-            return decode_picture(file, longest_side)
+            return decode_scaled(file, longest_side)
     except FileNotFoundError:
-        raise PictureError("no such file") from None
+        is_glob = any(sign in path.name for sign in GLOB_SIGNS)
+        raise PictureError("no file matches" if is_glob else "no such file") from None
+    except IsADirectoryError:
+        raise PictureError(f"the folder holds no picture ({', '.join(FORMATS)})") from None
     except OSError as error:
         raise PictureError(f"cannot be opened: {error.strerror}") from error
 
 
 def decode_picture(file: IO[bytes], longest_side: int) -> Picture:
-    """Decode an open picture file; see `read_picture`."""
+    """Decode an open picture file; see `read_scaled`."""
+    return decode_scaled(file, longest_side)[0]
+
+
+def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
+    """Decode an open picture file; see `read_scaled`."""
     try:
         with Image.open(file, formats=FORMATS) as image:
             frames = getattr(image, "n_frames", 1)
@@ -115,8 +127,10 @@ def decode_picture(file: IO[bytes], longest_side: int) -> Picture:
                 raise PictureError(f"has {frames} frames; give a single picture")
             if image.width * image.height > MAX_PIXELS:
                 raise Image.DecompressionBombError
+            longest = max(image.size)
             image.draft("RGB", (longest_side, longest_side))  # JPEG: decodes at 1/2, 1/4 or 1/8
-            return _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
+            picture = _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
+            return picture, longest / max(picture.shape[:2])
     except PictureError:
         raise
     except UnidentifiedImageError:

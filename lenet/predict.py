@@ -47,7 +47,8 @@ class Reading:
         sure, next_best = self.probabilities[first], self.probabilities[second]
         verdict = str(first) if sure >= reject else "unsure"
         others = self.digit.others
-        more = f"; {others} more marks of this size, `lenet scan` reads them all" if others else ""
+        marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
+        more = f"; {marks}, `lenet scan` reads all" if others else ""
         guess = f"{first} {sure:.1%}, " if verdict == "unsure" else f"{sure:.1%}, "
         return f"{self.path}: {verdict}  ({guess}then {second} {next_best:.1%}{more})"
 

@@ -43,11 +43,18 @@ class Found:
     probability: float
     box: Box
 
-    def as_dict(self) -> dict[str, Any]:
-        """The same for machines; the box as [left, top, right, bottom] in pixels."""
+    def as_dict(self, scale: float = 1.0) -> dict[str, Any]:
+        """The same for machines.
+
+        Args:
+            scale: How many of the file's pixels one of the page's is wide.
+
+        Returns:
+            Digit, probability, and the box as [left, top, right, bottom] in the file's pixels.
+        """
         rows, columns = self.box
-        edges = (columns.start, rows.start, columns.stop, rows.stop)
-        return {"digit": self.digit, "probability": self.probability, "box": [*map(int, edges)]}
+        edges = [round(e * scale) for e in (columns.start, rows.start, columns.stop, rows.stop)]
+        return {"digit": self.digit, "probability": self.probability, "box": edges}
 
 
 @dataclass(frozen=True)
@@ -217,15 +224,22 @@ def _drop_dots(groups: list[tuple[Box, Mask]]) -> list[tuple[Box, Mask]]:
 
 
 def order_lines(found: Sequence[Found]) -> list[list[Found]]:
-    """Sort digits into lines: who overlaps a line's middle stands in it."""
+    """Sort digits into lines, sloping or not: each goes on from the last digit that is level."""
     lines: list[list[Found]] = []
-    for one in sorted(found, key=lambda f: f.box[0].start + f.box[0].stop):
-        rows = one.box[0]
-        for line in lines:
-            middles = [(f.box[0].start + f.box[0].stop) / 2 for f in line]
-            if rows.start < float(np.mean(middles)) < rows.stop:
-                line.append(one)
-                break
+    for one in sorted(found, key=lambda f: f.box[1].start):
+        rows, middle = one.box[0], _middle(one)
+        level = [
+            line
+            for line in lines
+            if rows.start < _middle(line[-1]) < rows.stop
+            or line[-1].box[0].start < middle < line[-1].box[0].stop
+        ]
+        if level:
+            min(level, key=lambda line: abs(_middle(line[-1]) - middle)).append(one)
         else:
             lines.append([one])
-    return [sorted(line, key=lambda f: f.box[1].start) for line in lines]
+    return sorted(lines, key=lambda line: float(np.mean([_middle(one) for one in line])))
+
+
+def _middle(found: Found) -> float:
+    return float(found.box[0].start + found.box[0].stop) / 2

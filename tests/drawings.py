@@ -7,9 +7,12 @@ Nothing here knows how `lenet.digitize` works.
 
 import io
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
+
+from lenet.data import Split
 
 # Control points (x, y) in a box 1 wide and 1 high, y downwards; several hands per digit.
 STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {
@@ -222,3 +225,40 @@ def shine_light(rng: np.random.Generator, scene: np.ndarray) -> str:
     shadow = 1 / (1 + np.exp(-(across - rng.uniform(-0.4, 0.4)) / softness))
     scene *= (1 - 0.8 * depth * shadow)[..., None]
     return f"shadow {depth:.2f}"
+
+
+def write_drawings(folder: Path, seeds: range) -> list[Path]:
+    """Picture files of drawings, one per seed."""
+    paths = []
+    for seed in seeds:
+        paths.append(folder / f"{seed:04}.img")
+        paths[-1].write_bytes(render_drawing(seed).data)
+    return paths
+
+
+def write_string(split: Split, first: int, gap: int) -> tuple[np.ndarray, str]:
+    """Five test digits in a row, black on white, `gap` of MNIST's pixels apart, enlarged.
+
+    A negative gap lets neighbours overlap.
+    """
+    images = [image[0].numpy() for image in split.images[first : first + 5]]
+    cut = [image[:, image.any(axis=0)] for image in images]
+    line = np.zeros((48, 24 + sum(c.shape[1] for c in cut) + 4 * gap), dtype=np.uint8)
+    left = 12
+    for piece in cut:
+        place = line[10:38, left : left + piece.shape[1]]
+        np.maximum(place, piece, out=place)
+        left += piece.shape[1] + gap
+    large = Image.fromarray(255 - line).resize((3 * line.shape[1], 144), Image.Resampling.BICUBIC)
+    text = "".join(str(int(label)) for label in split.labels[first : first + 5])
+    return np.asarray(large)[..., None], text
+
+
+def count_right(read: str, written: str) -> int:
+    """Digits of a string that were read, by the least number of edits."""
+    row = list(range(len(written) + 1))
+    for i, one in enumerate(read):
+        last, row[0] = row[0], i + 1
+        for j, other in enumerate(written):
+            last, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, last + (one != other))
+    return len(written) - min(row[-1], len(written))

@@ -18,6 +18,7 @@ from lenet.pictures import (
     guarded_decoding,
     list_pictures,
     read_picture,
+    read_scaled,
 )
 
 
@@ -157,10 +158,22 @@ def test_folders_and_globs_expand_in_order(tmp_path: Path, monkeypatch: pytest.M
     assert list_pictures([str(tmp_path / "*.png")]) == [tmp_path / "b.png"]
 
 
-def test_an_empty_folder_and_an_idle_glob_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="the folder holds no picture"):
-        list_pictures([str(tmp_path)])
-    with pytest.raises(UsageError, match="no file matches"):
-        list_pictures([str(tmp_path / "*.png")])
+def test_an_empty_folder_and_an_idle_glob_say_so_when_they_are_read(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    idle = [tmp_path, tmp_path / "*.jpg"]
+    assert list_pictures([str(path) for path in idle]) == idle
+    with pytest.raises(PictureError, match="the folder holds no picture"):
+        read_picture(idle[0], 100)
+    with pytest.raises(PictureError, match="no file matches"):
+        read_picture(idle[1], 100)
     with pytest.raises(UsageError, match="name at least one picture"):
         list_pictures([])
+
+
+@pytest.mark.parametrize("size", [(400, 300), (90, 60)])
+def test_the_scale_is_that_of_the_file(size: tuple[int, int], tmp_path: Path) -> None:
+    for name in ("photo.jpg", "scan.png"):
+        Image.new("L", size, 200).save(tmp_path / name)
+        picture, scale = read_scaled(tmp_path / name, 100)
+        assert picture.shape[1] * scale == pytest.approx(size[0])
+        assert picture.shape[0] * scale == pytest.approx(size[1])

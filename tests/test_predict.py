@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from drawings import render_drawing
+from drawings import render_drawing, write_drawings
 from PIL import Image, ImageFilter
 from typer.testing import CliRunner
 
@@ -38,14 +38,6 @@ def published(name: str) -> Committee:
     if name not in published_names():
         pytest.skip(f"needs the published weights {name!r}")
     return load_committee(f"published:{name}")
-
-
-def write_drawings(folder: Path, seeds: range) -> list[Path]:
-    paths = []
-    for seed in seeds:
-        paths.append(folder / f"{seed:04}.img")
-        paths[-1].write_bytes(render_drawing(seed).data)
-    return paths
 
 
 def test_a_committee_s_probabilities_are_its_members_mean() -> None:
@@ -127,10 +119,22 @@ def test_show_draws_what_the_network_saw(run: Run, tmp_path: Path) -> None:
     assert np.asarray(Image.open(picture)).std() > 10
 
 
-def test_an_empty_folder_is_wrong_usage(run: Run, tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["predict", str(run.folder), str(tmp_path)])
-    assert result.exit_code == 2
-    assert "the folder holds no picture" in result.stderr
+def test_an_empty_folder_keeps_nobody_from_reading_the_rest(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (path,) = write_drawings(tmp_path, range(1))
+    names = [str(tmp_path / "empty"), str(path), str(tmp_path / "*.webp")]
+    result = CliRunner().invoke(app, ["predict", str(run.folder), *names])
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{path}: ")
+    assert "empty: the folder holds no picture" in result.stderr
+    assert "*.webp: no file matches" in result.stderr
+
+
+def test_a_picture_that_cannot_be_drawn_is_refused_before_reading(run: Run, tmp_path: Path) -> None:
+    (path,) = write_drawings(tmp_path, range(1))
+    options = ["--show", str(tmp_path / "seen.txt")]
+    result = CliRunner().invoke(app, ["predict", str(run.folder), str(path), *options])
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 @pytest.mark.slow

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from drawings import count_right, write_string
 from PIL import Image
 from typer.testing import CliRunner
 
 from lenet import configfile
 from lenet.cli import app
-from lenet.data import Dataset, Split
+from lenet.data import Dataset
 from lenet.errors import UsageError
 from lenet.network import build_network
 from lenet.pictures import PictureError
@@ -19,34 +20,6 @@ from lenet.predict import load_committee
 from lenet.scan import Found, order_lines, run_convolution, scan_convolution, scan_marks
 
 NAME = "published:handwriting/0"
-
-
-def write_string(split: Split, first: int, gap: int) -> tuple[np.ndarray, str]:
-    """Five test digits in a row, black on white, `gap` of MNIST's pixels apart, enlarged.
-
-    A negative gap lets neighbours overlap.
-    """
-    images = [image[0].numpy() for image in split.images[first : first + 5]]
-    cut = [image[:, image.any(axis=0)] for image in images]
-    line = np.zeros((48, 24 + sum(c.shape[1] for c in cut) + 4 * gap), dtype=np.uint8)
-    left = 12
-    for piece in cut:
-        place = line[10:38, left : left + piece.shape[1]]
-        np.maximum(place, piece, out=place)
-        left += piece.shape[1] + gap
-    large = Image.fromarray(255 - line).resize((3 * line.shape[1], 144), Image.Resampling.BICUBIC)
-    text = "".join(str(int(label)) for label in split.labels[first : first + 5])
-    return np.asarray(large)[..., None], text
-
-
-def count_right(read: str, written: str) -> int:
-    """Digits of a string that were read, by the least number of edits."""
-    row = list(range(len(written) + 1))
-    for i, one in enumerate(read):
-        last, row[0] = row[0], i + 1
-        for j, other in enumerate(written):
-            last, row[j + 1] = row[j + 1], min(row[j + 1] + 1, row[j] + 1, last + (one != other))
-    return len(written) - min(row[-1], len(written))
 
 
 @pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
@@ -69,6 +42,21 @@ def test_lines_go_from_top_to_bottom_and_digits_from_left_to_right() -> None:
 
     page = [found(4, 52, 0), found(2, 6, 20), found(1, 0, 0), found(5, 49, 30), found(3, 3, 40)]
     assert [[f.digit for f in line] for line in order_lines(page)] == [[1, 2, 3], [4, 5]]
+
+
+def test_a_line_may_slope_by_more_than_its_height() -> None:
+    def found(digit: int, line: int) -> Found:
+        top = 60 * line + 6 * digit  # 14 degrees
+        return Found(digit, 1.0, (slice(top, top + 20), slice(24 * digit, 24 * digit + 12)))
+
+    page = [found(digit, line) for digit in (3, 0, 5, 1, 4, 2) for line in (1, 0)]
+    assert [[f.digit for f in line] for line in order_lines(page)] == [[0, 1, 2, 3, 4, 5]] * 2
+
+
+def test_boxes_are_given_in_the_file_s_pixels() -> None:
+    found = Found(7, 0.9, (slice(10, 31), slice(4, 15)))
+    assert found.as_dict()["box"] == [4, 10, 15, 31]
+    assert found.as_dict(2.5)["box"] == [10, 25, 38, 78]
 
 
 def test_separated_digits_are_read_in_order(mnist: Dataset) -> None:

@@ -36,6 +36,10 @@ def predict(
     from lenet.pictures import list_pictures
 
     paths = list_pictures(images)
+    if show is not None:
+        from lenet.figures.style import check_suffix
+
+        check_suffix(show)
     from lenet.predict import load_committee, read_digits
 
     readings = []
@@ -106,7 +110,7 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Read a line or a page of digits."""
-    from lenet.pictures import guarded_decoding, read_picture
+    from lenet.pictures import PictureError, guarded_decoding, read_scaled
     from lenet.predict import load_committee
     from lenet.scan import PAGE_SIDE, scan_convolution, scan_marks
 
@@ -117,14 +121,17 @@ def scan(
         raise UsageError(
             f"one network slides over a page, not {len(committee.members)}; name a run"
         )
-    with guarded_decoding():
-        picture = read_picture(Path(image), PAGE_SIDE)
-    if way == "marks":
-        found = scan_marks(committee, picture)
-    else:
-        found = scan_convolution(committee.members[0], picture)
+    try:
+        with guarded_decoding():
+            picture, scale = read_scaled(Path(image), PAGE_SIDE)
+        if way == "marks":
+            found = scan_marks(committee, picture)
+        else:
+            found = scan_convolution(committee.members[0], picture)
+    except PictureError as error:
+        raise PictureError(f"{image}: {error}") from error
     if as_json:
-        print_json([[digit.as_dict() for digit in line] for line in found.lines])
+        print_json([[digit.as_dict(scale) for digit in line] for line in found.lines])
     else:
         typer.echo(found.text())
     if show is not None:

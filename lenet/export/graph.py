@@ -53,7 +53,7 @@ def export_onnx(run: Run, network: Network, path: Path, ink: bool) -> str:
     module, images = _prepare(network, ink)
     program = torch.onnx.export(
         module,
-        (images[:EXPORT_BATCH],),
+        (images[:EXPORT_BATCH].clone(),),
         dynamo=True,
         verbose=False,
         input_names=["ink" if ink else "input"],
@@ -83,8 +83,10 @@ def export_torch(run: Run, network: Network, path: Path, ink: bool) -> str:
         RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
     """
     module, images = _prepare(network, ink)
+    # A copy: the file would hold all images that a slice is a view of.
+    example = images[:EXPORT_BATCH].clone()
     program = torch.export.export(
-        module, (images[:EXPORT_BATCH],), dynamic_shapes=({0: torch.export.Dim("batch")},)
+        module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
     )
     with TemporaryDirectory() as folder:
         draft = Path(folder) / "network.pt2"

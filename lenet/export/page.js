@@ -14,6 +14,7 @@ function clearPad() {
   pen.fillStyle = "white";
   pen.fillRect(0, 0, pad.width, pad.height);
   stroke = null;
+  penIsDown = false;
   update();
 }
 
@@ -24,7 +25,7 @@ function drawTo(point) {
   pen.lineCap = pen.lineJoin = "round";
   pen.beginPath();
   pen.moveTo(from.x, from.y);
-  pen.lineTo(point.x, point.y);
+  pen.lineTo(point.x + (from === point ? 0.01 : 0), point.y); // a tap is a dot
   pen.stroke();
   stroke = point;
   if (!waiting) {
@@ -134,13 +135,15 @@ function pointOf(event) {
 
 pad.addEventListener("pointerdown", (event) => {
   event.preventDefault();
+  if (!event.isPrimary) return; // a second finger, or a palm
   pad.setPointerCapture(event.pointerId);
   stroke = null;
   drawTo(pointOf(event));
 });
 pad.addEventListener("pointermove", (event) => {
-  if (stroke && event.buttons) {
-    for (const e of event.getCoalescedEvents?.() ?? [event]) drawTo(pointOf(e));
+  if (stroke && event.buttons && event.isPrimary) {
+    const passed = event.getCoalescedEvents?.() ?? [];
+    for (const e of passed.length ? passed : [event]) drawTo(pointOf(e));
   }
 });
 pad.addEventListener("pointerup", () => { stroke = null; });

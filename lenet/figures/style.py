@@ -214,6 +214,18 @@ def pixels(figure: Figure) -> "np.ndarray[Any, np.dtype[np.uint8]]":
     return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
 
 
+def check_suffix(path: Path) -> str:
+    """Return the format that a path's suffix names.
+
+    Raises:
+        UsageError: It is none of `FORMATS`.
+    """
+    kind = path.suffix.removeprefix(".")
+    if kind not in FORMATS:
+        raise UsageError(f"{path}: a picture is {', '.join(FORMATS)}, not {kind or 'nameless'}")
+    return kind
+
+
 def save(figure: Figure, path: Path) -> None:
     """Write a figure, in the format that the path's suffix names.
 
@@ -221,9 +233,7 @@ def save(figure: Figure, path: Path) -> None:
         UsageError: The suffix is none of `FORMATS`.
         RunError: The file cannot be written.
     """
-    kind = path.suffix.removeprefix(".")
-    if kind not in FORMATS:
-        raise UsageError(f"{path}: a picture is {', '.join(FORMATS)}, not {kind or 'nameless'}")
+    kind = check_suffix(path)
     undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,8 @@ def test_onnx_and_torch_export_agree_with_pytorch_at_any_batch_size(
     (argument,) = session.get_inputs()
     (found,) = session.run(None, {argument.name: given.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), expected.detach(), atol=1e-4, rtol=1e-4)
+    weights = sum(value.numel() * 4 for value in network.model.state_dict().values())
+    assert (tmp_path / "torch-export").stat().st_size < 2 * weights + 200_000  # and no images
     program = torch.export.load(tmp_path / "torch-export").module()
     torch.testing.assert_close(program(given), expected)
 

@@ -170,9 +170,20 @@ def test_the_keyboard_draws_and_clears(browser: Any, tmp_path: Path) -> None:
     keys = ActionChains(browser).send_keys(Keys.TAB, *[Keys.ARROW_UP] * 9, Keys.SPACE)
     keys.send_keys(*[Keys.ARROW_DOWN] * 18, Keys.SPACE).perform()
     ink, _, _ = read_page(browser)
-    assert ink.reshape(28, 28)[4:24].any(axis=1).all()  # an upright stroke, 20 pixels high
-    ActionChains(browser).send_keys(Keys.DELETE).perform()
+    rows = np.flatnonzero(ink.reshape(28, 28).any(axis=1))
+    assert (len(rows), np.ptp(rows)) == (20, 19)  # an upright stroke, 20 pixels high
+    ActionChains(browser).send_keys(Keys.SPACE, Keys.DELETE).perform()
     assert browser.find_element("id", "digit").text == "–"
+    ActionChains(browser).send_keys(Keys.ARROW_UP).perform()  # the pen was lifted
+    assert browser.find_element("id", "digit").text == "–"
+
+
+def test_a_tap_is_a_dot(browser: Any, tmp_path: Path) -> None:
+    open_page(browser, tmp_path, untrained("lenet5-modern"), "lenet5-modern")
+    browser.find_element("id", "pad").click()
+    ink, _, _ = read_page(browser)
+    rows, columns = np.nonzero(ink.reshape(28, 28) > 0.5)
+    assert min(np.ptp(rows), np.ptp(columns)) >= 16  # a disk, scaled to 20 × 20
 
 
 @pytest.mark.parametrize("width", [360, 1120])

@@ -1,0 +1,57 @@
+#!/usr/bin/env python
+"""Count how much of the tests' drawings, and of strings of MNIST's test digits, is read rightly.
+
+scripts/reading.py --run published:handwriting      # a Markdown table; minutes
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parent.parent / name) for name in (".", "tests")]
+
+from drawings import count_right, write_drawings, write_string  # noqa: E402
+
+from lenet.data import load_dataset  # noqa: E402
+from lenet.predict import load_committee, read_digits  # noqa: E402
+from lenet.scan import scan_convolution, scan_marks  # noqa: E402
+
+DRAWINGS = 300
+DIGITS = 200
+"""Test digits, in strings of five."""
+GAPS = {
+    16: "a digit's width apart",
+    5: "5 pixels apart",
+    2: "2 pixels apart",
+    0: "boxes touch",
+    -3: "boxes overlap by 3 pixels",
+}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--run", default="published:handwriting", help="who reads")
+    committee = load_committee(parser.parse_args().run)
+    test = load_dataset("mnist").test
+    with tempfile.TemporaryDirectory() as folder:
+        readings = read_digits(committee, write_drawings(Path(folder), range(DRAWINGS)))
+        right = sum(
+            reading.digit is not None and reading.ranking[0] == seed % 10
+            for seed, reading in enumerate(readings)
+        )
+    print("| read rightly | by `predict` | by `scan` | by `scan --way convolution` |")
+    print("|---|---:|---:|---:|")
+    print(f"| {DRAWINGS} drawings | {right} | | |")
+    for gap, words in GAPS.items():
+        marks = slid = 0
+        for first in range(0, DIGITS, 5):
+            picture, written = write_string(test, first, gap)
+            marks += count_right(scan_marks(committee, picture).text(), written)
+            slid += count_right(scan_convolution(committee.members[0], picture).text(), written)
+        print(f"| {DIGITS} test digits in strings of five, {words} | | {marks} | {slid} |")
+
+
+if __name__ == "__main__":
+    main()
