@@ -30,6 +30,7 @@ CENTRE = 14.5  # px: middle of pixel 14 (from 0), where MNIST's files have the c
 FINE = 4  # strokes are measured and thickened at 4 × 20 = 80 pixels
 # px of 20, MNIST's 1 % and 30 % quantiles: a stroke thinner than the one is brought to the other.
 THIN, STROKE = 1.5, 2.2
+EDGE = 2  # px: how far a stroke's soft edge reaches beyond what is surely ink
 HAZE = 0.1  # of full ink: below this is the paper's grain or the haze around a stroke
 
 
@@ -147,7 +148,7 @@ def _cut_group(
 ) -> tuple[Box, Mask]:
     """Widen a group's box by its strokes' soft edge and mask what belongs to it."""
     rows, columns = box
-    edge, faintest = (1, 0.0) if min(ink.shape) < SMALL else (2, HAZE)
+    edge, faintest = (1, 0.0) if min(ink.shape) < SMALL else (EDGE, HAZE)
     wide = (
         slice(max(rows.start - edge, 0), rows.stop + edge),
         slice(max(columns.start - edge, 0), columns.stop + edge),

@@ -28,6 +28,9 @@ LEAST_FILL = 0.8  # of the rectangle around it; perspective costs a page 0.1, a 
 CLEAR_LEAD = 0.5  # of 1: by how much one tone must have more of rim and area to be the paper
 CLEAR_RIM = 0.8  # of 1: or by how much it must have more of the rim
 SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
+THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, and of the picture's height where that is more
+FLATTEST_STROKE = 8  # width over height: a line that is flatter is a rule, not part of a digit
+SHORTEST_RULE = 0.1, 0.5  # of the picture's width: of a line that reaches the rim, of another
 EIGHT = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong together
 
 
@@ -225,17 +228,17 @@ def _find_rules(mask: Mask) -> Mask:
     runs, _ = ndimage.label(mask, structure=[[0, 1, 0], [0, 1, 0], [0, 1, 0]])
     lengths = np.bincount(runs.ravel())
     lengths[0] = 0
-    thin = mask & (lengths[runs] <= max(3, round(0.012 * height)))
+    thin = mask & (lengths[runs] <= max(THINNEST_RULE, round(THICKEST_RULE * height)))
     pieces, count = ndimage.label(thin, EIGHT)
     if count == 0:
         return np.zeros_like(mask)
     at_rim, inside = np.zeros((2, count + 1), dtype=bool)
     for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
         tall, wide = rows.stop - rows.start, columns.stop - columns.start
-        if wide > 8 * tall:
+        if wide > FLATTEST_STROKE * tall:
             touches = columns.start <= 2 or columns.stop >= width - 2
-            at_rim[number] = touches and wide > 0.1 * width
-            inside[number] = not touches and wide > 0.5 * width
+            at_rim[number] = touches and wide > SHORTEST_RULE[0] * width
+            inside[number] = not touches and wide > SHORTEST_RULE[1] * width
     is_rule = at_rim | inside
     if is_rule.sum() < 2 and not at_rim.any():  # one alone is a 1, or the bar of a 7
         return np.zeros_like(mask)

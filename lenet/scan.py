@@ -84,8 +84,7 @@ def scan_marks(committee: Committee, picture: Picture) -> Scan:
     Raises:
         PictureError: There is no ink.
     """
-    ink = find_ink(picture)
-    groups = _drop_dots(group_marks(ink, is_in_column))
+    ink, groups = _find_marks(picture)
     inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
     shares = committee.recognize(torch.from_numpy(inks)[:, None])  # (N, 10)
     sure, digits = shares.max(dim=1)
@@ -109,8 +108,7 @@ def scan_convolution(network: Network, picture: Picture) -> Scan:
         PictureError: There is no ink.
         UsageError: The network cannot be applied to larger pictures.
     """
-    ink = find_ink(picture)
-    groups = _drop_dots(group_marks(ink, is_in_column))
+    ink, groups = _find_marks(picture)
     scale = DIGIT / float(np.median([box[0].stop - box[0].start for box, _ in groups]))
     page = _scale(ink, scale)
     class_map = run_convolution(network, torch.from_numpy(page)[None, None])[0].numpy()
@@ -210,17 +208,19 @@ def _apart(a: Box, b: Box) -> bool:
     return bool(abs(x - u) > 0.6 * width or abs(y - v) > 0.7 * height)
 
 
-def _drop_dots(groups: list[tuple[Box, Mask]]) -> list[tuple[Box, Mask]]:
-    """Leave out marks that are much lower than the others.
+def _find_marks(picture: Picture) -> tuple[Ink, list[tuple[Box, Mask]]]:
+    """The ink of a page, and its marks without those that are much lower than the others.
 
     Raises:
-        PictureError: There are no marks at all.
+        PictureError: There are no marks.
     """
+    ink = find_ink(picture)
+    groups = group_marks(ink, is_in_column)
     if not groups:
         raise PictureError("no ink: only specks")
     heights = [box[0].stop - box[0].start for box, _ in groups]
     least = SMALLEST * float(np.median(heights))
-    return [group for group, height in zip(groups, heights, strict=True) if height >= least]
+    return ink, [group for group, height in zip(groups, heights, strict=True) if height >= least]
 
 
 def order_lines(found: Sequence[Found]) -> list[list[Found]]:

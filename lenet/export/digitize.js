@@ -1,6 +1,5 @@
 // From a drawing to 28 × 28 ink: the same as lenet/digitize.py does, for black ink on white paper.
-
-const FIELD = 28, FIT = 20, CENTRE = 14.5, FINE = 4, THIN = 1.5, STROKE = 2.2, HAZE = 0.1, EDGE = 2;
+// The constants FIELD, FIT, CENTRE, FINE, THIN, STROKE, EDGE and HAZE are written above by page.py.
 
 // ink: Float64Array of height × width, 0 to 1 → Float64Array of 784, or null if there is none.
 function digitize(ink, height, width) {

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lenet import digitize
 from lenet.errors import UsageError
 from lenet.files import write_atomically
 from lenet.models.activations import ScaledTanh
@@ -38,6 +39,9 @@ LAYERS = {
 }
 """What the page draws, with its captions; the outputs come after."""
 
+PREPARATION = ("FIELD", "FIT", "CENTRE", "FINE", "THIN", "STROKE", "EDGE", "HAZE")
+"""The constants of `lenet.digitize` that ``digitize.js`` works with."""
+
 Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 
 
@@ -50,7 +54,9 @@ def export_page(run: Run, network: Network, path: Path, ink: bool) -> str:
         UsageError: The network is no LeNet-5, or has a part that the page cannot compute.
     """
     description, weights = describe_network(network)
-    script = "\n".join(_text(name) for name in ("network.js", "digitize.js", "page.js"))
+    constants = ", ".join(f"{name} = {getattr(digitize, name)}" for name in PREPARATION)
+    scripts = (_text(name) for name in ("network.js", "digitize.js", "page.js"))
+    script = "\n".join((f"const {constants};", *scripts))
     penalties = network.outputs == "penalties"
     page = Template(_text("page.html")).substitute(
         title=html.escape(f"LeNet-5 reads your digit ({run.config.model.kind})"),
