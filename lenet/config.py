@@ -81,6 +81,10 @@ class Input(Section):
     """Width and height in pixels; 28 is the image itself, more adds background around it."""
     shuffle: int | None = Field(default=None, ge=0)
     """Seed of one shuffle of all pixels, the same in every picture; None: pixels stay."""
+    upright: bool = False
+    """Whether digits are sheared until they stand upright, in training and ever after."""
+    width: int | None = Field(default=None, ge=4, le=28)
+    """Pixels to which each digit's box is stretched or squeezed, by two at most; None: it stays."""
 
 
 Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]

@@ -147,9 +147,11 @@ def run_convolution(network: Network, page: Tensor) -> Tensor:
         pixels around page pixel (4 y, 4 x).
 
     Raises:
-        UsageError: The network has other layers than LeNet-5.
+        UsageError: The network has other layers than LeNet-5, or looks at each digit's shape first.
     """
     present = network.present
+    if present.normalizes_shape:
+        raise UsageError("this network straightens digits one by one; use the way `marks`")
     half = present.size // 2
     padded = nn.functional.pad(page, (half, half, half, half))
     shown = padded * (present.full - present.background) + present.background

@@ -87,8 +87,11 @@ def describe_network(network: Network) -> tuple[dict[str, Any], Tensor]:
         length] of the second value: all numbers in a row, float32 (n,).
 
     Raises:
-        UsageError: The network is no LeNet-5, or has a part that ``network.js`` does not know.
+        UsageError: The network is no LeNet-5, or has a part that ``network.js`` does not know, or
+            looks at each digit's shape first.
     """
+    if network.present.normalizes_shape:
+        raise UsageError("the page cannot bring digits to one slant or width, as this network does")
     numbers: list[Tensor] = []
     layers: list[dict[str, Any]] = []
     start = 0

@@ -15,7 +15,11 @@ from lenet.export.graph import Reader, _verify
 from lenet.network import build_network, load_network
 from lenet.runs import Run
 
-ONE_EACH = [("lenet5", ["model.kind=lenet5", "loss.kind=mse"]), ("lenet5-modern", [])]
+ONE_EACH = [
+    ("lenet5", ["model.kind=lenet5", "loss.kind=mse"]),
+    ("lenet5-modern", []),
+    ("straightened", ["input.upright=true", "input.width=14"]),
+]
 
 
 def make_run(root: Path, values: list[str]) -> Run:
