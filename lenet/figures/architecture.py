@@ -23,6 +23,8 @@ BAR = 4.0
 """Thickness of a bar."""
 LEAN = 0.2
 """How far a bar leans to the right, as a share of its length."""
+LETTER = 0.75
+"""Width of a bold capital, as a share of the type's size; other letters are narrower."""
 
 
 @dataclass(frozen=True)
@@ -115,21 +117,46 @@ def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:
     axes.set_xlim(-8, right)
     axes.set_ylim(-top - 20, top + 16)
     axes.set_aspect("equal")
+    above, below = [], []
     for i, (block, x) in enumerate(zip(blocks, places, strict=True)):
         _draw_block(axes, block, x)
-        axes.text(
-            x + block.width / 2, top + 3, f"{block.name.upper()}\n{block.size}",
-            ha="center", va="bottom", fontsize=8, fontweight="bold", linespacing=1.4,
-        )  # fmt: skip
+        above.append((x + block.width / 2, f"{block.name.upper()}\n{block.size}"))
         if i:
             _connect(axes, blocks[i - 1], places[i - 1], block, x)
+            middle = (places[i - 1] + blocks[i - 1].width + x + block.width / 2) / 2
             weights = f"\n{block.weights:,}" if block.weights else ""
-            axes.text(
-                (places[i - 1] + blocks[i - 1].width + x + block.width / 2) / 2, -top - 3,
-                block.verb.replace(" ", "\n") + weights,
-                ha="center", va="top", fontsize=7, linespacing=1.3,
-            )  # fmt: skip
+            below.append((middle, block.verb.replace(" ", "\n") + weights))
+    points = 72 * style.WIDTH / (right + 8)  # to a pixel of the input
+    size = min(8.0, _fit_type(above, points), _fit_type(below, points) / 0.875)
+    for x, text in above:
+        axes.text(
+            x, top + 3, text, fontsize=size, fontweight="bold",
+            ha="center", va="bottom", linespacing=1.4,
+        )  # fmt: skip
+    for x, text in below:
+        axes.text(
+            x, -top - 3, text, fontsize=0.875 * size,
+            ha="center", va="top", linespacing=1.3,
+        )  # fmt: skip
     return figure
+
+
+def _fit_type(captions: Sequence[tuple[float, str]], points: float) -> float:
+    """Return the largest size of type, in points, at which no two captions touch.
+
+    Args:
+        captions: Where the middle of each is, in pixels of the input, and its text.
+        points: Points to a pixel of the input.
+    """
+    letters = [max(map(len, text.split("\n"))) for _, text in captions]
+    gaps = [(b - a) * points for (a, _), (b, _) in pairwise(captions)]
+    return min(
+        (
+            gap / (LETTER * (1 + sum(pair) / 2))
+            for gap, pair in zip(gaps, pairwise(letters), strict=True)
+        ),
+        default=float("inf"),
+    )
 
 
 def _draw_block(axes: Axes, block: Block, x: float) -> None:

@@ -1,6 +1,8 @@
+from itertools import combinations
+
 import pytest
 
-from lenet.figures.architecture import describe_layers, draw_architecture
+from lenet.figures.architecture import describe_layers, draw_architecture, draw_blocks
 from lenet.models import build_model
 
 
@@ -28,6 +30,15 @@ def test_every_caption_lies_within_the_picture(make_subject, kind: str) -> None:
         box = text.get_window_extent()
         assert page.x0 <= box.x0 and box.x1 <= page.x1, text.get_text()
         assert page.y0 <= box.y0 and box.y1 <= page.y1, text.get_text()
+
+
+def test_no_two_captions_touch_however_many_layers_there_are() -> None:
+    figure = draw_blocks(describe_layers(build_model("compact", 28), 28), "ten layers")
+    figure.canvas.draw()
+    captions = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts]
+    assert len(captions) == 2 * 11 - 1
+    for (one, box), (other, next_box) in combinations(captions, 2):
+        assert not box.overlaps(next_box), (one, other)
 
 
 def test_the_title_counts_the_weights(make_subject) -> None:
