@@ -40,6 +40,8 @@ Space = dict[str, Range | Choices]
 def read_space(path: Path) -> Space:
     """Read a space from a YAML file such as ``optimizer.lr: {low: 0.01, high: 0.3, log: true}``.
 
+    A list is short for ``{choices: [...]}``.
+
     Raises:
         UsageError: The file is missing, not YAML, or describes no space; the message gives places.
     """
@@ -50,9 +52,11 @@ def read_space(path: Path) -> Space:
     space: Space = {}
     for key, values in content.items():
         place = root.nearest((key,)).place
-        kind: type[Range | Choices] = (
-            Choices if isinstance(values, dict) and "choices" in values else Range
-        )
+        if isinstance(values, list):
+            values = {"choices": values}
+        if not isinstance(values, dict):
+            raise UsageError(f"{place}: {key}: expected {{low: 1, high: 9}} or a list of choices")
+        kind: type[Range | Choices] = Choices if "choices" in values else Range
         try:
             space[key] = TypeAdapter(kind).validate_python(values)
         except ValidationError as error:

@@ -22,6 +22,11 @@ def test_keys_have_ranges_or_choices(tmp_path: Path) -> None:
     }
 
 
+def test_a_list_is_short_for_choices(tmp_path: Path) -> None:
+    space = read_space(write(tmp_path, "model.batch_norm: [true, false]"))
+    assert space == {"model.batch_norm": Choices(choices=[True, False])}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -30,7 +35,8 @@ def test_keys_have_ranges_or_choices(tmp_path: Path) -> None:
         ("a: {low: 1}", r"a\.high: Field required"),
         ("a: {low: 1, high: 2, top: 3}", r"a\.top: Extra inputs"),
         ("a: {choices: []}", r"a\.choices: List should have at least 1 item"),
-        ("a: 3", "a: Input should be"),
+        ("a: []", r"a\.choices: List should have at least 1 item"),
+        ("a: 3", "a: expected {low: 1, high: 9} or a list of choices"),
         ("{}", "names no key"),
     ],
 )
