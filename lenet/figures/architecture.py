@@ -67,7 +67,7 @@ def describe_layers(model: nn.Module, size: int) -> list[Block]:
 
 def _block(layer: Layer, last: bool) -> Block:
     verb, colour = _describe(layer.module)
-    kernel = getattr(layer.module, "kernel_size", 2)
+    kernel = getattr(layer.module, "kernel_size", 0)
     field = kernel if isinstance(kernel, int) else kernel[0]
     name = "output" if last else layer.name
     if layer.planes:

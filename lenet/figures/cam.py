@@ -1,6 +1,8 @@
 """Where in the picture a network sees a class: class activation maps."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
 
 import torch
 from matplotlib.colors import to_rgb
@@ -17,9 +19,25 @@ from lenet.models.layers import PartialConvolution
 IMAGES = 6
 
 
+@dataclass(frozen=True)
+class ActivationMaps:
+    """Where classes are seen in pictures.
+
+    Attributes:
+        layer: The convolution whose maps they are made of.
+        values: float32 (C, B, H', W') in the layer's own positions, positive where something speaks
+            for the class.
+        step: From one position to the next, in pixels of the picture.
+    """
+
+    layer: Layer
+    values: Tensor
+    step: float
+
+
 def activation_maps(
     model: nn.Module, inputs: Tensor, classes: Sequence[int]
-) -> tuple[Layer, Tensor] | None:
+) -> ActivationMaps | None:
     """Return where each class is seen in each picture, or None if the network has no maps.
 
     The maps of the last convolution are added up, each weighted by how much a little more of it
@@ -32,23 +50,20 @@ def activation_maps(
         inputs: Presented images, float32 (B, 1, H, W).
         classes: The classes asked for, C of them.
 
-    Returns:
-        The layer, and float32 (C, B, H', W') in the layer's own positions, positive where
-        something speaks for the class.
-
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization", 2016; Selvaraju
     et al., "Grad-CAM", 2017.
     """
     with torch.enable_grad():
         layers = observe(model, inputs)
         seeing = [
-            layer
-            for layer in layers
+            place
+            for place, layer in enumerate(layers)
             if layer.planes and isinstance(layer.module, nn.Conv2d | PartialConvolution)
         ]
         if not seeing:
             return None
-        state = seeing[-1].state  # (B, maps, H', W')
+        last = layers[seeing[-1]]
+        state = last.state  # (B, maps, H', W')
         outputs = layers[-1].units
         scores = -outputs if model.outputs == "penalties" else outputs
         maps = []
@@ -56,7 +71,8 @@ def activation_maps(
             (gradient,) = torch.autograd.grad(scores[:, label].sum(), state, retain_graph=True)
             importance = gradient.mean((2, 3), keepdim=True)  # (B, maps, 1, 1)
             maps.append((importance * state).sum(1))
-    return seeing[-1], torch.stack(maps).detach()
+    step = prod(layer.stride for layer in layers[: seeing[-1] + 1])
+    return ActivationMaps(last, torch.stack(maps).detach(), step)
 
 
 def draw_cam(subject: Subject) -> Figure:
@@ -82,7 +98,6 @@ def draw_cam(subject: Subject) -> Figure:
             f"{subject.run.folder}: {subject.run.config.model.kind} has no convolution, so it"
             " sees no class in one place; the figure `filters` shows what its units look for"
         )
-    layer, maps = found
 
     # Several images: one column each. A single one: row by row.
     cells = 1 + len(asked[0])
@@ -91,7 +106,7 @@ def draw_cam(subject: Subject) -> Figure:
     side = min(style.WIDTH / columns, 2.0)
     figure = style.new_figure(
         rows * (side + 0.2) + 0.4,
-        f"{subject.name}: where {layer.name.upper()} sees what speaks for a class (blue)"
+        f"{subject.name}: where {found.layer.name.upper()} sees what speaks for a class (blue)"
         " or against it",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -103,9 +118,11 @@ def draw_cam(subject: Subject) -> Figure:
         axes = next(cell)
         axes.imshow(picture.numpy())
         axes.set_title(f"a {int(subject.test.labels[index])}", loc="center")
-        for label in labels:
+        maps = found.values[labels, image].cpu()
+        full = float(maps.abs().max())  # one scale for all classes of an image
+        for label, map_ in zip(labels, maps, strict=True):
             axes = next(cell)
-            axes.imshow(overlay(picture, maps[label, image].cpu()).numpy())
+            axes.imshow(overlay(picture, map_, found.step, full).numpy())
             share = float(subject.probabilities[index, label])
             axes.set_title(f"{label}? {100 * share:.0f} %", loc="center", fontweight="normal")
     return figure
@@ -132,7 +149,7 @@ def draw_scene(subject: Subject) -> Figure:
     if not any(isinstance(layer.module, nn.AdaptiveAvgPool2d) for layer in layers):
         raise UnfitError(
             f"{subject.run.folder}: {subject.run.config.model.kind} does not end in global"
-            " averages, so it takes pictures of one digit only; the figure `cam` fits"
+            " averages, so it takes pictures of one digit only; the figure `maps` fits"
         )
     scene = torch.cat(pictures, dim=3)  # (1, 1, size, 2 size)
     seen = activation_maps(subject.network.model, scene, classes)
@@ -141,24 +158,38 @@ def draw_scene(subject: Subject) -> Figure:
     whole, *panels = figure.subplots(1, 3)
     style.bare(whole).imshow(scene[0, 0].cpu().numpy())
     whole.set_title("seen at once", loc="center", fontweight="normal")
-    for axes, label, places in zip(panels, classes, seen[1], strict=True):
-        style.bare(axes).imshow(overlay(scene[0, 0].cpu(), places[0].cpu()).numpy())
+    maps = seen.values[:, 0].cpu()
+    full = float(maps.abs().max())
+    for axes, label, map_ in zip(panels, classes, maps, strict=True):
+        style.bare(axes).imshow(overlay(scene[0, 0].cpu(), map_, seen.step, full).numpy())
         axes.set_title(f"where a {label} is", loc="center", fontweight="normal")
     return figure
 
 
-def overlay(picture: Tensor, seen: Tensor) -> Tensor:
+def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
     """Lay a map over the picture: blue where something speaks for the class, orange against it.
+
+    Convolutions without padding do not look at the rim, so that a map's outermost positions lie
+    inside the picture: it is centred on it, and the rim stays blank.
 
     Args:
         picture: (H, W).
-        seen: (H', W'); it is stretched over the picture. Its largest value has the full colour.
+        seen: (H', W').
+        step: From one position of the map to the next, in pixels of the picture.
+        full: The value that has the full colour.
 
     Returns:
         RGB in 0 to 1, (H, W, 3).
     """
-    stretched = F.interpolate(seen[None, None], picture.shape, mode="bilinear")[0, 0]
-    strength = stretched / seen.abs().max().clamp(min=1e-12)
+    # From -1 to 1 across the map, where the picture's pixels lie on it.
+    y, x = (
+        (torch.arange(pixels) + 0.5 - pixels / 2) * 2 / (step * places)
+        for pixels, places in zip(picture.shape, seen.shape, strict=True)
+    )
+    grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)[None]  # (1, H, W, 2)
+    laid = F.grid_sample(seen[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
+    laid = torch.where((grid[0].abs() <= 1).all(dim=-1), laid, 0)
+    strength = laid / max(full, 1e-12)
     coloured = torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()
     inked = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
     amount = 0.75 * inked[..., None]

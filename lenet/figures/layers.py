@@ -24,6 +24,13 @@ class Layer:
         return self.state.dim() == 4 and self.state.shape[-1] > 1
 
     @property
+    def stride(self) -> float:
+        """From one of its positions to the next, in positions of the layer before."""
+        stride = getattr(self.module, "stride", 1)
+        across = float(stride if isinstance(stride, int) else stride[0])
+        return 1 / across if isinstance(self.module, nn.ConvTranspose2d) else across
+
+    @property
     def units(self) -> Tensor:
         """Its states as a row, (B, units)."""
         return self.state.flatten(1)

@@ -22,6 +22,8 @@ class Subsampling(nn.Module):
     Source: Section II-B, layer S2.
     """
 
+    kernel_size = stride = (2, 2)
+
     def __init__(self, maps: int, coefficient: float = 0.5, copies: int = 1) -> None:
         super().__init__()
         self.maps = maps
@@ -32,7 +34,7 @@ class Subsampling(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the (B, maps, H/2, W/2) sums of (B, maps / copies, H, W) images."""
         # Four times the mean, to the same bit: ONNX has no sum over neighbours.
-        mean = F.avg_pool2d(images, 2)  # (B, maps / copies, H/2, W/2)
+        mean = F.avg_pool2d(images, self.kernel_size)  # (B, maps / copies, H/2, W/2)
         mean = mean.repeat_interleave(self.copies, dim=1)  # (B, maps, H/2, W/2)
         return mean * (4 * self.coefficient[:, None, None]) + self.bias[:, None, None]
 

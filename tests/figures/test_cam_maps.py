@@ -25,22 +25,24 @@ class GlobalAverage(nn.Module):
 
 def test_with_global_averages_they_are_the_class_activation_maps() -> None:
     model, inputs = GlobalAverage(), torch.randn(2, 1, 8, 8)
-    layer, maps = activation_maps(model, inputs, [4, 9])
-    assert layer.name == "conv"
+    found = activation_maps(model, inputs, [4, 9])
+    assert found.layer.name == "conv"
+    assert found.step == 1
     states = model.conv(inputs).detach()  # (2, 3, 6, 6)
     weighted = torch.einsum("ck,bkhw->cbhw", model.output.weight.detach()[[4, 9]], states)
-    torch.testing.assert_close(maps, weighted / 36)
+    torch.testing.assert_close(found.values, weighted / 36)
 
 
 def test_for_penalties_small_outputs_speak_for_a_class(make_subject) -> None:
     model = make_subject("lenet5").network.model
     inputs = torch.randn(1, 1, 32, 32)
-    layer, (map_,) = activation_maps(model, inputs, [7])
-    assert layer.name == "c3"
-    states = layer.state.detach().requires_grad_()
+    found = activation_maps(model, inputs, [7])
+    assert found.layer.name == "c3"
+    states = found.layer.state.detach().requires_grad_()
     penalties = nn.Sequential(*list(model)[6:])(states)  # from S4's subsampling on
     (gradient,) = torch.autograd.grad(-penalties[0, 7], states)
-    torch.testing.assert_close(map_, (gradient.mean((2, 3), keepdim=True) * states).sum(1).detach())
+    speaks = (gradient.mean((2, 3), keepdim=True) * states).sum(1).detach()
+    torch.testing.assert_close(found.values[0], speaks)
 
 
 def test_a_network_without_places_is_told_which_figure_fits(make_subject) -> None:
@@ -71,17 +73,42 @@ def test_overlay_is_paper_where_nothing_speaks_and_ink_where_the_digit_is() -> N
     picture[0, 0] = 1.0
     seen = torch.zeros(4, 4)
     seen[3, 3] = 2.0
-    mixed = overlay(picture, seen)
+    mixed = overlay(picture, seen, 1, full=2)
     assert mixed.shape == (4, 4, 3)
     torch.testing.assert_close(mixed[1, 1], torch.ones(3), atol=0.01, rtol=0)
     assert mixed[0, 0].max() < 0.4
     assert mixed[3, 3, 2] > mixed[3, 3, 0] + 0.5  # blue
 
 
+@pytest.mark.parametrize("at", [(10, 10), (16, 20), (22, 12)])
+def test_a_dot_is_seen_where_it_is(make_subject, at: tuple[int, int]) -> None:
+    model = make_subject("lenet5").network.model
+    with torch.no_grad():  # each layer hands on what it sees in the middle of its field
+        for layer in (model.c1, model.c3):
+            layer.weight.zero_()
+            layer.weight[..., 2, 2] = 1
+            layer.bias.zero_()
+    picture = torch.zeros(32, 32)
+    picture[at[0] - 1 : at[0] + 1, at[1] - 1 : at[1] + 1] = 0.1
+    found = activation_maps(model, picture[None, None], [0])
+    assert found.step == 2
+    state = found.layer.state[0, 0].detach().abs()  # 10×10
+    laid = overlay(torch.zeros(32, 32), state, found.step, float(state.max()))
+    rows, columns = (laid[..., 2] - laid[..., 0] > 0.3).nonzero().unbind(1)
+    for places, middle in ((rows, at[0] - 0.5), (columns, at[1] - 0.5)):
+        assert abs(float(places.float().mean()) - middle) < 0.6
+
+
+def test_the_rim_that_no_position_looks_at_stays_blank() -> None:
+    mixed = overlay(torch.zeros(32, 32), torch.ones(10, 10), 2, full=1)  # C3 of LeNet-5
+    blue = mixed[16, :, 2] - mixed[16, :, 0] > 0.1
+    assert blue.nonzero().flatten().tolist() == list(range(6, 26))
+
+
 def test_a_scene_needs_global_averages(make_subject) -> None:
     subject = make_subject()
     subject.test.labels[:2] = torch.tensor([4, 7])
-    with pytest.raises(UnfitError, match=r"lenet5-modern does not end in global.*figure `cam`"):
+    with pytest.raises(UnfitError, match=r"lenet5-modern does not end in global.*figure `maps`"):
         draw_scene(subject)
 
 

@@ -11,6 +11,19 @@ def test_the_rejection_curve_starts_at_the_error_rate_and_ends_without_errors(ma
     assert figure.get_suptitle().startswith("canned/0: ")
 
 
+def test_a_network_of_half_a_per_cent_is_asked_for_a_tenth(make_subject) -> None:
+    subject = make_subject()
+    subject.test.labels[:] = subject.predictions
+    subject.test.labels[3] = (subject.predictions[3] + 1) % 10
+    figure = draw_rejection(subject)
+    curve, dot, _ = figure.axes[0].lines
+    assert curve.get_ydata()[0] == pytest.approx(0.5)
+    assert dot.get_ydata()[0] == pytest.approx(0.1)
+    needed = float(dot.get_xdata()[0])  # the images that are less sure than the wrong one, and it
+    assert 0 < needed <= 100
+    assert figure.get_suptitle() == f"canned/0: {needed:.1f} % rejected leave 0.1 % errors"
+
+
 def test_calibration_counts_every_image_once(make_subject) -> None:
     below = draw_calibration(make_subject()).axes[1]
     assert sum(bar.get_height() for bar in below.patches) == 200
