@@ -306,14 +306,17 @@ def find_runs(root: Path) -> list[Run]:
 def group_seeds(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """Return runs by experiment, in the order of its name; runs in one folder are its seeds.
 
-    An experiment has its folder's name; where two have the same, that of the folder above comes
-    first: ``paper/lenet5``.
+    An experiment has its folder's name; where two have the same, as many of the folders above come
+    first as tell them apart: ``paper/lenet5``.
     """
-    folders = sorted({run.folder.absolute().parent for run in runs})
-    alike = Counter(folder.name for folder in folders)
-    groups = {}
-    for folder in folders:
-        name = folder.name if alike[folder.name] == 1 else f"{folder.parent.name}/{folder.name}"
-        seeds = [run for run in runs if run.folder.absolute().parent == folder]
-        groups[name] = sorted(seeds, key=lambda run: run.seed)
-    return dict(sorted(groups.items()))
+    folders = {run.folder.absolute().parent for run in runs}
+    names = {folder: folder.name for folder in folders}
+    depth = 1
+    while doubled := {name for name, n in Counter(names.values()).items() if n > 1}:
+        depth += 1
+        for folder in folders:
+            if names[folder] in doubled:
+                names[folder] = "/".join(folder.parts[-depth:])
+    groups = {name: [r for r in runs if r.folder.absolute().parent == folder]
+              for folder, name in names.items()}  # fmt: skip
+    return {name: sorted(groups[name], key=lambda run: run.seed) for name in sorted(groups)}

@@ -217,6 +217,23 @@ def test_means_are_replaced_and_count_finished_seeds_only(tmp_path: Path) -> Non
     assert [p.value for p in read(folder).Scalars("seeds/errors/test/mean")] == [105]
 
 
+def test_an_experiment_whose_numbers_are_damaged_is_named_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    seeds_of(tmp_path / "bad", [100], [110])
+    seeds_of(tmp_path / "good", [100], [110])
+    damaged = tmp_path / "bad" / "small" / "0" / "metrics.jsonl"
+    damaged.write_text("{")
+    blocked = tmp_path / "worse"
+    seeds_of(blocked, [100], [110])
+    (blocked / "small" / "seeds").write_text("in the way")
+    said: list[str] = []
+    assert write_seeds(tmp_path, said.append) == [tmp_path / "good" / "small" / "seeds"]
+    first, second = said
+    assert str(damaged) in first
+    assert first.startswith("no mean ± sd of ") and second.startswith("no mean ± sd of ")
+
+
 def test_a_single_seed_has_no_mean(tmp_path: Path) -> None:
     seeds_of(tmp_path, [100])
     assert write_seeds(tmp_path) == []

@@ -87,7 +87,8 @@ def figures(
 def dashboard(
     folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
     port: Annotated[
-        int | None, typer.Option(help="To listen on; without it 6006 or the next free one.")
+        int | None,
+        typer.Option(help="To listen on; without it 6006 or the next free one.", min=0, max=65535),
     ] = None,
     host: Annotated[
         str, typer.Option(help="0.0.0.0 shows the runs to the whole network.")
@@ -100,7 +101,7 @@ def dashboard(
     from lenet.dashboard.server import start_tensorboard
 
     address = start_tensorboard(folder, port, host)
-    for means in write_seeds(folder):
+    for means in write_seeds(folder, say):
         say(f"mean ± sd over the seeds: {means}")
     typer.echo(address)
     say("Ctrl-C ends it")

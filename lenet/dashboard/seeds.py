@@ -1,11 +1,13 @@
 """Mean ± sd over the seeds of an experiment, as a run of its own."""
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from lenet.dashboard.events import PARTS
+from lenet.errors import RunError
 from lenet.figures.curves import Curve
 from lenet.runs import Run, find_runs
 
@@ -13,26 +15,32 @@ FOLDER = "seeds"
 """Name of the folder, beside the seeds' own, that holds an experiment's events."""
 
 
-def write_seeds(root: Path) -> list[Path]:
+def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Write the means of every experiment below a folder that has two or more finished seeds.
 
     Tags are ``seeds/errors/PART/mean``, ``low`` and ``high``, the latter one sample standard
     deviation away; the step is the pass. Older events are replaced: the chart shows the seeds that
     are finished now.
 
+    Args:
+        root: The folder of the runs.
+        say: Takes a line for each experiment that is left out: its numbers are damaged, or its
+            folder cannot be written.
+
     Returns:
         The folders written, ``EXPERIMENT/seeds``.
-
-    Raises:
-        OSError: A folder cannot be written.
     """
     written = []
     finished = [run for run in find_runs(root) if run.finished]
     for folder, runs in groupby(finished, key=lambda run: run.folder.parent):
         members = list(runs)
         if len(members) > 1:
-            _write(folder / FOLDER, members)
-            written.append(folder / FOLDER)
+            try:
+                _write(folder / FOLDER, members)
+            except (OSError, RunError) as error:
+                say(f"no mean ± sd of {folder}: {error}")
+            else:
+                written.append(folder / FOLDER)
     return written
 
 

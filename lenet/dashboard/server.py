@@ -39,6 +39,6 @@ def start_tensorboard(root: Path, port: int | None = None, host: str = "127.0.0.
     board.configure(argv=["lenet", *(f"--{key}={value}" for key, value in options.items())])
     try:
         url: str = board.launch()
-    except (program.TensorBoardServerException, OSError) as error:
+    except (program.TensorBoardServerException, OSError, OverflowError) as error:
         raise RunError(f"TensorBoard cannot start: {error}") from error
     return url

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from lenet.errors import UsageError
+from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, style
 from lenet.figures.subject import Subject, UnfitError
 from lenet.runs import Run, group_seeds, is_run
@@ -37,7 +37,8 @@ class Order:
         runs = [run for word in words if word not in known for run in _runs_in(Path(word))]
         if not runs:
             raise UsageError("no run given: name a run folder, or a folder of runs")
-        return cls(runs, names)
+        once = {run.folder.resolve(): run for run in runs}
+        return cls(list(once.values()), list(dict.fromkeys(names)))
 
 
 def _runs_in(folder: Path) -> list[Run]:
@@ -82,8 +83,11 @@ def draw_album(
     Raises:
         UsageError: There is no such image, format or theme.
         UnfitError: A figure that was asked for does not fit a run.
-        RunError: A run is unfinished or damaged, or a file cannot be written.
+        RunError: A run whose figure was asked for is unfinished or damaged, or a file cannot be
+            written.
     """
+    style.check_theme(theme)
+    style.check_suffix(Path(f"picture.{kind}"))
     wanted = order.names or [*FIGURES, *COMPARISONS]
 
     def write(name: str, draw: Callable[[], Figure], path: Path) -> Iterator[Path]:
@@ -100,7 +104,14 @@ def draw_album(
     own = [name for name in wanted if name in FIGURES]
     for experiment, seeds in group_seeds(order.runs).items() if own else ():
         for run in seeds:
-            subject = replace(Subject.open(run, data, device), image=image, classes=tuple(classes))
+            try:
+                subject = Subject.open(run, data, device)
+            except RunError as error:  # unfinished, or kept without weights: it still has curves
+                if order.names:
+                    raise RunError(f"{error}; the figure `curves` needs no weights") from error
+                say(f"only the figures of several runs: {error}")
+                continue
+            subject = replace(subject, image=image, classes=tuple(classes))
             run_name = f"{experiment}/{run.seed}".replace("/", "-")
             prefix = f"{run_name}-" if to and len(order.runs) > 1 else ""
             for name in own:

@@ -16,6 +16,10 @@ from lenet.runs import Run, group_seeds
 
 PARTS = ("train", "validation", "test")
 DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
+MARKERS = "osD^v"
+"""Which experiment it is, once all seven colours are taken."""
+FEW = 4
+"""Of so many experiments training errors are drawn too, and the legend lies inside."""
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -59,7 +63,8 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     """Draw error rates by pass and, beneath, the learning rate.
 
     Runs in the same folder are seeds of one experiment: their mean is drawn, with a band of one
-    standard deviation to either side. Source: Figure 5 of the 1998 paper.
+    standard deviation to either side. Of more than `FEW` experiments only test errors are drawn.
+    Source: Figure 5 of the 1998 paper.
 
     Raises:
         UnfitError: No run has finished a pass.
@@ -70,23 +75,29 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     }
     experiments = {name: histories for name, histories in found.items() if any(histories)}
     if not experiments:
-        raise UnfitError(f"{runs[0].folder} has not finished a pass, so there is no curve yet")
-    several = len(experiments) > 1
-    figure = style.new_figure(4.6, _title(experiments))
+        raise UnfitError(f"{runs[0].folder}/metrics.jsonl holds no finished pass to draw")
+    several, many = len(experiments) > 1, len(experiments) > FEW
+    height = max(4.6, 0.6 + 0.19 * len(experiments)) if many else 4.6
+    figure = style.new_figure(height, _title(experiments))
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     lowest: list[float] = []
+    rates: list[float] = []
     for number, (name, histories) in enumerate(experiments.items()):
+        marker = MARKERS[number // 7 % len(MARKERS)]
         for part in PARTS:
             curve = Curve.of(histories, f"error_rate/{part}")
-            if curve is not None and not (several and part == "validation"):
+            left_out = (several and part == "validation") or (many and part == "train")
+            if curve is not None and not left_out:
                 colour = f"C{number % 7}" if several else style.PART_COLOURS[part]
                 label = f"{style.shorten(name)}: {part}" if several else part
-                _draw_curve(above, curve, color=colour, linestyle=DASHES[part], label=label)
+                look = {"color": colour, "linestyle": DASHES[part], "marker": marker}
+                _draw_curve(above, curve, label=label, **look)
                 lowest += curve.mean.tolist()
         rate = Curve.of(histories, "learning_rate")
         if rate is not None:
             colour = f"C{number % 7}" if several else style.faint()
-            below.plot(rate.passes, rate.mean, color=colour, marker="o", markersize=2.5)
+            below.plot(rate.passes, rate.mean, color=colour, marker=marker, markersize=2.5)
+            rates.append(float(rate.mean.max()))
     above.set_yscale("log")
     # The lines decide what is seen: a band may reach down to 0, which a logarithm has no place for.
     drawn = [100 * rate for rate in lowest if rate > 0]
@@ -96,9 +107,15 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     above.yaxis.set_minor_locator(NullLocator())
     above.yaxis.set_minor_formatter(NullFormatter())
     above.set_ylabel("errors")
-    above.legend(loc="upper right", ncols=1 if several else 3)
+    if many:
+        figure.legend(loc="outside right upper")
+    else:
+        above.legend(loc="upper right", ncols=1 if several else 3)
     below.set_ylabel("learning rate")
-    below.set_ylim(bottom=0)
+    if rates and max(rates) > 20 * min(rates):  # on a linear axis the smaller would lie on 0
+        below.set_yscale("log")
+    else:
+        below.set_ylim(bottom=0)
     below.set_xlabel("pass over the training set")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
@@ -114,7 +131,7 @@ def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
 
 def _draw_curve(axes: Axes, curve: Curve, **line: Any) -> None:
     mean, sd = 100 * curve.mean, 100 * curve.sd
-    axes.plot(curve.passes, mean, marker="o", markersize=2.5, **line)
+    axes.plot(curve.passes, mean, markersize=2.5, **line)
     if len(curve.values) > 1:
         axes.fill_between(
             curve.passes, mean - sd, mean + sd, color=line["color"], alpha=0.22, linewidth=0

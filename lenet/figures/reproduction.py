@@ -23,7 +23,7 @@ def draw_figure9(runs: Sequence[Run]) -> Figure:
     measured = sort_rows(runs)
     if not measured:
         raise UnfitError(
-            "figure9 needs finished runs of a config in paper/; the figure `ladder`"
+            "figure9 needs finished runs of a config in paper/; the figure `curves`"
             " compares any experiments"
         )
     return draw_bars(measured)
@@ -39,7 +39,7 @@ def draw_figure6(runs: Sequence[Run]) -> Figure:
     if not any(m.row.name in FIGURE_6 for m in measured):
         raise UnfitError(
             f"figure6 needs finished runs of paper/{', paper/'.join(FIGURE_6)};"
-            " the figure `figure9` shows the other networks of 1998"
+            " the figure `curves` fits any run"
         )
     return draw_sizes(measured)
 

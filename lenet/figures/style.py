@@ -91,8 +91,7 @@ def applied(theme: str = "light") -> Iterator[None]:
     Raises:
         UsageError: `theme` is no key of `THEMES`.
     """
-    if theme not in THEMES:
-        raise UsageError(f"no theme {theme!r}; there are {', '.join(THEMES)}")
+    check_theme(theme)
     with mpl.rc_context(THEMES[theme]):
         yield
 
@@ -224,6 +223,16 @@ def check_suffix(path: Path) -> str:
     if kind not in FORMATS:
         raise UsageError(f"{path}: a picture is {', '.join(FORMATS)}, not {kind or 'nameless'}")
     return kind
+
+
+def check_theme(theme: str) -> None:
+    """Refuse a theme that there is not.
+
+    Raises:
+        UsageError: `theme` is no key of `THEMES`.
+    """
+    if theme not in THEMES:
+        raise UsageError(f"no theme {theme!r}; there are {', '.join(THEMES)}")
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -1,9 +1,10 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from lenet.errors import UsageError
-from lenet.figures import COMPARISONS, FIGURES, list_figures
+from lenet.errors import RunError, UsageError
+from lenet.figures import COMPARISONS, FIGURES, album, list_figures
 from lenet.figures.album import Order, draw_album
 
 
@@ -41,7 +42,7 @@ def test_curves_of_several_seeds_lie_in_the_folder_that_holds_them(make_run, tmp
 def test_every_figure_says_what_it_draws() -> None:
     described = list_figures()
     assert list(described) == [*FIGURES, *COMPARISONS]
-    assert all(about.endswith((".", "beneath.")) for about in described.values())
+    assert all(about.endswith(".") for about in described.values())
 
 
 def test_files_of_a_run_are_written_and_repeat_to_the_byte(make_run, mnist, tmp_path: Path) -> None:
@@ -54,10 +55,74 @@ def test_files_of_a_run_are_written_and_repeat_to_the_byte(make_run, mnist, tmp_
     assert [path.read_bytes() for path in again] == before
 
 
-def test_a_figure_that_does_not_fit_is_an_error_only_when_asked_for(make_run, mnist) -> None:
+@pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep "all that fit" to figures that are drawn at once."""
+    few = {name: FIGURES[name] for name in ("architecture", "cam")}
+    monkeypatch.setattr(album, "FIGURES", few)
+
+
+def test_a_figure_that_does_not_fit_is_an_error_only_when_asked_for(
+    make_run, mnist, few_figures
+) -> None:
     run = make_run("linear")
     with pytest.raises(UsageError, match="linear has no convolution"):
         list(draw_album(Order.parse([str(run.folder), "cam"])))
+    said = []
+    drawn = draw_album(Order.parse([str(run.folder)]), say=said.append)
+    assert [path.stem for path in drawn] == ["architecture", "curves"]
+    assert [line.split("'")[1] for line in said] == ["cam", "ladder", "figure6", "figure9"]
+
+
+@pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern", "mlp", "linear", "average"])
+def test_a_figure_that_does_not_fit_names_one_that_does(make_subject, mnist, kind: str) -> None:
+    subject, fit, complaints = make_subject(kind), set(), []
+    one_run = [(draw, [subject.run]) for draw in COMPARISONS.values()]
+    for (draw, about), name in zip(
+        [*((draw, subject) for draw in FIGURES.values()), *one_run],
+        [*FIGURES, *COMPARISONS],
+        strict=True,
+    ):
+        try:
+            draw(about)
+            fit.add(name)
+        except UsageError as error:
+            complaints.append(str(error))
+    for complaint in complaints:
+        named = re.findall(r"the figure `(\w+)`", complaint)
+        assert fit.issuperset(named), complaint
+    assert sum("the figure `" in complaint for complaint in complaints) >= 2
+
+
+def test_a_run_without_weights_has_curves_and_keeps_no_other_from_being_drawn(
+    make_run, mnist, few_figures
+) -> None:
+    bare, whole = make_run(name="bare"), make_run(name="whole")
+    (bare.folder / "weights.safetensors").unlink()
+    order, said = Order.parse([str(bare.folder), str(whole.folder)]), []
+    drawn = list(draw_album(order, say=said.append))
+    assert whole.folder / "figures" / "architecture.png" in drawn
+    assert drawn[-1].stem in COMPARISONS
+    assert not any(bare.folder in path.parents for path in drawn)
+    assert any("weights.safetensors is missing" in line for line in said)
+    with pytest.raises(RunError, match=r"is missing.*the figure `curves` needs no weights"):
+        list(draw_album(Order.parse([str(bare.folder), "architecture"])))
+
+
+def test_a_run_or_a_figure_that_is_named_twice_counts_once(make_run, tmp_path: Path) -> None:
+    run = make_run()
+    order = Order.parse([str(run.folder), str(tmp_path), "curves", "curves"])
+    assert [r.folder for r in order.runs] == [run.folder]
+    assert order.names == ["curves"]
+
+
+def test_a_wrong_format_or_theme_is_refused_before_anything_is_computed(make_run) -> None:
+    order = Order.parse([str(make_run().folder)])
+    (order.runs[0].folder / "result.json").unlink()  # so that drawing would complain of that
+    with pytest.raises(UsageError, match="a picture is png, svg, pdf, not gif"):
+        list(draw_album(order, kind="gif"))
+    with pytest.raises(UsageError, match="no theme 'pink'"):
+        list(draw_album(order, theme="pink"))
 
 
 def test_a_run_without_augmentation_has_no_picture_of_it(make_run, mnist) -> None:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from lenet.figures import style
 from lenet.figures.curves import Curve, draw_curves
 from lenet.figures.subject import UnfitError
 
@@ -39,8 +40,33 @@ def test_several_experiments_share_a_chart(make_run) -> None:
     assert labels == ["a: train", "a: test", "b: train", "b: test"]
 
 
+def test_of_many_experiments_only_test_errors_are_drawn_and_none_looks_like_another(
+    make_run,
+) -> None:
+    with style.applied():
+        figure = draw_curves([make_run(name=f"experiment-{n:02}") for n in range(14)])
+        style.pixels(figure)  # lays it out
+    axes = figure.axes[0]
+    assert [line.get_label() for line in axes.lines] == [
+        f"experiment-{n:02}: test" for n in range(14)
+    ]
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 14
+    legend, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert page.y0 <= legend.y0 and legend.x1 <= page.x1  # on the page, beside the curves
+    assert legend.x0 > axes.get_window_extent().x1
+    assert axes.get_window_extent().width > 0.5 * page.width
+
+
+def test_learning_rates_far_apart_are_on_a_logarithmic_axis(make_run) -> None:
+    slow, fast = make_run(name="slow"), make_run(name="fast")
+    (slow.folder / "metrics.jsonl").unlink()
+    slow.append("metrics.jsonl", {"pass": 1, "error_rate/test": 0.1, "learning_rate": 1e-4})
+    assert draw_curves([slow, fast]).axes[1].get_yscale() == "log"
+    assert draw_curves([fast]).axes[1].get_yscale() == "linear"
+
+
 def test_a_run_without_a_finished_pass_has_no_curve(make_run) -> None:
     run = make_run()
     (run.folder / "metrics.jsonl").unlink()
-    with pytest.raises(UnfitError, match="canned/0 has not finished a pass"):
+    with pytest.raises(UnfitError, match=r"canned/0/metrics[.]jsonl holds no finished pass"):
         draw_curves([run])

@@ -14,7 +14,7 @@ def test_runs_of_the_papers_configs_stand_beside_the_papers_errors(make_run) -> 
 
 
 def test_other_runs_have_no_place_in_the_papers_table(make_run) -> None:
-    with pytest.raises(UnfitError, match="a config in paper/; the figure `ladder`"):
+    with pytest.raises(UnfitError, match="a config in paper/; the figure `curves`"):
         draw_figure9([make_run()])
 
 
