@@ -4,6 +4,7 @@ LenetError
 ├── UsageError    wrong usage or config: exit code 2, nothing was written
 ├── DataError     the data are not what they should be: exit code 2, nothing was written
 └── RunError      the work itself failed: exit code 1
+    └── DivergedError   training blew up
 """
 
 
@@ -36,3 +37,7 @@ class DataError(LenetError):
 
 class RunError(LenetError):
     """Data, files, device or training failed in a way that the user should know about."""
+
+
+class DivergedError(RunError):
+    """A loss or a weight is not finite: the steps were too large."""

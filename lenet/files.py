@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from lenet.errors import RunError
+from lenet.errors import DivergedError, RunError
 
 FORMAT = 1
 """Version of the files that a run writes; another one is refused."""
@@ -88,12 +88,13 @@ def write_tensors(
     """Write tensors with their checksum as a safetensors file; see `write_atomically`.
 
     Raises:
-        RunError: A value is not finite, or the file cannot be written.
+        DivergedError: A value is not finite.
+        RunError: The file cannot be written.
     """
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     bad = _not_finite(plain)
     if bad is not None:
-        raise RunError(
+        raise DivergedError(
             f"{path} is not written, for {bad} is not finite: try a smaller optimizer.lr;"
             " what was saved before is whole"
         )

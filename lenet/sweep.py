@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from lenet import configfile
 from lenet.batches import Parts, divide
@@ -23,7 +26,7 @@ from lenet.config import Config
 from lenet.data import Dataset
 from lenet.device import choose_device
 from lenet.environment import describe_environment
-from lenet.errors import LenetError, UsageError
+from lenet.errors import DivergedError, LenetError, UsageError
 from lenet.experiment import check, load_data
 from lenet.files import write_atomically
 from lenet.lock import lock
@@ -36,6 +39,9 @@ SILENCE_SECONDS = 120.0
 
 ALIVE, TAKEN_UP = "alive", "taken up"
 """What a trial's attributes are called: when its worker last spoke, which trial it goes on with."""
+
+SEARCH = "search"
+"""What the study's attribute is called that says what is searched."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class Sweep:
         """Make the study, or join it.
 
         Raises:
-            UsageError: The storage cannot be used.
+            UsageError: The storage cannot be used, or holds another search of this name.
         """
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +87,7 @@ class Sweep:
                 if self.storage
                 else JournalStorage(JournalFileBackend(str(self.folder / "study.journal")))
             )
-            return optuna.create_study(
+            study = optuna.create_study(
                 storage=storage,
                 study_name=self.name,
                 sampler=optuna.samplers.TPESampler(seed=self.seed + worker),
@@ -91,7 +97,36 @@ class Sweep:
             )
         except Exception as error:  # whatever a database driver raises
             first = str(error).splitlines()[0]
-            raise UsageError(f"the storage {self.storage} cannot be used: {first}") from error
+            raise UsageError(f"the storage {self._place} cannot be used: {first}") from error
+        self._check_same(study)
+        return study
+
+    @property
+    def _place(self) -> str:
+        """The storage as one may show it: without a password."""
+        if self.storage is None:
+            return str(self.folder / "study.journal")
+        try:
+            return make_url(self.storage).render_as_string(hide_password=True)
+        except ArgumentError:
+            return "given by --storage"
+
+    def _check_same(self, study: optuna.Study) -> None:
+        """Write into a new study what it searches; refuse one that searches something else."""
+        search = {
+            "config": self.config({}).model_dump(mode="json"),
+            "space": {key: values.model_dump() for key, values in self.space.items()},
+        }
+        known = study.user_attrs.get(SEARCH)
+        if known is None:
+            study.set_user_attr(SEARCH, search)
+            return
+        for part, now in search.items():
+            for key in now.keys() | known[part].keys():
+                if now.get(key) != known[part].get(key):
+                    raise UsageError(
+                        f"{self.name} is another search, in {part} {key}: choose another --name"
+                    )
 
     def config(self, values: dict[str, Any]) -> Config:
         """Return the config of a trial.
@@ -153,15 +188,22 @@ def work(
             watch = _Watch(study, trial, run, stop)
             with lock(run.folder):
                 done = train(config, [run], parts, chosen, stop=watch)
+        except UpdateFinishedTrialError:
+            say(f"trial {trial.number}: another worker took it up, for this one was silent")
+            continue
+        except DivergedError:
+            _tell(study, trial, None)
+            say(f"trial {trial.number}: diverged with {values}")
+            continue
         except LenetError:
             study.tell(trial, state=TrialState.FAIL)
             raise
         if done is not None:
             errors = done[0]["errors/validation"]
-            study.tell(trial, errors)
+            _tell(study, trial, errors)
             say(f"trial {trial.number}: {errors} validation errors with {values}")
         elif watch.pruned:
-            study.tell(trial, state=TrialState.PRUNED)
+            _tell(study, trial, None)
             say(f"trial {trial.number}: given up after pass {watch.passes} with {values}")
         else:  # stopped; whoever comes next goes on with it
             _hand_on(study, study.trials[trial.number])
@@ -187,6 +229,13 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
     if len(complete) > 1 and len({t.value for t in complete}) > 1:
         _plot_importances(study, sweep.folder / "importance.png")
     return path, best
+
+
+def _tell(study: optuna.Study, trial: Trial, errors: int | None) -> None:
+    """End a trial with its errors, or None if it was given up."""
+    state = TrialState.COMPLETE if errors is not None else TrialState.PRUNED
+    # Skipped if another worker ended it, to go on with it: that one's result is the same.
+    study.tell(trial, errors, state=state, skip_if_finished=True)
 
 
 class _Watch:
@@ -218,11 +267,18 @@ class _Watch:
 
 
 def _open_run(sweep: Sweep, trial: Trial, config: Config) -> Run:
-    """Make the run of a trial, or open that of the lost trial that it goes on with."""
+    """Make the run of a trial, or open that of the lost trial that it goes on with.
+
+    Raises:
+        UsageError: The folder holds a run of another config.
+    """
     first = trial.user_attrs.get(TAKEN_UP, trial.number)
     folder = sweep.folder / f"trial-{first:04d}" / str(config.seed)
     if (folder / "config.yaml").is_file():
-        return Run.open(folder)
+        run = Run.open(folder)
+        if run.config != config:
+            raise UsageError(f"{folder} is another search's: remove it, or choose another --name")
+        return run
     return Run.create(f"{sweep.name}/trial-{first:04d}", config, sweep.root)
 
 
@@ -230,9 +286,9 @@ def _suggest(trial: Trial, key: str, sweep: Sweep) -> Any:
     values = sweep.space[key]
     if not isinstance(values, Range):
         return trial.suggest_categorical(key, values.choices)
-    if isinstance(values.low, int) and isinstance(values.high, int):
+    if values.whole:
         return trial.suggest_int(
-            key, values.low, values.high, step=int(values.step or 1), log=values.log
+            key, int(values.low), int(values.high), step=int(values.step or 1), log=values.log
         )
     return trial.suggest_float(key, values.low, values.high, step=values.step, log=values.log)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.errors import RunError
+from lenet.errors import DivergedError
 from lenet.learner import Tally
 
 
@@ -51,7 +51,7 @@ class RunningTally:
         """Look whether all losses up to `step` were finite.
 
         Raises:
-            RunError: One was not; the message says whose and at which step.
+            DivergedError: One was not; the message says whose and at which step.
         """
         if not self.unchecked:
             return
@@ -59,7 +59,7 @@ class RunningTally:
         if not finite.all():
             bad_step, member = (~finite).nonzero()[0].tolist()
             first = step - len(self.unchecked) + 1
-            raise RunError(
+            raise DivergedError(
                 f"the loss of seed {self.seeds[member]} is not finite in pass {pass_number},"
                 f" step {first + bad_step}: try a smaller optimizer.lr;"
                 " the last checkpoint before it is kept"

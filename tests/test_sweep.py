@@ -72,6 +72,51 @@ def test_a_stopped_trial_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert [p.name for p in sorted((tmp_path / "s").glob("trial-*"))] == ["trial-0000"]
 
 
+def test_a_trial_that_diverges_is_given_up_and_the_sweep_goes_on(tmp_path: Path) -> None:
+    said: list[str] = []
+    search = sweep(tmp_path, space={"optimizer.lr": Choices(choices=[1e30])})
+    work(search, 2, say=said.append)
+    assert [t.state.name for t in search.open().trials] == ["PRUNED", "PRUNED"]
+    assert said == [f"trial {n}: diverged with {{'optimizer.lr': 1e+30}}" for n in (0, 1)]
+
+
+def test_another_search_of_the_same_name_is_refused(tmp_path: Path) -> None:
+    work(sweep(tmp_path), 1)
+    with pytest.raises(UsageError, match="s is another search, in config model: choose another"):
+        sweep(tmp_path, overrides=[*SMALL, "model={kind: mlp, hidden: [32]}"]).open()
+    with pytest.raises(UsageError, match=r"s is another search, in space optimizer[.]lr"):
+        sweep(tmp_path, space=SPACE | {"optimizer.lr": Range(low=0.1, high=0.3)}).open()
+
+
+def test_the_runs_of_another_search_are_not_taken_for_its_own(tmp_path: Path) -> None:
+    work(sweep(tmp_path), 1)
+    (tmp_path / "s" / "study.journal").unlink()
+    with pytest.raises(UsageError, match="trial-0000/0 is another search's: remove it"):
+        work(sweep(tmp_path, overrides=[*SMALL, "model={kind: mlp, hidden: [32]}"]), 1)
+
+
+def test_a_worker_whose_trial_was_handed_on_leaves_it_and_goes_on(tmp_path: Path) -> None:
+    search, said = sweep(tmp_path), []
+    study, looks = search.open(), []
+
+    def steal_the_first() -> bool:
+        looks.append(None)
+        if len(looks) == 3:
+            study.tell(0, state=optuna.trial.TrialState.FAIL)
+        return False
+
+    work(search, 1, stop=steal_the_first, say=said.append)
+    assert [t.state.name for t in search.open().trials] == ["FAIL", "COMPLETE"]
+
+
+def test_a_storage_that_fails_is_named_without_its_password(tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="needs psycopg")
+    url = "postgresql+psycopg://me:secret@127.0.0.1:9/x"
+    with pytest.raises(UsageError, match=r"me:[*]{3}@127.*cannot be used") as caught:
+        sweep(tmp_path, storage=url).open()
+    assert "secret" not in str(caught.value)
+
+
 def test_nothing_is_chosen_on_the_test_set(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="the test set chooses nothing"):
         work(sweep(tmp_path, overrides=[*SMALL, "data.validation=0"]), 1)

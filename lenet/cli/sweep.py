@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -56,9 +57,8 @@ def sweep(
 
     changes = [*overrides, f"seed={source.config.seed}"]
     label = name or f"{source.name}-sweep"
-    searched = Sweep(
-        config, changes, read_space(space), label, runs, storage, source.config.seed, silence
-    )
+    plain = Sweep(config, changes, {}, label, runs, storage, source.config.seed, silence)
+    searched = replace(plain, space=read_space(space, plain.config))
     with stop_on_signals() as stop:
         searched.open()  # once, before several workers would make its tables at the same time
         command = [sys.executable, "-m", "lenet", *sys.argv[1:], "--jobs", "1"]
@@ -66,11 +66,13 @@ def sweep(
             subprocess.Popen([*command, "--worker", str(worker + n)], stdout=subprocess.DEVNULL)
             for n in range(1, jobs)
         ]
+        done = False
         try:
             work(searched, trials, worker=worker, device=device, data=data, stop=stop, say=say)
+            done = not stop()
         finally:
             for other in others:
-                if stop():
+                if not done:
                     other.terminate()
                 other.wait()
     if stop():
