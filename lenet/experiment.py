@@ -1,5 +1,6 @@
 """From a config to finished runs: check, load the images, make the folders, train."""
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -158,7 +159,8 @@ def run_experiment(
         if new:
             environment = describe_environment(world.device, dataset)
             environment["processes"] = world.size
-            environment["together"] = world.size == 1 and is_faster_together(config, new, parts)
+            together = world.size == 1 and is_faster_together(config, new, parts)
+            environment["together"] = [run.seed for run in new] if together else []
         for run in new:
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent
@@ -231,10 +233,7 @@ def _train(
     for run in runs:
         if run.finished:
             say(f"seed {run.seed}: finished already")
-    # A run goes on as it began: together with others, or alone.
-    together = [r for r in pending if r.begun and r.read_json("environment.json").get("together")]
-    groups = [together, *([run] for run in pending if run not in together)]
-    for group in filter(None, groups):
+    for group in _group_as_begun(pending):
         if not stop():
             world.send(config, group)
             train(
@@ -247,6 +246,15 @@ def _train(
                 progress=progress,
                 world=world,
             )
+
+
+def _group_as_begun(runs: Sequence[Run]) -> list[list[Run]]:
+    """Group runs as they began: those that began together, and each of the others alone."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        together = run.read_json("environment.json").get("together") if run.begun else None
+        groups.setdefault(json.dumps(together) if together else str(run.folder), []).append(run)
+    return list(groups.values())
 
 
 def load_data(

@@ -244,12 +244,16 @@ class GradientLearner:
         }
 
     def make_momenta(self, member: int) -> None:
-        """Let there be momenta, by a step without gradients; it may change the weights."""
+        """Let there be momenta, by a step without gradients; the weights stay what they are."""
         optimizer = self.optimizers[member]
-        for group in optimizer.param_groups:
-            for weight in group["params"]:
-                weight.grad = torch.zeros_like(weight)
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        before = [weight.detach().clone() for weight in weights]
+        for weight in weights:
+            weight.grad = torch.zeros_like(weight)
         optimizer.step()
+        with torch.no_grad():  # weight decay has changed them
+            for weight, value in zip(weights, before, strict=True):
+                weight.copy_(value)
 
     def model(self, member: int) -> nn.Module:
         """Return the averaged network if there is one, else the network itself."""

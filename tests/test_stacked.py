@@ -1,13 +1,14 @@
 """Seeds at once are seeds one by one, to rounding."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from learners import ADAMW, NETWORKS, SEEDS, SGD, batch, learner
 
-from lenet import configfile
+from lenet import configfile, experiment
 from lenet.experiment import run_experiment
 from lenet.models import build_model
 from lenet.optim import GradientLearner
@@ -33,7 +34,10 @@ def test_members_stepped_at_once_become_what_each_becomes_alone(name: str, optim
             torch.testing.assert_close(state[key], value, rtol=1e-2, atol=2e-3)
 
 
-@pytest.mark.parametrize("optimizer", [SGD, ADAMW], ids=["sgd", "adamw"])
+FORGETFUL = partial(SGD, momentum=0.0, nesterov=False, weight_decay=0.5)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAMW, FORGETFUL], ids=["sgd", "adamw", "no momentum"])
 def test_a_loaded_state_goes_on_to_the_same_bits(optimizer) -> None:
     straight, resumed = (
         learner(StackedLearner, "batch norm", optimizer, ema=0.9) for _ in range(2)
@@ -86,10 +90,38 @@ def test_dropout_keeps_members_apart() -> None:
     assert not can_stack(build_model("lenet5-modern", 32, dropout=0.1))
 
 
-def test_seeds_trained_at_once_leave_a_run_folder_each(elsewhere: Path) -> None:
-    small = ["data.name=mnist-sample", "data.train_size=100", "train.passes=1"]
-    config = configfile.load("quickstart", small).config
-    runs = run_experiment(config, "both", seeds=2).runs
-    assert [run.read_json("result.json")["seed"] for run in runs] == [0, 1]
-    choices = {run.read_json("environment.json")["together"] for run in runs}
-    assert len(choices) == 1
+SMALL = ["data.name=mnist-sample", "data.train_size=100", "train.passes=2"]
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Step seeds at once, whatever the clock says."""
+    monkeypatch.setattr(experiment, "is_faster_together", lambda config, runs, parts: len(runs) > 1)
+
+
+def test_seeds_trained_at_once_leave_the_runs_that_each_leaves_alone(
+    elsewhere: Path, at_once: None
+) -> None:
+    config = configfile.load("quickstart", SMALL).config
+    both = run_experiment(config, "both", seeds=2).runs
+    for seed, run in enumerate(both):
+        alone = config.model_copy(update={"seed": seed})
+        (expected,) = run_experiment(alone, "alone").runs
+        assert run.config == expected.config
+        assert run.read_json("environment.json")["together"] == [0, 1]
+        assert expected.read_json("environment.json")["together"] == []
+        for line, known in zip(
+            run.lines("metrics.jsonl"), expected.lines("metrics.jsonl"), strict=True
+        ):
+            assert line["loss/train"] == pytest.approx(known["loss/train"], rel=1e-3)
+            assert abs(line["errors/train"] - known["errors/train"]) <= 1
+
+
+def test_more_seeds_join_those_that_were_stopped(elsewhere: Path, at_once: None) -> None:
+    config = configfile.load("quickstart", SMALL).config
+    answers = iter([False] * 3)
+    run_experiment(config, "m", seeds=2, stop=lambda: next(answers, True))
+    runs = run_experiment(config, "m", seeds=4, resume=True).runs
+    assert all(run.finished for run in runs)
+    groups = [run.read_json("environment.json")["together"] for run in runs]
+    assert groups == [[0, 1], [0, 1], [2, 3], [2, 3]]
