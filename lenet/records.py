@@ -35,6 +35,7 @@ RECORDS = (
     Record("the same, no augmentation", "plain", 70),
     Record("the same, 61,706 weights, any training", "lenet5", 38),
     Record("committee of these LeNet-5s", "lenet5", 25, committee=True),
+    Record("LeNet-5 for digits sheared upright", "upright", None),
     Record("LeNet-5s taught by the compact network below", "distilled", None),
     Record("committee of these", "distilled", None, committee=True),
     Record("another network of at most 60,000 weights", "compact", 28),
