@@ -20,7 +20,7 @@ import torch.distributed as dist
 
 from lenet.batches import Share
 from lenet.config import SDLM, Config
-from lenet.errors import RunError, UsageError
+from lenet.errors import LenetError, RunError, UsageError
 from lenet.runs import Run
 
 SILENCE = timedelta(minutes=10)
@@ -32,7 +32,7 @@ AGREE_EVERY = {"cpu": 1, "cuda": 50}
 STATE_FILES = ("*.json", "*.jsonl", "*.safetensors", "config.yaml")
 
 
-@dataclass(frozen=True)
+@dataclass
 class World:
     """The processes that train together.
 
@@ -40,11 +40,13 @@ class World:
         rank: This process's number; 0 leads.
         size: How many there are.
         device: Where this process computes.
+        begun: Whether the followers were told what to train.
     """
 
     rank: int
     size: int
     device: torch.device
+    begun: bool = False
 
     @property
     def share(self) -> Share:
@@ -76,6 +78,7 @@ class World:
             {path.name: path.read_bytes() for kind in STATE_FILES for path in run.folder.glob(kind)}
             for run in runs
         ]
+        self.begun = self.begun or config is not None
         dist.broadcast_object_list([config, files], src=0)
 
     def receive(self, folder: Path) -> tuple[Config, list[Run]] | None:
@@ -139,8 +142,10 @@ def join(device: torch.device) -> Iterator[World]:
         try:
             yield world
             _release(world)
-        except UsageError:  # before anything was trained, so that the others wait to be told what
-            _release(world)
+        except LenetError as error:
+            # Where nothing was trained yet, the others wait to be told what.
+            if isinstance(error, UsageError) or not world.begun:
+                _release(world)
             raise
         finally:
             dist.destroy_process_group()

@@ -94,6 +94,27 @@ def check(config: Config) -> None:
     load_earlier(config, config.seed, torch.device("cpu"))
 
 
+def check_last_batch(config: Config, images: int) -> None:
+    """Refuse a last batch of one image where batch norm would have one value to look at.
+
+    Args:
+        config: What to train.
+        images: How many training images there are.
+
+    Raises:
+        UsageError: It would.
+    """
+    if (config.train.images_per_pass or images) % config.train.batch_size != 1:
+        return
+    try:
+        build_network(config).model.train()(torch.zeros(1, 1, config.input.size, config.input.size))
+    except ValueError as error:
+        raise UsageError(
+            "the last batch of a pass has one image, too few for batch norm: choose another size",
+            ("train", "batch_size"),
+        ) from error
+
+
 def _check_size(size: tuple[int, int], most: int) -> None:
     """Check that augmented images fit into the network's input.
 
@@ -150,6 +171,7 @@ def run_experiment(
         check_name(name)
         dataset = load_data(config, data, say)
         parts = divide(dataset, config, world.device)
+        check_last_batch(config, len(parts.train))
         runs = []
         for seed in range(config.seed, config.seed + seeds):
             member = config.model_copy(update={"seed": seed})
@@ -161,6 +183,8 @@ def run_experiment(
             environment["processes"] = world.size
             together = world.size == 1 and is_faster_together(config, new, parts)
             environment["together"] = [run.seed for run in new] if together else []
+            if len(new) > 1:
+                say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
         for run in new:
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent

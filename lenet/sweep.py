@@ -27,7 +27,7 @@ from lenet.data import Dataset
 from lenet.device import choose_device
 from lenet.environment import describe_environment
 from lenet.errors import DivergedError, LenetError, UsageError
-from lenet.experiment import check, load_data
+from lenet.experiment import check, check_last_batch, load_data
 from lenet.files import write_atomically
 from lenet.lock import lock
 from lenet.runs import Run
@@ -182,6 +182,7 @@ def work(
                 dataset = load_data(config, data, say)
                 cache[key] = dataset, divide(dataset, config, chosen)
             dataset, parts = cache[key]
+            check_last_batch(config, len(parts.train))
             run = _open_run(sweep, trial, config)
             if not run.begun:
                 run.write_json("environment.json", describe_environment(chosen, dataset))

@@ -1,4 +1,4 @@
-"""What more processes, seeds at once and a sweep's bookkeeping do to training speed."""
+"""What batch, width, processes, seeds at once and a sweep's bookkeeping do to training speed."""
 
 import os
 import socket
@@ -12,10 +12,9 @@ from pathlib import Path
 import torch
 from torch.multiprocessing.spawn import spawn
 
-from lenet.batches import Batches, Parts, divide
+from lenet.batches import Batches, divide
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.bench.train import PLAIN, plain_config
-from lenet.config import Config
 from lenet.data import load_dataset
 from lenet.device import synchronize
 from lenet.distributed import join
@@ -30,7 +29,13 @@ IMAGES = 12_288
 SIZES = (f"data.train_size={IMAGES}", "data.validation=1000")
 SEEDS = 10
 STEPS = 6
-"""Batches from which each seed learns in one measurement of seeds at once."""
+"""Batches, at least, from which each seed learns in one measurement."""
+ENOUGH = 4096
+"""Images, at least, from which it learns."""
+BATCHES = (8, 32, 128, 512, 2048)
+WIDTHS = (100, 300, 1000, 3000)
+"""Hidden units of perceptrons of one layer, for want of a LeNet-5 of several widths."""
+TRIAL_PASSES = 4
 
 ONE, TWO = "1 process, 1 thread, batch 1,024", "2 processes, 1 thread each, batch 1,024"
 IN_TURN, BESIDE, THREADED, STACKED = (
@@ -49,9 +54,7 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
         RunError: MNIST is not to be had.
     """
     threads = torch.get_num_threads()
-    dataset = load_dataset("mnist", data)
-    config = plain_config(*SIZES)
-    parts = divide(dataset, config, torch.device("cpu"))
+    load_dataset("mnist", data)  # before anything is measured
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
 
         def beside() -> float:
@@ -61,7 +64,20 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
             ]
             return sum(half.result() for half in halves)
 
+        def alone(*changes: str) -> Callable[[], float]:
+            return lambda: _learn(range(1), GradientLearner, threads, data, *changes)
+
         return {
+            "batch": take_turns(
+                {f"batch {n:,}": alone(f"train.batch_size={n}") for n in BATCHES}, rounds
+            ),
+            "width": take_turns(
+                {
+                    f"784-{n}-10 instead of LeNet-5": alone(f"model={{kind: mlp, hidden: [{n}]}}")
+                    for n in WIDTHS
+                },
+                rounds,
+            ),
             "processes": take_turns(
                 {ONE: lambda: _divide(1, data), TWO: lambda: _divide(2, data)}, rounds
             ),
@@ -74,7 +90,7 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
                 },
                 rounds,
             ),
-            "sweep": take_turns(_sweep_and_train(config, parts, data), rounds),
+            "sweep": take_turns(_sweep_and_train(data), rounds),
         }
 
 
@@ -116,44 +132,54 @@ def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | N
             world.receive(Path(folder))  # that there is nothing more to do
 
 
-def _learn(seeds: range, rule: type[GradientLearner], threads: int, data: Path | None) -> float:
+def _learn(
+    seeds: range,
+    rule: type[GradientLearner],
+    threads: int,
+    data: Path | None,
+    *changes: str,
+) -> float:
     """Return images/s, all seeds' together, of learning without evaluation."""
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    config = plain_config(*SIZES)
+    config = plain_config(*SIZES, *changes)
     parts = divide(load_dataset("mnist", data), config, device)
     networks = [build_network(config, seed) for seed in seeds]
     batches = Batches.of(config, parts.train, seeds, networks[0].present)
     learner = gradient_learner(rule, config, networks, list(seeds), batches.steps_per_pass, device)
     learner.learn(*batches.batch(1, 0))
     synchronize(device)
+    steps = max(STEPS, ENOUGH // config.train.batch_size)
     began = time.perf_counter()
-    for step in range(1, 1 + STEPS):
-        learner.learn(*batches.batch(1, step))
+    for step in range(1, 1 + steps):
+        learner.learn(
+            *batches.batch(1 + step // batches.steps_per_pass, step % batches.steps_per_pass)
+        )
     synchronize(device)
-    return STEPS * config.train.batch_size * len(seeds) / (time.perf_counter() - began)
+    return steps * config.train.batch_size * len(seeds) / (time.perf_counter() - began)
 
 
-def _sweep_and_train(
-    config: Config, parts: Parts, data: Path | None
-) -> dict[str, Callable[[], float]]:
+def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
     """Return the same training, once plain and once as a sweep's trial, data loading included."""
     from lenet.space import Choices
     from lenet.sweep import Sweep, work
+
+    longer = (*SIZES, f"train.passes={TRIAL_PASSES}")
+    config = plain_config(*longer)
 
     def plain() -> float:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             loaded = divide(load_dataset("mnist", data), config, torch.device("cpu"))
             train(config, [Run.create("plain", config, Path(folder))], loaded, torch.device("cpu"))
-            return IMAGES / (time.perf_counter() - began)
+            return TRIAL_PASSES * IMAGES / (time.perf_counter() - began)
 
     def trial() -> float:
         space = {"train.batch_size": Choices(choices=[config.train.batch_size])}
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            sweep = Sweep("modern/plain", [*PLAIN, *SIZES], dict(space), "bench", Path(folder))
+            sweep = Sweep("modern/plain", [*PLAIN, *longer], dict(space), "bench", Path(folder))
             work(sweep, 1, device="cpu", data=data)
-            return IMAGES / (time.perf_counter() - began)
+            return TRIAL_PASSES * IMAGES / (time.perf_counter() - began)
 
     return {TRAIN: plain, SWEEP: trial}
