@@ -164,7 +164,7 @@ def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
     from lenet.space import Choices
     from lenet.sweep import Sweep, work
 
-    longer = (*SIZES, f"train.passes={TRIAL_PASSES}")
+    longer = (*SIZES, f"train.passes={TRIAL_PASSES}", "evaluate.pictures=false")
     config = plain_config(*longer)
 
     def plain() -> float:
