@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from lenet.augment.pipeline import build_pipeline
 from lenet.batches import Share
 from lenet.config import SDLM, Config
 from lenet.errors import LenetError, RunError, UsageError
@@ -64,6 +65,12 @@ class World:
                 "the sdlm rule makes one update per image, so that there is no batch to divide"
                 " among processes: start it without torchrun",
                 ("optimizer", "kind"),
+            )
+        if self.size > 1 and not build_pipeline(config.augment).divisible:
+            raise UsageError(
+                "kornia draws for a whole batch at once, which cannot be divided among processes:"
+                " start it without torchrun",
+                ("augment",),
             )
 
     def describe(self) -> str:

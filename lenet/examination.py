@@ -49,9 +49,10 @@ def evaluate_runs(
         if not draws:
             results[run.folder] = network.evaluate(split)
             continue
-        if not run.config.augment:
+        specs = run.config.augment or run.config.data.distort
+        if not specs:
             raise UsageError(f"{run.folder} was trained without augmentation: nothing to draw")
-        augment = build_pipeline(run.config.augment)
+        augment = build_pipeline(specs)
         results[run.folder] = network.evaluate_draws(split, augment, draws, run.seed)
     return results
 

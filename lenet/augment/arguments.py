@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from lenet.errors import UsageError
 
 
-def refuse(owner: object, argument: str, value: object, legal: str) -> UsageError:
+def refuse(
+    owner: object, argument: str, value: object, legal: str, name: str | None = None
+) -> UsageError:
     """Return the error that says what is legal for an argument.
 
     Args:
@@ -14,13 +16,21 @@ def refuse(owner: object, argument: str, value: object, legal: str) -> UsageErro
         argument: The argument's name.
         value: What was given.
         legal: What would be legal, to be read after "must be".
+        name: The transform's name, if it is not its class's.
     """
-    name = type(owner).__name__
+    name = name or type(owner).__name__
     return UsageError(f"{name}: {argument} must be {legal}, not {value!r}", (name, argument))
 
 
 def number(
-    owner: object, argument: str, value: object, low: float, high: float, *, above: bool = False
+    owner: object,
+    argument: str,
+    value: object,
+    low: float,
+    high: float,
+    *,
+    above: bool = False,
+    name: str | None = None,
 ) -> float:
     """Return a number of [low, high], or of (low, high] if it must lie `above` low.
 
@@ -28,7 +38,7 @@ def number(
         UsageError: It is none.
     """
     if not _is_number(value, low, high, above):
-        raise refuse(owner, argument, value, f"a number in {_interval(low, high, above)}")
+        raise refuse(owner, argument, value, f"a number in {_interval(low, high, above)}", name)
     return float(value)  # type: ignore[arg-type]
 
 

@@ -52,7 +52,7 @@ class CLAHE(BatchTransform):
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Equalize chunk by chunk."""
         limits = parameters["clip_limit"].repeat_interleave(images.shape[1])
-        levels = (images * (LEVELS - 1)).round().long().flatten(0, 1)  # (B·C, H, W)
+        levels = (images.clamp(0, 1) * (LEVELS - 1)).round().long().flatten(0, 1)  # (B·C, H, W)
         chunks = zip(torch.split(levels, CHUNK), torch.split(limits, CHUNK), strict=True)
         changed = [equalize_tiles(chunk, limit, self.tile_grid_size) for chunk, limit in chunks]
         return (torch.cat(changed).to(images.dtype) / (LEVELS - 1)).view_as(images)

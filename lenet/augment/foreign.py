@@ -14,6 +14,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
+from lenet.augment.arguments import number
 from lenet.augment.transform import BatchTransform, Parameters, Size
 from lenet.errors import RunError, UsageError
 
@@ -32,8 +33,22 @@ class ForeignTransform(BatchTransform):
         self.foreign = foreign
 
     def output_size(self, size: Size) -> Size:
-        """Return the size that an empty image gets."""
-        tried = self.apply_to(torch.zeros(1, 1, *size), {"seed": torch.zeros(1, dtype=torch.int64)})
+        """Return the size that an empty image gets, which is transformed whatever `p` is.
+
+        Raises:
+            UsageError: The library refuses its arguments, or such images.
+        """
+        p = getattr(self.foreign, "p", None)
+        if isinstance(p, int | float):
+            self.foreign.p = 1.0
+        try:
+            seed = {"seed": torch.zeros(1, dtype=torch.int64)}
+            tried = self.apply_to(torch.zeros(1, 1, *size), seed)
+        except RunError as error:
+            raise UsageError(str(error), (self.name,)) from error
+        finally:
+            if isinstance(p, int | float):
+                self.foreign.p = p
         return tried.shape[-2], tried.shape[-1]
 
     def draw_parameters(
@@ -126,7 +141,11 @@ TORCHVISION: dict[str, tuple[Callable[..., Any], type[ForeignTransform]]] = {
     "Resize": (v2.Resize, TorchvisionTransform),
     "ScaleJitter": (v2.ScaleJitter, ResizingTransform),
 }
-"""Transforms of torchvision's that take an image and plain arguments, and have no fast version."""
+"""Transforms of torchvision's that take an image and plain arguments, and have no fast version.
+
+Left out: JPEG, which torchvision 0.29 has deprecated; containers of other transforms; conversions
+of types and standardisation, which `lenet.presentation` does.
+"""
 
 
 def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
@@ -194,6 +213,8 @@ def _adopt(
 ) -> Callable[..., BatchTransform]:
     @functools.wraps(foreign, updated=())  # so that its arguments can be looked up
     def make(**arguments: Any) -> BatchTransform:
+        if "p" in arguments:  # which not all libraries check
+            number(foreign, "p", arguments["p"], 0, 1, name=name)
         try:
             return wrapper(name, foreign(**arguments))
         except (TypeError, ValueError) as error:
@@ -210,4 +231,4 @@ def forked(device: torch.device) -> Iterator[None]:
 
 
 def _to_uint8(images: Tensor) -> Tensor:
-    return (images * 255).round_().to(torch.uint8)
+    return (images.clamp(0, 1) * 255).round_().to(torch.uint8)

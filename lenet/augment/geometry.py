@@ -44,12 +44,14 @@ class RandomAffine(Projection):
     ) -> None:
         super().__init__(interpolation, fill, p)
         self.degrees = spread(self, "degrees", degrees, -360, 360)
-        self.translate = numbers(self, "translate", translate or (0, 0), 2, 0, 1)
-        self.scale = interval(self, "scale", scale or (1, 1), 0.001, 1000)
+        self.translate = numbers(
+            self, "translate", (0, 0) if translate is None else translate, 2, 0, 1
+        )
+        self.scale = interval(self, "scale", (1, 1) if scale is None else scale, 0.001, 1000)
         if is_sequence(shear, 4):
             self.shear = numbers(self, "shear", shear, 4, -89, 89)
         else:
-            self.shear = (*spread(self, "shear", shear or 0, -89, 89), 0.0, 0.0)
+            self.shear = (*spread(self, "shear", 0 if shear is None else shear, -89, 89), 0.0, 0.0)
         self.center = None if center is None else numbers(self, "center", center, 2, -inf, inf)
 
     def draw_parameters(

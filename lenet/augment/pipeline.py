@@ -17,6 +17,7 @@ from lenet.augment.foreign import (
     LIBRARIES,
     TORCHVISION,
     AlbumentationsTransform,
+    KorniaTransform,
     TorchvisionTransform,
     find_foreign,
     foreign_names,
@@ -101,10 +102,14 @@ class Pipeline:
 
     Args:
         transforms: In order.
+        entries: Which entry of a config's list each comes from; None: one each.
     """
 
-    def __init__(self, transforms: Sequence[BatchTransform]) -> None:
+    def __init__(
+        self, transforms: Sequence[BatchTransform], entries: Sequence[int] | None = None
+    ) -> None:
         self.transforms = list(transforms)
+        self.entries = list(range(len(self.transforms)) if entries is None else entries)
 
     def __call__(
         self,
@@ -134,14 +139,23 @@ class Pipeline:
             if isinstance(transform, TorchvisionTransform | AlbumentationsTransform)
         ]
 
+    @property
+    def divisible(self) -> bool:
+        """Whether a part of a batch is transformed as in the whole of it; kornia's draws depend."""
+        return not any(isinstance(transform, KorniaTransform) for transform in self.transforms)
+
     def output_size(self, size: Size) -> Size:
         """Return what size images of `size` get.
 
         Raises:
-            UsageError: They are too small for a crop.
+            UsageError: They are too small for a crop, or another library's transform refuses them;
+                the path is (index, name, argument).
         """
-        for transform in self.transforms:
-            size = transform.output_size(size)
+        for transform, entry in zip(self.transforms, self.entries, strict=True):
+            try:
+                size = transform.output_size(size)
+            except UsageError as error:
+                raise UsageError(str(error), (entry, *(error.path or ()))) from error
         return size
 
     def draw(
@@ -159,7 +173,10 @@ class Pipeline:
         return drawn
 
     def apply_to(self, images: Tensor, drawn: Sequence[Parameters]) -> Tensor:
-        """Apply what was drawn."""
+        """Apply what was drawn; of no images, none are left."""
+        if len(images) == 0:  # the share of a process that a small batch leaves out
+            height, width = images.shape[-2:]
+            return images.new_empty(0, images.shape[1], *self.output_size((height, width)))
         changed = images if images.dtype == torch.float64 else images.float()
         steps = [(t, to_device(p, changed)) for t, p in zip(self.transforms, drawn, strict=True)]
         for kind, group in groupby(steps, key=lambda step: _kind(step[0])):
@@ -221,10 +238,13 @@ def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
         UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
     """
     transforms: list[BatchTransform] = []
+    entries: list[int] = []
     for index, spec in enumerate(specs):
         made = _build(spec, index, _find_augmentation)
-        transforms += made if isinstance(made, list) else [made]
-    return Pipeline(transforms)
+        several = made if isinstance(made, list) else [made]
+        transforms += several
+        entries += [index] * len(several)
+    return Pipeline(transforms, entries)
 
 
 def build_mixing(specs: Sequence[Spec]) -> Mixing:

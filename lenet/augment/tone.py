@@ -26,8 +26,8 @@ def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_gamma(images: Tensor, gammas: Tensor, gains: Tensor) -> Tensor:
-    """Raise ink to the power of gamma ≥ 0, times a gain ≥ 0."""
-    return images.pow(per_image(gammas)).mul_(per_image(gains)).clamp_(0, 1)
+    """Raise ink to the power of gamma ≥ 0, times a gain ≥ 0; ink is cut to [0, 1] before."""
+    return images.clamp(0, 1).pow(per_image(gammas)).mul_(per_image(gains)).clamp_(0, 1)
 
 
 def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
@@ -85,8 +85,8 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def grey_levels(images: Tensor) -> Tensor:
-    """Ink in [0, 1] → int64 0 to 255, as torchvision converts."""
-    return (images * (LEVELS - 0.001)).long()
+    """Ink, cut to [0, 1] → int64 0 to 255, as torchvision converts."""
+    return (images.clamp(0, 1) * (LEVELS - 0.001)).long()
 
 
 def histograms(levels: Tensor) -> Tensor:

@@ -132,6 +132,9 @@ def test_one_shear_is_along_x_and_four_are_along_both():
         ({"degrees": "ten"}, r"not 'ten'"),
         ({"degrees": True}, r"not True"),
         ({"degrees": (20, 10)}, r"not \(20, 10\)"),
+        ({"translate": 0}, r"translate must be a list of 2 numbers"),
+        ({"scale": 0}, r"scale must be a pair"),
+        ({"shear": False}, r"shear must be a number"),
         ({"translate": (0.1, 1.5)}, r"translate must be a list of 2 numbers in \[0, 1\]"),
         (
             {"scale": (0, 1)},

@@ -5,7 +5,7 @@ import torch
 
 from lenet.augment.foreign import TORCHVISION
 from lenet.augment.pipeline import build_pipeline
-from lenet.errors import RunError, UsageError
+from lenet.errors import UsageError
 from lenet.random import generator
 
 ARGUMENTS = {
@@ -57,8 +57,22 @@ def test_sizes_changed_at_random_are_taken_back():
 def test_a_transform_that_fails_on_the_images_is_named():
     pytest.importorskip("albumentations")
     pipeline = build_pipeline([{"albumentations.RandomCrop": {"height": 99, "width": 99}}])
-    with pytest.raises(RunError, match=r"albumentations\.RandomCrop fails on these images"):
-        pipeline(torch.ones(8, 1, 28, 28), None, generator(0, "test"))
+    with pytest.raises(UsageError, match=r"albumentations\.RandomCrop fails on these images") as e:
+        pipeline.output_size((28, 28))
+    assert e.value.path == (0, "albumentations.RandomCrop")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "complaint"),
+    [
+        ("RandomPosterize", {"bits": 99, "p": 0.001}, "RandomPosterize fails on these images"),
+        ("RandomEqualize", {"p": 3}, r"RandomEqualize: p must be a number in \[0, 1\], not 3"),
+    ],
+)
+def test_illegal_arguments_are_refused_whatever_p_is(name, arguments, complaint):
+    with pytest.raises(UsageError, match=complaint) as caught:
+        build_pipeline([{"RandomInvert": {}}, {name: arguments}]).output_size((28, 28))
+    assert caught.value.path[:2] == (1, name)
 
 
 def test_kornias_transforms_run_on_the_batch():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lenet.augment.geometry import RandomAffine
-from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
+from lenet.augment.pipeline import AUGMENTATIONS, Pipeline, build_mixing, build_pipeline
 from lenet.errors import UsageError
 from lenet.random import generator
 
@@ -13,6 +13,17 @@ SPECS = [
     {"ElasticTransform": {"alpha": 34, "sigma": 4}},
     {"RandomErasing": {"p": 0.25}},
 ]
+
+
+REQUIRED = {
+    "RandomRotation": {"degrees": 10},
+    "RandomResizedCrop": {"size": 28},
+    "RandomAdjustSharpness": {"sharpness_factor": 2},
+    "GaussianBlur": {"kernel_size": 3},
+    "RandomStretch": {"scale_x": [0.9, 1.1], "scale_y": [0.9, 1.1]},
+    "RandomSqueeze": {"ratio": [0.9, 1.1]},
+}
+"""Arguments without a default."""
 
 
 def test_the_same_generator_gives_the_same_bits():
@@ -83,3 +94,33 @@ def test_sizes_are_followed_through_the_chain():
     assert pipeline.output_size((28, 28)) == (20, 20)
     with pytest.raises(UsageError, match="larger than the padded image of 12×12"):
         pipeline.output_size((12, 12))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        {"RandomGamma": {}},
+        {"CLAHE": {}},
+        {"RandAugment": {"num_ops": 8}},
+        {"RandomEqualize": {"p": 1.0}},
+    ],
+)
+def test_noise_that_is_not_cut_off_harms_nothing_that_follows(after):
+    pipeline = build_pipeline([{"GaussianNoise": {"sigma": 2.0, "clip": False}}, after])
+    changed = pipeline(torch.rand(32, 1, 28, 28), None, generator(0, "test"))
+    assert changed.isfinite().all()
+    assert changed.min() >= 0 and changed.max() <= 1
+
+
+@pytest.mark.parametrize("name", [name for name in AUGMENTATIONS if name != "RandomCrop"])
+def test_no_images_are_left_of_none(name):
+    pipeline = build_pipeline([{name: REQUIRED.get(name, {})}])
+    left = pipeline(torch.rand(3, 1, 28, 28), torch.zeros(3).long(), generator(0, "t"), slice(3, 3))
+    assert left.shape == (0, 1, 28, 28)
+
+
+def test_a_window_that_is_too_large_is_found_in_its_place():
+    pipeline = build_pipeline([{"Ciresan2010": {}}, {"RandomCrop": {"size": 40}}])
+    with pytest.raises(UsageError, match="larger than the padded image") as caught:
+        pipeline.output_size((28, 28))
+    assert caught.value.path == (1, "RandomCrop", "size")
