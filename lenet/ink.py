@@ -24,7 +24,10 @@ LEAST_PAGE = 0.1  # of the picture
 LEAST_PIXELS = 150  # of the coarse picture, on which a page's shape is judged
 LARGE_PAGE = 0.45  # of the picture: no stroke fills that much
 LONGEST_PAGE = 2.5  # long side over short side, of what is not large: longer is a stroke
-LEAST_FILL = 0.8  # of the rectangle around it; perspective costs a page 0.1, a bold zero has π/4
+LEAST_FILL = 0.8  # of the rectangle around what is large; perspective costs a page 0.1
+LEAST_FILL_SMALL = (
+    0.91  # of that around what is not; a bold 0 or 8, its holes filled, has up to 0.9
+)
 CLEAR_LEAD = 0.5  # of 1: by how much one tone must have more of rim and area to be the paper
 CLEAR_RIM = 0.8  # of 1: or by how much it must have more of the rim
 SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
@@ -131,8 +134,9 @@ def _is_sheet(piece: Mask) -> bool:
     across, along = x * np.cos(angles) + y * np.sin(angles), y * np.cos(angles) - x * np.sin(angles)
     sides = np.stack([np.ptp(across, axis=1), np.ptp(along, axis=1)]) + 1  # (2, angles)
     short, long = np.sort(sides[:, sides.prod(axis=0).argmin()])
-    compact = piece.mean() >= LARGE_PAGE or long <= LONGEST_PAGE * short
-    return bool(compact and piece.sum() >= LEAST_FILL * short * long)
+    if piece.mean() >= LARGE_PAGE:
+        return bool(piece.sum() >= LEAST_FILL * short * long)
+    return bool(long <= LONGEST_PAGE * short and piece.sum() >= LEAST_FILL_SMALL * short * long)
 
 
 def _orient(picture: Picture) -> Plane:
