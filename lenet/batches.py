@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lenet.augment.pipeline import build_mixing, build_pipeline
+from lenet.augment.catalogue import build_mixing, build_pipeline
 from lenet.boosting import choose_images, load_earlier
 from lenet.config import Config
 from lenet.data import Dataset, Split, cut_off, hold_out, ink

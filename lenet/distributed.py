@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from lenet.augment.pipeline import build_pipeline
+from lenet.augment.catalogue import build_pipeline
 from lenet.batches import Share
 from lenet.config import SDLM, Config
 from lenet.errors import LenetError, RunError, UsageError

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from lenet.augment.pipeline import build_pipeline
+from lenet.augment.catalogue import build_pipeline
 from lenet.batches import divide
 from lenet.calibration import Reliability, calibrate, margins, reject
 from lenet.committee import DOUBTFUL, Opinions

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from lenet.augment.pipeline import Pipeline, build_mixing, build_pipeline
+from lenet.augment.catalogue import build_mixing, build_pipeline
+from lenet.augment.pipeline import Pipeline
 from lenet.batches import Parts, divide
 from lenet.boosting import load_earlier
 from lenet.config import Config
@@ -165,7 +166,7 @@ def run_experiment(
         if world.rank:
             return follow(world, data, stop)
         check(config)
-        for note in build_pipeline(config.augment).notes:
+        for note in build_pipeline([*config.augment, *config.data.distort]).notes:
             say(f"note: {note}")
         world.check(config)
         check_name(name)

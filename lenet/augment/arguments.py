@@ -1,9 +1,12 @@
 """Checks of transforms' arguments; each failure names transform, argument, value and interval."""
 
-import math
 from collections.abc import Sequence
 
 from lenet.errors import UsageError
+
+MOST = 1000
+"""Largest size in pixels and largest number of things, where an argument has no bound of its own;
+all are senseless long before, and some would take all memory."""
 
 
 def refuse(
@@ -42,7 +45,7 @@ def number(
     return float(value)  # type: ignore[arg-type]
 
 
-def integer(owner: object, argument: str, value: object, low: int, high: float = math.inf) -> int:
+def integer(owner: object, argument: str, value: object, low: int, high: float = MOST) -> int:
     """Return a whole number of [low, high].
 
     Raises:
@@ -126,7 +129,7 @@ def is_sequence(value: object, count: int) -> bool:
 
 
 def _is_number(value: object, low: float, high: float, above: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return low <= value <= high and not (above and value == low)
 
@@ -139,6 +142,4 @@ def _is_interval(value: object, low: float, high: float, above: bool) -> bool:
 
 
 def _interval(low: float, high: float, above: bool) -> str:
-    first = "(" if above or low == -math.inf else "["
-    last = "∞)" if high == math.inf else f"{high:g}]"
-    return f"{first}{'-∞' if low == -math.inf else f'{low:g}'}, {last}"
+    return f"{'(' if above else '['}{low:g}, {high:g}]"

@@ -20,7 +20,7 @@ class CLAHE(BatchTransform):
 
     Args:
         clip_limit: (min, max) steepness, each in [1, 1000]; a number is (1, number).
-        tile_grid_size: Number of (rows, columns) of tiles, each at least 1.
+        tile_grid_size: Number of (rows, columns) of tiles, each in [1, 64].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Zuiderveld 1994, in the form of OpenCV's ``createCLAHE``, to which results are equal on
@@ -39,8 +39,8 @@ class CLAHE(BatchTransform):
         else:
             self.clip_limit = (1.0, number(self, "clip_limit", clip_limit, 1, 1000))
         if not is_sequence(tile_grid_size, 2):
-            raise refuse(self, "tile_grid_size", tile_grid_size, "two whole numbers in [1, ∞)")
-        rows, columns = (integer(self, "tile_grid_size", side, 1) for side in tile_grid_size)
+            raise refuse(self, "tile_grid_size", tile_grid_size, "two whole numbers in [1, 64]")
+        rows, columns = (integer(self, "tile_grid_size", side, 1, 64) for side in tile_grid_size)
         self.tile_grid_size = (rows, columns)
 
     def draw_parameters(

@@ -1,28 +1,24 @@
 """Crops: a part of an image, shifted or enlarged."""
 
 from collections.abc import Sequence
-from math import inf, log
 
 import torch
 from torch import Tensor
 
-from lenet.augment.arguments import integer, interval, refuse
-from lenet.augment.draws import uniform
+from lenet.augment.arguments import MOST, integer, interval, refuse
+from lenet.augment.draws import rectangles
 from lenet.augment.sampling import Projection
 from lenet.augment.transform import Parameters, Size
 from lenet.errors import UsageError
-
-TRIALS = 10
-"""Boxes that torchvision draws before it gives up finding one that fits."""
 
 
 class RandomCrop(Projection):
     """Cut out a window at a random place of the padded image.
 
     Args:
-        size: Side of the window in pixels, at least 1, or (height, width).
+        size: Side of the window in pixels, in [1, 1000], or (height, width).
         padding: Background to add before: pixels on all sides, or (left and right, top and
-            bottom), or (left, top, right, bottom), each at least 0.
+            bottom), or (left, top, right, bottom), each in [0, 1000].
         pad_if_needed: Add what a window larger than the image lacks, on both sides.
         fill: The padding's ink, in [0, 1].
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
@@ -38,7 +34,7 @@ class RandomCrop(Projection):
         fill: float = 0.0,
         p: float = 1.0,
     ) -> None:
-        super().__init__("bilinear", fill, p)
+        super().__init__(None, fill, p)  # by whole pixels
         self.size = _height_width(self, size)
         self.padding = _four_sides(self, padding)
         if not isinstance(pad_if_needed, bool):
@@ -97,10 +93,12 @@ class RandomResizedCrop(Projection):
     """Cut out a window of random area and aspect and enlarge it to `size`.
 
     Args:
-        size: Side of the result in pixels, at least 1, or (height, width).
+        size: Side of the result in pixels, in [1, 1000], or (height, width).
         scale: (min, max) area of the window as a fraction of the image, each in (0, 1].
-        ratio: (min, max) width by height of the window, each above 0.
+        ratio: (min, max) width by height of the window, each in [0.001, 1000].
         interpolation: ``bilinear`` or ``nearest``.
+        fill: Ink outside the image, which the rim of a window at its edge is interpolated with, in
+            [0, 1]; None: as the geometry before and after it, 0 if there is none.
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
     Deviation: at the result's border the pixels next to the window are interpolated too, as befits
@@ -113,12 +111,13 @@ class RandomResizedCrop(Projection):
         scale: Sequence[float] = (0.08, 1.0),
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         interpolation: str = "bilinear",
+        fill: float | None = None,
         p: float = 1.0,
     ) -> None:
-        super().__init__(interpolation, 0.0, p)
+        super().__init__(interpolation, fill, p)
         self.size = _height_width(self, size)
         self.scale = interval(self, "scale", scale, 0, 1, above=True)
-        self.ratio = interval(self, "ratio", ratio, 0, inf, above=True)
+        self.ratio = interval(self, "ratio", ratio, 0.001, 1000)
 
     def output_size(self, size: Size) -> Size:
         """Return the result's size."""
@@ -128,12 +127,8 @@ class RandomResizedCrop(Projection):
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
         """Draw windows ``top``, ``left``, ``height``, ``width`` in pixels, (B,)."""
-        shape = (batch, TRIALS)
-        count = batch * TRIALS
-        area = uniform(count, *self.scale, generator).view(shape) * (size[0] * size[1])
-        aspect = uniform(count, log(self.ratio[0]), log(self.ratio[1]), generator)
-        aspect = aspect.exp().view(shape)
-        widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
+        pixels = size[0] * size[1]
+        widths, heights = rectangles(batch, pixels, self.scale, self.ratio, generator)
         fits = (widths > 0) & (widths <= size[1]) & (heights > 0) & (heights <= size[0])
         first = fits.long().argmax(1, keepdim=True)
         central = self._central(size)
@@ -177,7 +172,7 @@ def _height_width(owner: object, size: int | Sequence[int]) -> Size:
 def _four_sides(owner: object, padding: int | Sequence[int]) -> tuple[int, int, int, int]:
     sides = list(padding) if isinstance(padding, list | tuple) else [padding]
     if len(sides) not in (1, 2, 4):
-        raise refuse(owner, "padding", padding, "1, 2 or 4 whole numbers in [0, ∞)")
+        raise refuse(owner, "padding", padding, f"1, 2 or 4 whole numbers in [0, {MOST}]")
     left, top, right, bottom = (
         integer(owner, "padding", side, 0) for side in (sides * 4)[:4]
     )  # 1: all alike; 2: left and right, top and bottom

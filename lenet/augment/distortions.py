@@ -115,8 +115,8 @@ class RandomRotationOrShear(Projection):
         self.degrees = number(self, "degrees", degrees, 0, 89)
         self.narrow_degrees = number(self, "narrow_degrees", narrow_degrees, 0, 89)
         if not isinstance(narrow_labels, list | tuple):
-            raise refuse(self, "narrow_labels", narrow_labels, "a list of whole numbers in [0, ∞)")
-        self.narrow_labels = [integer(self, "narrow_labels", v, 0) for v in narrow_labels]
+            raise refuse(self, "narrow_labels", narrow_labels, "a list of whole numbers in [0, 9]")
+        self.narrow_labels = [integer(self, "narrow_labels", v, 0, 9) for v in narrow_labels]
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None

@@ -1,12 +1,40 @@
 """Random numbers for whole batches, on the CPU, from an explicit generator."""
 
+from collections.abc import Sequence
+from math import log
+
 import torch
 from torch import Tensor
+
+TRIALS = 10
+"""Rectangles that torchvision draws before it gives up finding one that fits."""
 
 
 def uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     """Draw uniform numbers of [low, high], float32 (B,)."""
     return torch.rand(batch, generator=generator) * (high - low) + low
+
+
+def rectangles(
+    batch: int,
+    pixels: int,
+    scale: Sequence[float],
+    ratio: Sequence[float],
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Draw `TRIALS` rectangles for each image, as two sides in whole pixels, (B, TRIALS) each.
+
+    Args:
+        batch: Number of images B.
+        pixels: Area of an image.
+        scale: (min, max) area of a rectangle as a fraction of the image, uniform.
+        ratio: (min, max) first side by second, uniform in its logarithm.
+        generator: On the CPU.
+    """
+    area = uniform(batch * TRIALS, scale[0], scale[1], generator) * pixels
+    aspect = uniform(batch * TRIALS, log(ratio[0]), log(ratio[1]), generator).exp()
+    first, second = (area * aspect).sqrt().round_(), (area / aspect).sqrt().round_()
+    return first.view(batch, TRIALS), second.view(batch, TRIALS)
 
 
 def beta(batch: int, alpha: float, generator: torch.Generator) -> Tensor:

@@ -38,17 +38,12 @@ class ForeignTransform(BatchTransform):
         Raises:
             UsageError: The library refuses its arguments, or such images.
         """
-        p = getattr(self.foreign, "p", None)
-        if isinstance(p, int | float):
-            self.foreign.p = 1.0
-        try:
-            seed = {"seed": torch.zeros(1, dtype=torch.int64)}
-            tried = self.apply_to(torch.zeros(1, 1, *size), seed)
-        except RunError as error:
-            raise UsageError(str(error), (self.name,)) from error
-        finally:
-            if isinstance(p, int | float):
-                self.foreign.p = p
+        with _certain(self.foreign):
+            try:
+                seed = {"seed": torch.zeros(1, dtype=torch.int64)}
+                tried = self.apply_to(torch.zeros(1, 1, *size), seed)
+            except RunError as error:
+                raise UsageError(str(error), (self.name,)) from error
         return tried.shape[-2], tried.shape[-1]
 
     def draw_parameters(
@@ -81,7 +76,8 @@ class TorchvisionTransform(ForeignTransform):
             for image, seed in zip(_to_uint8(images), parameters["seed"].tolist(), strict=True):
                 torch.manual_seed(seed)
                 changed.append(self.foreign(image))
-        return torch.stack(changed).to(images.dtype) / 255
+        scaled: Tensor = F.to_dtype(torch.stack(changed), images.dtype, scale=True)
+        return scaled
 
 
 class ResizingTransform(TorchvisionTransform):
@@ -122,12 +118,16 @@ class AlbumentationsTransform(ForeignTransform):
             self.foreign.set_random_seed(seed)
             result = torch.from_numpy(self.foreign(image=array)["image"])
             changed.append(result.view(*result.shape[:2], -1).permute(2, 0, 1))
-        return torch.stack(changed).to(images.device, images.dtype) / 255
+        together = torch.stack(changed).to(images.device)
+        scaled: Tensor = F.to_dtype(together, images.dtype, scale=True)
+        return scaled
 
 
 TORCHVISION: dict[str, tuple[Callable[..., Any], type[ForeignTransform]]] = {
     "CenterCrop": (v2.CenterCrop, TorchvisionTransform),
     "Grayscale": (v2.Grayscale, TorchvisionTransform),
+    "Identity": (v2.Identity, TorchvisionTransform),
+    "JPEG": (v2.JPEG, TorchvisionTransform),
     "Pad": (v2.Pad, TorchvisionTransform),
     "RandomChannelPermutation": (v2.RandomChannelPermutation, TorchvisionTransform),
     "RandomEqualize": (v2.RandomEqualize, TorchvisionTransform),
@@ -141,11 +141,35 @@ TORCHVISION: dict[str, tuple[Callable[..., Any], type[ForeignTransform]]] = {
     "Resize": (v2.Resize, TorchvisionTransform),
     "ScaleJitter": (v2.ScaleJitter, ResizingTransform),
 }
-"""Transforms of torchvision's that take an image and plain arguments, and have no fast version.
+"""Transforms of torchvision's that take an image and plain arguments, and have no fast version."""
 
-Left out: JPEG, which torchvision 0.29 has deprecated; containers of other transforms; conversions
-of types and standardisation, which `lenet.presentation` does.
-"""
+BOXES = "it is for boxes and key points, which digits do not have"
+NUMBERS = "images are numbers already; what they are brought to is said by input.levels"
+MANY = "it makes more images or channels of one, and a network takes one of each"
+REFUSED = {
+    "ClampBoundingBoxes": BOXES,
+    "ClampKeyPoints": BOXES,
+    "ConvertBoundingBoxFormat": BOXES,
+    "ConvertImageDtype": NUMBERS,
+    "FiveCrop": MANY,
+    "Lambda": "a function cannot be written in YAML",
+    "LinearTransformation": "a matrix of a row for each pixel cannot be written in YAML",
+    "Normalize": NUMBERS,
+    "PILToTensor": NUMBERS,
+    "RGB": MANY,
+    "RandomIoUCrop": BOXES,
+    "SanitizeBoundingBoxes": BOXES,
+    "SanitizeKeyPoints": BOXES,
+    "SetClampingMode": BOXES,
+    "TenCrop": MANY,
+    "ToDtype": NUMBERS,
+    "ToImage": NUMBERS,
+    "ToPILImage": NUMBERS,
+    "ToPureTensor": NUMBERS,
+    "ToTensor": NUMBERS,
+    "UniformTemporalSubsample": "it is for videos",
+}
+"""Classes of torchvision's that make no sense in a config, and why."""
 
 
 def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
@@ -155,8 +179,10 @@ def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
         name: ``CenterCrop``, ``kornia.RandomRain`` or ``albumentations.Affine``, for instance.
 
     Raises:
-        UsageError: The library is not installed.
+        UsageError: The library is not installed, or the transform makes no sense here.
     """
+    if name in REFUSED:
+        raise UsageError(f"{name} cannot be used here: {REFUSED[name]}")
     library, dot, short = name.rpartition(".")
     if not dot:
         return _adopt(name, *TORCHVISION[name]) if name in TORCHVISION else None
@@ -204,7 +230,10 @@ def _subclasses(module: Any, bases: tuple[type, ...]) -> dict[str, Any]:
     return {
         name: value
         for name, value in vars(module).items()
-        if isinstance(value, type) and issubclass(value, bases) and "Base" not in name
+        if isinstance(value, type)
+        and issubclass(value, bases)
+        and value not in bases
+        and "Base" not in name
     }
 
 
@@ -221,6 +250,20 @@ def _adopt(
             raise UsageError(f"{name}: {error}", (name,)) from error
 
     return make
+
+
+@contextmanager
+def _certain(foreign: Any) -> Iterator[None]:
+    """Let a transform that draws whether to act do so in any case."""
+    p = getattr(foreign, "p", None)
+    if not isinstance(p, int | float):
+        yield
+        return
+    foreign.p = 1.0
+    try:
+        yield
+    finally:
+        foreign.p = p
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Geometric transforms that are a matrix per image: affine, crops, flips, perspective."""
 
 from collections.abc import Sequence
-from math import inf
 
 import torch
 from torch import Tensor
@@ -24,7 +23,8 @@ class RandomAffine(Projection):
             (min x, max x, min y, max y), each in [-89, 89].
         interpolation: ``bilinear`` or ``nearest``.
         fill: What comes in from outside, ink in [0, 1].
-        center: (x, y) in pixels from the top left corner to turn about; None: the image's centre.
+        center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
+            None: the image's centre.
         p: Probability of an image being transformed, in [0, 1].
 
     Deviation: torchvision interpolates by ``nearest`` unless told otherwise, which tears strokes
@@ -52,7 +52,9 @@ class RandomAffine(Projection):
             self.shear = numbers(self, "shear", shear, 4, -89, 89)
         else:
             self.shear = (*spread(self, "shear", 0 if shear is None else shear, -89, 89), 0.0, 0.0)
-        self.center = None if center is None else numbers(self, "center", center, 2, -inf, inf)
+        self.center = (
+            None if center is None else numbers(self, "center", center, 2, -10_000, 10_000)
+        )
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
@@ -129,11 +131,13 @@ class RandomRotation(RandomAffine):
     Args:
         degrees: Anticlockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
         interpolation: ``bilinear`` or ``nearest``.
-        center: (x, y) in pixels from the top left corner to turn about; None: the image's centre.
+        center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
+            None: the image's centre.
         fill: What comes in from outside, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise.
+    Deviation: torchvision interpolates by ``nearest`` unless told otherwise. There is no `expand`,
+    since the images of a batch are of one size.
     """
 
     def __init__(
@@ -161,7 +165,7 @@ class RandomHorizontalFlip(Projection):
     mirror = (-1.0, 1.0)
 
     def __init__(self, p: float = 0.5) -> None:
-        super().__init__("bilinear", 0.0, p)
+        super().__init__(None, None, p)
 
     def matrices(self, parameters: Parameters, size: Size) -> Tensor:
         """Return one mirror for all images, (1, 3, 3)."""

@@ -1,20 +1,16 @@
 """Transforms that hide parts of an image."""
 
 from collections.abc import Sequence
-from math import inf, log
 
 import torch
 from torch import Tensor
 
 from lenet.augment.arguments import integer, interval, number, refuse
-from lenet.augment.draws import uniform
+from lenet.augment.draws import rectangles
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
 MEAN_INK = 0.1307
 """Mean of MNIST's training pixels."""
-
-TRIALS = 10
-"""Rectangles that torchvision draws before it gives up finding one that fits."""
 
 
 class RandomErasing(BatchTransform):
@@ -23,7 +19,7 @@ class RandomErasing(BatchTransform):
     Args:
         p: Probability of an image being erased, in [0, 1].
         scale: (min, max) area as a fraction of the image, each in [0, 1].
-        ratio: (min, max) height by width, each above 0.
+        ratio: (min, max) height by width, each in [0.001, 1000].
         value: What the rectangle is filled with: ink in [0, 1], or ``random`` for a number of its
             own in each pixel.
 
@@ -43,7 +39,7 @@ class RandomErasing(BatchTransform):
     ) -> None:
         super().__init__(p)
         self.scale = interval(self, "scale", scale, 0, 1)
-        self.ratio = interval(self, "ratio", ratio, 0, inf, above=True)
+        self.ratio = interval(self, "ratio", ratio, 0.001, 1000)
         if isinstance(value, str) and value != "random":
             raise refuse(self, "value", value, "a number in [0, 1] or 'random'")
         self.value = value if isinstance(value, str) else number(self, "value", value, 0, 1)
@@ -52,11 +48,8 @@ class RandomErasing(BatchTransform):
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
         """Draw boxes ``top``, ``left``, ``height``, ``width`` in pixels, and ``values``."""
-        trials = batch * TRIALS
-        area = uniform(trials, *self.scale, generator) * (size[0] * size[1])
-        aspect = uniform(trials, log(self.ratio[0]), log(self.ratio[1]), generator).exp()
-        heights = (area * aspect).sqrt().round_().view(batch, TRIALS)
-        widths = (area / aspect).sqrt().round_().view(batch, TRIALS)
+        pixels = size[0] * size[1]
+        heights, widths = rectangles(batch, pixels, self.scale, self.ratio, generator)
         fits = (heights < size[0]) & (widths < size[1])
         first = fits.long().argmax(1, keepdim=True)  # the first that fits, else one that does not
         fitting = fits.any(1)
@@ -92,8 +85,8 @@ class Cutout(BatchTransform):
     """Hide squares around random pixels; they may stick out of the image.
 
     Args:
-        n_holes: Number of squares, at least 1.
-        length: Their side in pixels, at least 1.
+        n_holes: Number of squares, in [1, 1000].
+        length: Their side in pixels, in [1, 1000].
         value: What hides, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
@@ -130,7 +123,7 @@ class HideAndSeek(BatchTransform):
     """Divide the image into a grid and hide each cell with a probability of its own.
 
     Args:
-        grid: Cells along each side, at least 1: ``grid`` × ``grid`` of them.
+        grid: Cells along each side, in [1, 100]: ``grid`` × ``grid`` of them.
         p_hide: Probability of a cell being hidden, in [0, 1].
         value: What hides, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
@@ -143,7 +136,7 @@ class HideAndSeek(BatchTransform):
         self, grid: int = 4, p_hide: float = 0.5, value: float = MEAN_INK, p: float = 1.0
     ) -> None:
         super().__init__(p)
-        self.grid = integer(self, "grid", grid, 1)
+        self.grid = integer(self, "grid", grid, 1, 100)
         self.p_hide = number(self, "p_hide", p_hide, 0, 1)
         self.value = number(self, "value", value, 0, 1)
 

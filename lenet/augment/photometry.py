@@ -7,13 +7,10 @@ import torch
 from torch import Tensor
 
 from lenet.augment import tone
-from lenet.augment.arguments import integer, interval, number, refuse, spread
+from lenet.augment.arguments import MOST, integer, interval, number, refuse, spread
 from lenet.augment.draws import uniform
 from lenet.augment.smoothing import reflect
 from lenet.augment.transform import BatchTransform, Parameters, Size
-
-MOST = 1000.0
-"""Largest factor, power or gain; all are senseless long before."""
 
 
 class GaussianNoise(BatchTransform):
@@ -91,7 +88,7 @@ class RandomGamma(BatchTransform):
     """Raise ink to a power: below 1 strokes grow, above 1 they thin.
 
     Args:
-        gamma: (min, max) power, each in (0, 1000].
+        gamma: (min, max) power, each in [0.001, 1000].
         gain: (min, max) factor of the result, each in [0, 1000].
         p: Probability of an image being transformed, in [0, 1].
     """
@@ -103,7 +100,7 @@ class RandomGamma(BatchTransform):
         p: float = 1.0,
     ) -> None:
         super().__init__(p)
-        self.gamma = interval(self, "gamma", gamma, 0, MOST, above=True)
+        self.gamma = interval(self, "gamma", gamma, 0.001, MOST)
         self.gain = interval(self, "gain", gain, 0, MOST)
 
     def draw_parameters(
@@ -124,8 +121,8 @@ class GaussianBlur(BatchTransform):
     """Blur with a Gaussian, the image reflected at its border.
 
     Args:
-        kernel_size: Width of the kernel in pixels, odd, at least 1, or (width, height).
-        sigma: (min, max) standard deviation in pixels, each in (0, 1000], or one number.
+        kernel_size: Width of the kernel in pixels, odd, in [1, 1000], or (width, height).
+        sigma: (min, max) standard deviation in pixels, each in [0.001, 1000], or one number.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -137,14 +134,14 @@ class GaussianBlur(BatchTransform):
     ) -> None:
         super().__init__(p)
         sides = kernel_size if isinstance(kernel_size, list | tuple) else (kernel_size,) * 2
-        odd = "an odd whole number in [1, ∞), or two of them"
+        odd = f"an odd whole number in [1, {MOST}], or two of them"
         if len(sides) != 2:
             raise refuse(self, "kernel_size", kernel_size, odd)
         self.kernel_size = tuple(integer(self, "kernel_size", side, 1) for side in sides)
         if not all(side % 2 for side in self.kernel_size):
             raise refuse(self, "kernel_size", kernel_size, odd)
         ends = sigma if isinstance(sigma, list | tuple) else (sigma, sigma)
-        self.sigma = interval(self, "sigma", ends, 0, MOST, above=True)
+        self.sigma = interval(self, "sigma", ends, 0.001, MOST)
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None

@@ -49,9 +49,9 @@ class RandAugment(Policy):
     """Perform some operations of a fixed strength, drawn at random.
 
     Args:
-        num_ops: Operations per image, at least 0.
+        num_ops: Operations per image, in [0, 1000].
         magnitude: Their strength, from 0 to num_magnitude_bins - 1.
-        num_magnitude_bins: Steps of the strength, at least 2.
+        num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
         fill: What comes in from outside, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
@@ -87,7 +87,7 @@ class TrivialAugmentWide(Policy):
     """Perform one operation of any strength, up to very strong ones.
 
     Args:
-        num_magnitude_bins: Steps of the strength, at least 2.
+        num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
         fill: What comes in from outside, ink in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
@@ -161,8 +161,8 @@ class AugMix(Policy):
 
     Args:
         severity: Largest strength, from 1 to 10.
-        mixture_width: Chains, at least 1.
-        chain_depth: Operations per chain, at least 1; or -1 for 1 to 3, drawn per chain.
+        mixture_width: Chains, in [1, 1000].
+        chain_depth: Operations per chain, in [1, 1000]; or -1 for 1 to 3, drawn per chain.
         alpha: Of the Beta and Dirichlet distributions of the shares, in [0.001, 1000].
         all_ops: Also change brightness, contrast and sharpness.
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
@@ -192,8 +192,7 @@ class AugMix(Policy):
         self.alpha = number(self, "alpha", alpha, 0.001, 1000)
         if not isinstance(all_ops, bool):
             raise refuse(self, "all_ops", all_ops, "true or false")
-        left_out = () if all_ops else COLOURS
-        self.space = {name: s for name, s in AUG_MIX.items() if name not in left_out}
+        self.all_ops = all_ops
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
@@ -205,7 +204,9 @@ class AugMix(Policy):
         longest = 3 if self.chain_depth == -1 else self.chain_depth
         shape = (batch, self.mixture_width, longest)
         step = torch.randint(self.severity, shape, generator=generator)
-        drawn = draw_operations(self.space, step, 10, size, generator)
+        left_out = () if self.all_ops else COLOURS
+        space = {name: s for name, s in AUG_MIX.items() if name not in left_out}
+        drawn = draw_operations(space, step, 10, size, generator)
         if self.chain_depth == -1:
             depth = torch.randint(1, 4, (*shape[:2], 1), generator=generator)
             drawn["operation"].masked_fill_(torch.arange(longest) >= depth, IDENTITY)

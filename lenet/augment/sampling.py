@@ -12,6 +12,7 @@ corner between the middle pixels of an even-sized image. A pixel's place is that
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,15 +29,17 @@ class Geometry(BatchTransform):
     """A transform that moves ink.
 
     Args:
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What lies outside the image, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry before and after it.
+        fill: What lies outside the image, ink in [0, 1]; None: as the geometry before and after it.
         p: Probability of an image being transformed, in [0, 1].
     """
 
-    def __init__(self, interpolation: str, fill: float, p: float) -> None:
+    def __init__(self, interpolation: str | None, fill: float | None, p: float) -> None:
         super().__init__(p)
-        self.interpolation = choice(self, "interpolation", interpolation, ("bilinear", "nearest"))
-        self.fill = number(self, "fill", fill, 0, 1)
+        self.interpolation = interpolation and choice(
+            self, "interpolation", interpolation, ("bilinear", "nearest")
+        )
+        self.fill = None if fill is None else number(self, "fill", fill, 0, 1)
 
     def apply_to(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Look up the images' pixels at the transformed places."""
@@ -59,6 +62,9 @@ class Projection(Geometry):
         """Follow places by one matrix product."""
         matrices = self.matrices(parameters, size)
         still = torch.eye(3, dtype=matrices.dtype, device=matrices.device)
+        for axis, (before, after) in enumerate(zip(size, self.output_size(size), strict=True)):
+            if (after - before) % 2:  # else half a pixel off the centre would blur what stays
+                still[1 - axis, 2] = 0.5
         matrices = torch.where(parameters["applied"].view(-1, 1, 1), matrices, still)
         return places.project(matrices, self.perspective)
 
@@ -173,8 +179,19 @@ class Places:
         return torch.baddbmm(matrix[..., 2:], matrix[..., :2], self.origin)
 
 
+def agree(transforms: Sequence[BatchTransform]) -> bool:
+    """Say whether transforms can be looked up at once: geometry of one interpolation and fill."""
+    if not all(isinstance(transform, Geometry) for transform in transforms):
+        return False
+    return len(_wishes(transforms, "interpolation")) < 2 and len(_wishes(transforms, "fill")) < 2
+
+
+def _wishes(transforms: Sequence[BatchTransform], attribute: str) -> set[Any]:
+    return {getattr(transform, attribute) for transform in transforms} - {None}
+
+
 def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor:
-    """Apply geometric transforms of the same interpolation and fill, one after another, at once.
+    """Apply geometric transforms that `agree`, one after another, at once.
 
     Args:
         images: (B, C, H, W), float32 or float64.
@@ -186,8 +203,10 @@ def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor
     places = Places(sizes[-1], pixel_places(sizes[-1], images.dtype, images.device))
     for (geometry, parameters), size in zip(reversed(steps), reversed(sizes[:-1]), strict=True):
         places = geometry.trace(places, parameters, size)
-    last = steps[-1][0]
-    return look_up(images, places, last.interpolation, last.fill)
+    transforms = [geometry for geometry, _ in steps]
+    (interpolation,) = _wishes(transforms, "interpolation") or {"bilinear"}
+    (fill,) = _wishes(transforms, "fill") or {0.0}
+    return look_up(images, places, interpolation, fill)
 
 
 def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> Tensor:

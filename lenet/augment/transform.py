@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
+from torchvision.tv_tensors import Image as TVImage
 from torchvision.tv_tensors import TVTensor, wrap
 
 from lenet.augment.arguments import number
@@ -23,7 +24,8 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
     """A torchvision transform that draws one set of parameters per image of a batch.
 
     In a `Pipeline` it gets a generator. In a `torchvision.transforms.v2.Compose` it derives one
-    from torch's global random state, and also takes single images, uint8 and PIL images.
+    from torch's global random state, and also takes single images, uint8 and PIL images, but no
+    masks, boxes, key points and videos: they are refused.
 
     Args:
         p: Probability of an image being transformed, in [0, 1].
@@ -33,6 +35,7 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
 
     def __init__(self, p: float = 1.0) -> None:
         super().__init__()
+        self.name = type(self).__name__
         self.p = number(self, "p", p, 0, 1)
 
     def draw(
@@ -83,6 +86,16 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Transform all images, whether ``applied`` or not."""
         raise NotImplementedError
+
+    def check_inputs(self, flat_inputs: list[Any]) -> None:
+        """Refuse for torchvision's protocol what is no image, rather than do the wrong thing to it.
+
+        Raises:
+            TypeError: There is a mask, a box, a key point or a video among the inputs.
+        """
+        for given in flat_inputs:
+            if isinstance(given, TVTensor) and not isinstance(given, TVImage):
+                raise TypeError(f"{self.name} transforms images, not {type(given).__name__}")
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw for torchvision's protocol; all inputs of one call share what is drawn."""

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from lenet.augment.pipeline import MIXINGS, build_mixing, build_pipeline
+from lenet.augment.catalogue import MIXINGS, build_mixing, build_pipeline
 from lenet.batches import divide
 from lenet.bench.measurement import Row, ratio, take_turns
 from lenet.bench.train import BATCH as BATCH_OF_TRAINING

@@ -130,10 +130,11 @@ def augment(
 ) -> None:
     """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
     if config is None:
-        from lenet.augment.pipeline import list_transforms
+        from lenet.augment.catalogue import list_others, list_transforms
 
         for name, about in list_transforms().items():
             typer.echo(f"{name:<24} {about}")
+        typer.echo(list_others())
         return
     from lenet import configfile
 

@@ -8,8 +8,10 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torchvision.transforms.v2.functional import center_crop
 
-from lenet.augment.pipeline import Mixing, Pipeline, build_mixing, build_pipeline
+from lenet.augment.catalogue import build_mixing, build_pipeline
+from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.config import Config
 from lenet.data import CLASSES, Split, ink
 from lenet.errors import UsageError
@@ -61,16 +63,15 @@ def first_of_each_class(labels: Tensor) -> Tensor:
 
 
 def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Tensor:
-    """Return each image followed by its draws, ink (N, 1 + draws, H, W)."""
-    images = ink(originals.images)
-    columns = [images]
+    """Return each image followed by its draws, ink (N, 1 + draws, H, W).
+
+    Pictures of another size than the images lie, as they do, in the middle of H×W pixels.
+    """
+    columns = [ink(originals.images)]
     for draw in range(draws):
-        changed = pipeline(images, originals.labels, generator(seed, "picture", draw))
-        if changed.shape != images.shape:
-            height, width = changed.shape[-2:]
-            raise UsageError(f"images come out as {height}×{width} pixels; pictures need 28×28")
-        columns.append(changed)
-    return torch.cat(columns, 1)
+        columns.append(pipeline(columns[0], originals.labels, generator(seed, "picture", draw)))
+    size = [max(column.shape[dim] for column in columns) for dim in (-2, -1)]
+    return torch.cat([center_crop(column, size) for column in columns], 1)
 
 
 def ink_maps(split: Split, pipeline: Pipeline, seed: int) -> tuple[Tensor, Tensor]:

@@ -7,7 +7,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from lenet.augment.pipeline import MIXINGS, build_mixing, build_pipeline
+from lenet.augment.catalogue import MIXINGS, build_mixing, build_pipeline
 from lenet.bench.augment import CASES
 from lenet.random import generator
 

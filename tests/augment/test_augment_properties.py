@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
-from lenet.augment.pipeline import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
+from lenet.augment.catalogue import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
 from lenet.random import generator
 
 
@@ -159,6 +159,12 @@ def test_augmentations_work_in_torchvisions_compose(name):
         v2.functional.to_pil_image(single).size
         == transform(v2.functional.to_pil_image(single)).size
     )
+
+
+def test_masks_are_refused_in_torchvisions_compose():
+    image, mask = torch.rand(1, 28, 28), tv_tensors.Mask(torch.zeros(28, 28, dtype=torch.int64))
+    with pytest.raises(TypeError, match="RandomAffine transforms images, not Mask"):
+        v2.Compose([AUGMENTATIONS["RandomAffine"](10)])(image, mask)
 
 
 @pytest.mark.parametrize("name", MIXINGS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lenet.augment.pipeline import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
+from lenet.augment.catalogue import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
 from lenet.bench.augment import (
     BOTH,
     CASES,

@@ -44,6 +44,15 @@ def test_crop_pads_on_both_sides_if_needed():
     assert transform.apply_to(pictures(500, 4, 8), drawn).shape == (500, 1, 6, 6)
 
 
+@pytest.mark.parametrize(("size", "top", "left"), [(27, 1, 1), (20, 4, 4), ((25, 30), 2, -1)])
+def test_images_that_are_not_drawn_are_cut_near_the_centre_and_not_blurred(size, top, left):
+    transform = RandomCrop(size, pad_if_needed=True, p=0)
+    images = pictures(4)
+    cut = transform.apply_to(images, transform.draw(4, (28, 28), generator(0, "test")))
+    expected = F.crop(images, top, left, *transform.size)
+    torch.testing.assert_close(cut, expected, rtol=0, atol=1e-5)
+
+
 def test_a_crop_larger_than_the_image_is_refused():
     with pytest.raises(UsageError, match=r"size \[32, 32\] is larger than the padded image"):
         RandomCrop(32, 1).draw(1, (28, 28), generator(0, "test"))
@@ -91,8 +100,8 @@ def test_resized_crop_takes_torchvisions_central_window_if_none_fits(ratio):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: RandomCrop(0), r"RandomCrop: size must be a whole number in \[1, ∞\), not 0"),
-        (lambda: RandomCrop(28, -1), r"padding must be a whole number in \[0, ∞\), not -1"),
+        (lambda: RandomCrop(0), r"RandomCrop: size must be a whole number in \[1, 1000\], not 0"),
+        (lambda: RandomCrop(28, -1), r"padding must be a whole number in \[0, 1000\], not -1"),
         (lambda: RandomCrop(28, (1, 2, 3)), "padding must be 1, 2 or 4 whole numbers"),
         (lambda: RandomCrop(28, pad_if_needed=1), "pad_if_needed must be true or false, not 1"),
         (lambda: RandomResizedCrop(28, (0, 1)), r"scale must be .* both in \(0, 1\]"),

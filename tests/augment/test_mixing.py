@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lenet.augment.draws import beta
-from lenet.augment.mixing import CutMix, MixUp, shares
+from lenet.augment.mixing import CutMix, MixUp, Mosaic, shares
 from lenet.random import generator
 
 
@@ -45,6 +45,35 @@ def test_cutmix_pastes_a_box_and_counts_its_area():
     assert targets[0, 3] == 0.75
     assert targets[0, 7] == 0.25
     assert targets[1, 7] == 1
+
+
+def test_mosaic_shows_four_images_through_one_window():
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+    drawn = {
+        "partners": torch.tensor([[1, 2, 3], [0, 0, 0], [0, 0, 0], [0, 0, 0]]),
+        "top": torch.tensor([1, 0, 4, 0]),
+        "left": torch.tensor([2, 0, 0, 4]),
+    }
+    mixed, targets = Mosaic().mix(images, shares(torch.arange(4), 10), drawn)
+    assert mixed[0, 0].tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3]]
+    assert targets[0, :4].tolist() == [3 / 8, 3 / 8, 1 / 8, 1 / 8]
+    assert mixed[1].eq(1).all() and targets[1, 1] == 1  # its window begins at its own corner
+    assert mixed[2].eq(0).all() and targets[2, 0] == 1  # a window further down: what lies below
+    assert mixed[3].eq(0).all() and targets[3, 0] == 1  # to the right: what lies there
+
+
+def test_mosaics_pixels_keep_their_places_in_their_images():
+    images = torch.stack([torch.arange(9.0).view(1, 3, 3), -torch.arange(9.0).view(1, 3, 3)])
+    drawn = {"partners": torch.tensor([[1, 1, 1]] * 2), "top": torch.tensor([0, 0]),
+             "left": torch.tensor([1, 1])}  # fmt: skip
+    mixed, _ = Mosaic().mix(images, shares(torch.tensor([0, 1]), 10), drawn)
+    assert mixed[0, 0].tolist() == [[1, 2, 0], [4, 5, -3], [7, 8, -6]]
+
+
+def test_mosaics_windows_begin_in_their_interval():
+    drawn = Mosaic((0.25, 0.75)).draw(5000, (28, 20), generator(0, "test"))
+    assert drawn["top"].unique().tolist() == list(range(7, 22))
+    assert drawn["left"].unique().tolist() == list(range(5, 16))
 
 
 def test_cutmix_boxes_are_torchvisions_at_an_equal_share():

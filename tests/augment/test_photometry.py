@@ -136,12 +136,19 @@ def test_gamma_reaches_both_ends():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: GaussianBlur(4), r"kernel_size must be an odd whole number in \[1, ∞\), .*not 4"),
+        (
+            lambda: GaussianBlur(4),
+            r"kernel_size must be an odd whole number in \[1, 1000\], .*not 4",
+        ),
         (lambda: GaussianBlur((3, 5, 7)), "kernel_size must be an odd"),
-        (lambda: GaussianBlur(3, 0), r"sigma must be a pair .* \(0, 1000\]"),
+        (lambda: GaussianBlur(3, 0), r"sigma must be a pair .* \[0.001, 1000\]"),
         (lambda: ColorJitter(-1), r"brightness must be a number in \[0, 999\] or a pair"),
         (lambda: ColorJitter(contrast="x"), "contrast must be .*not 'x'"),
         (lambda: RandomGamma(0.5), "gamma must be a pair"),
+        (lambda: RandomGamma((1e-46, 1)), r"gamma must be a pair .* \[0.001, 1000\]"),
+        (lambda: GaussianBlur(10**7 + 1), r"kernel_size must be a whole number in \[1, 1000\]"),
+        (lambda: GaussianNoise(sigma=10**400), r"sigma must be a number in \[0, 1000\]"),
+        (lambda: GaussianNoise(sigma=float("nan")), r"sigma must be .* not nan"),
         (lambda: GaussianNoise(clip="no"), "clip must be true or false"),
         (lambda: RandomAdjustSharpness(None), "sharpness_factor must be a number"),
         (lambda: RandomInvert(p=-0.1), r"RandomInvert: p must be a number in \[0, 1\], not -0.1"),

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from lenet.augment.catalogue import AUGMENTATIONS, build_mixing, build_pipeline
 from lenet.augment.geometry import RandomAffine
-from lenet.augment.pipeline import AUGMENTATIONS, Pipeline, build_mixing, build_pipeline
+from lenet.augment.pipeline import Pipeline
 from lenet.errors import UsageError
 from lenet.random import generator
 
@@ -40,6 +41,43 @@ def test_consecutive_geometry_is_interpolated_once():
     back = RandomAffine(degrees=(-45, -45))
     turned = Pipeline([there, back])(images, None, generator(0, "test"))
     torch.testing.assert_close(turned, images, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("between", ["RandomHorizontalFlip", "RandomCrop", "RandomResizedCrop"])
+@pytest.mark.parametrize("placing", [{"fill": 1.0}, {"interpolation": "nearest"}])
+def test_transforms_without_a_fill_of_their_own_join_their_neighbours(between, placing):
+    arguments = {
+        "RandomHorizontalFlip": {"p": 0},
+        "RandomCrop": {"size": 28, "fill": placing.get("fill", 0.0)},
+        "RandomResizedCrop": {"size": 28, "p": 0, **dict(interpolation="bilinear"), **placing},
+    }
+    if "fill" in placing:
+        arguments["RandomResizedCrop"].pop("fill")
+    images = torch.rand(4, 1, 28, 28)
+    there = RandomAffine(scale=(0.5, 0.5), **placing)
+    back = RandomAffine(scale=(2, 2), **placing)
+    (middle,) = build_pipeline([{between: arguments[between]}]).transforms
+    turned = Pipeline([there, middle, back])(images, None, generator(0, "test"))
+    torch.testing.assert_close(turned, images, rtol=0, atol=1e-4)
+
+
+def test_geometry_of_different_fills_is_interpolated_apart():
+    turns = [RandomAffine(translate=None, scale=(0.5, 0.5), fill=fill) for fill in (0.25, 0.75)]
+    shrunk = Pipeline(turns)(torch.zeros(1, 1, 8, 8), None, generator(0, "test"))
+    assert shrunk[0, 0, 0, 0] == 0.75
+    assert shrunk[0, 0, 2, 2] == 0.25
+    assert shrunk[0, 0, 3, 3] == 0
+
+
+def test_a_resized_crop_keeps_a_light_rim_light():
+    pipeline = build_pipeline([{"RandomResizedCrop": {"size": 28, "fill": 1.0}}])
+    assert pipeline(torch.ones(8, 1, 28, 28), None, generator(0, "test")).min() > 0.999
+
+
+def test_mixing_has_the_classes_of_the_digits():
+    with pytest.raises(UsageError, match="num_classes must be 10") as caught:
+        build_mixing([{"MixUp": {"num_classes": 12}}])
+    assert caught.value.path == (0, "MixUp", "num_classes")
 
 
 def test_images_given_are_left_alone():

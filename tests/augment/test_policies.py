@@ -110,10 +110,16 @@ def test_aug_mix_without_any_share_of_chains_is_the_image():
     ("make", "message"),
     [
         (lambda: RandAugment(magnitude=31), r"magnitude must be a whole number in \[0, 30\]"),
-        (lambda: RandAugment(num_ops=1.5), r"num_ops must be a whole number in \[0, ∞\), not 1.5"),
+        (
+            lambda: RandAugment(num_ops=1.5),
+            r"num_ops must be a whole number in \[0, 1000\], not 1.5",
+        ),
         (lambda: AutoAugment("mnist"), "policy must be 'imagenet' or 'cifar10' or 'svhn'"),
         (lambda: AugMix(severity=11), r"severity must be a whole number in \[1, 10\], not 11"),
-        (lambda: AugMix(chain_depth=0), r"chain_depth must be a whole number in \[1, ∞\), not 0"),
+        (
+            lambda: AugMix(chain_depth=0),
+            r"chain_depth must be a whole number in \[1, 1000\], not 0",
+        ),
         (lambda: TrivialAugmentWide(1), "num_magnitude_bins must be a whole number"),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lenet.augment.pipeline import build_pipeline
+from lenet.augment.catalogue import build_pipeline
 from lenet.configfile import load
 from lenet.data import Split
 from lenet.errors import UsageError
@@ -42,6 +42,15 @@ def test_rows_begin_with_the_image_itself_and_draws_differ(split: Split):
     assert not torch.equal(rows[:, 1], rows[:, 2])
 
 
+def test_pictures_of_other_sizes_lie_in_the_middle(split: Split):
+    rows = draw_rows(split, build_pipeline([{"CenterCrop": {"size": 2}}]), 1, seed=0)
+    assert rows.shape == (20, 2, 28, 28)
+    assert torch.equal(rows[:, 0], rows[:, 1])  # of the dots in the middle nothing is cut off
+    padded = draw_rows(split, build_pipeline([{"Pad": {"padding": 2}}]), 1, seed=0)
+    assert padded.shape == (20, 2, 32, 32)
+    assert torch.equal(padded[:, 0], padded[:, 1])
+
+
 def test_shifts_widen_where_ink_falls(split: Split):
     before, after = ink_maps(
         split, build_pipeline(load("modern/plain", [AUGMENT]).config.augment), 0
@@ -63,8 +72,3 @@ def test_a_picture_is_drawn_of_augmentation_or_mixing(split: Split, tmp_path: Pa
 def test_a_config_without_augmentation_is_refused(split: Split):
     with pytest.raises(UsageError, match="x augments nothing"):
         draw_augmentation(load("modern/plain").config, split, "x")
-
-
-def test_pictures_of_another_size_are_refused(split: Split):
-    with pytest.raises(UsageError, match="come out as 20×20 pixels"):
-        draw_rows(split, build_pipeline([{"Resize": {"size": 20}}]), 1, seed=0)

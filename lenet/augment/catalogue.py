@@ -1,0 +1,220 @@
+"""Transforms by name: the tables of them, and pipelines built from what a config lists."""
+
+import difflib
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from lenet.augment.clahe import CLAHE
+from lenet.augment.containers import Compose, Container, RandomApply, RandomChoice, RandomOrder
+from lenet.augment.cropping import RandomCrop, RandomResizedCrop
+from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
+from lenet.augment.elastic import ElasticTransform
+from lenet.augment.foreign import LIBRARIES, TORCHVISION, find_foreign, foreign_names
+from lenet.augment.geometry import (
+    RandomAffine,
+    RandomHorizontalFlip,
+    RandomRotation,
+    RandomVerticalFlip,
+)
+from lenet.augment.mixing import CLASSES, CutMix, MixingTransform, MixUp, Mosaic
+from lenet.augment.occlusion import Cutout, HideAndSeek, RandomErasing
+from lenet.augment.perspective import RandomPerspective
+from lenet.augment.photometry import (
+    ColorJitter,
+    GaussianBlur,
+    GaussianNoise,
+    RandomAdjustSharpness,
+    RandomAutocontrast,
+    RandomGamma,
+    RandomInvert,
+)
+from lenet.augment.pipeline import Mixing, Pipeline
+from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
+from lenet.augment.presets import ciresan_2010, paper_1998
+from lenet.augment.transform import BatchTransform
+from lenet.errors import UsageError
+
+T = TypeVar("T")
+
+Spec = Mapping[str, Mapping[str, Any] | None]
+"""A transform's name and its arguments, if any: ``{"RandomErasing": {"p": 0.25}}``."""
+
+AUGMENTATIONS: dict[str, type[BatchTransform]] = {
+    "RandomAffine": RandomAffine,
+    "RandomRotation": RandomRotation,
+    "RandomCrop": RandomCrop,
+    "RandomHorizontalFlip": RandomHorizontalFlip,
+    "RandomVerticalFlip": RandomVerticalFlip,
+    "RandomPerspective": RandomPerspective,
+    "RandomResizedCrop": RandomResizedCrop,
+    "ElasticTransform": ElasticTransform,
+    "RandomStretch": RandomStretch,
+    "RandomSqueeze": RandomSqueeze,
+    "RandomRotationOrShear": RandomRotationOrShear,
+    "GaussianNoise": GaussianNoise,
+    "ColorJitter": ColorJitter,
+    "RandomGamma": RandomGamma,
+    "GaussianBlur": GaussianBlur,
+    "RandomAdjustSharpness": RandomAdjustSharpness,
+    "RandomAutocontrast": RandomAutocontrast,
+    "RandomInvert": RandomInvert,
+    "CLAHE": CLAHE,
+    "RandomErasing": RandomErasing,
+    "HideAndSeek": HideAndSeek,
+    "Cutout": Cutout,
+    "AutoAugment": AutoAugment,
+    "RandAugment": RandAugment,
+    "TrivialAugmentWide": TrivialAugmentWide,
+    "AugMix": AugMix,
+}
+"""What may stand under ``augment:``, besides the tables below and `TORCHVISION`."""
+
+CONTAINERS: dict[str, type[Container]] = {
+    "Compose": Compose,
+    "RandomApply": RandomApply,
+    "RandomChoice": RandomChoice,
+    "RandomOrder": RandomOrder,
+}
+"""Transforms made of others, which are listed under ``transforms``."""
+
+PRESETS: dict[str, Callable[[], list[BatchTransform]]] = {
+    "Paper1998": paper_1998,
+    "Ciresan2010": ciresan_2010,
+}
+"""Chains of transforms that may stand under ``augment:`` by one name."""
+
+MIXINGS: dict[str, type[MixingTransform]] = {
+    "MixUp": MixUp,
+    "CutMix": CutMix,
+    "Mosaic": Mosaic,
+}
+"""What may stand under ``mix:``."""
+
+
+def list_transforms() -> dict[str, str]:
+    """Return the name of every transform of ours and the first line of its description."""
+    known = [*AUGMENTATIONS.items(), *CONTAINERS.items(), *PRESETS.items(), *MIXINGS.items()]
+    return {name: (made.__doc__ or "").partition("\n")[0] for name, made in known}
+
+
+def list_others() -> str:
+    """Return a sentence about the transforms of other libraries that run by name."""
+    libraries = " and ".join(f"{library}.NAME" for library in LIBRARIES)
+    return f"also, image by image: {', '.join(TORCHVISION)}; {libraries} where installed"
+
+
+def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
+    """Build the transforms that a config lists under ``augment:``.
+
+    Raises:
+        UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
+    """
+    transforms: list[BatchTransform] = []
+    entries: list[int] = []
+    for index, spec in enumerate(specs):
+        made = _build(spec, index, _find_augmentation)
+        several = made if isinstance(made, list) else [made]
+        transforms += several
+        entries += [index] * len(several)
+    return Pipeline(transforms, entries)
+
+
+def build_mixing(specs: Sequence[Spec]) -> Mixing:
+    """Build the transforms that a config lists under ``mix:``.
+
+    Raises:
+        UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
+    """
+    made = [_build(spec, i, _find_mixing) for i, spec in enumerate(specs)]
+    for index, transform in enumerate(made):
+        if transform.num_classes != CLASSES:
+            name = type(transform).__name__
+            path = (index, name, "num_classes")
+            raise UsageError(f"{name}: num_classes must be {CLASSES}, one for each digit", path)
+    return Mixing(made)
+
+
+def _find_augmentation(name: str) -> Callable[..., BatchTransform | list[BatchTransform]]:
+    if name in MIXINGS:
+        raise UsageError(f"{name} mixes images and labels: it belongs under mix:")
+    if name in CONTAINERS:
+        return _container(CONTAINERS[name])
+    found = AUGMENTATIONS.get(name) or PRESETS.get(name) or find_foreign(name)
+    if found is None:
+        library = name.partition(".")[0]
+        known = [*AUGMENTATIONS, *CONTAINERS, *PRESETS, *TORCHVISION]
+        if library in LIBRARIES:
+            known = [f"{library}.{short}" for short in foreign_names(library)]
+        raise _unknown(name, known)
+    return found
+
+
+def _container(made: type[Container]) -> Callable[..., BatchTransform]:
+    """Return what makes a container of what a config lists under ``transforms``."""
+
+    @functools.wraps(made, updated=())  # so that its arguments can be looked up
+    def make(transforms: Any, **arguments: Any) -> BatchTransform:
+        path = (made.__name__, "transforms")
+        if not isinstance(transforms, list) or not all(isinstance(t, Mapping) for t in transforms):
+            raise UsageError(f"{made.__name__}: transforms must be a list of transforms", path)
+        members: list[BatchTransform] = []
+        for index, spec in enumerate(transforms):
+            try:
+                member = _build(spec, index, _find_augmentation)
+            except UsageError as error:
+                raise UsageError(str(error), (*path, *(error.path or ()))) from error
+            members.append(Compose(member) if isinstance(member, list) else member)
+        return made(members, **arguments)
+
+    return make
+
+
+def _find_mixing(name: str) -> Callable[..., MixingTransform]:
+    if name not in MIXINGS:
+        raise _unknown(name, list(MIXINGS))
+    return MIXINGS[name]
+
+
+def _unknown(name: str, known: Sequence[str]) -> UsageError:
+    near = difflib.get_close_matches(name, known, n=1)
+    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+    return UsageError(f"unknown transform {name!r}; {advice}")
+
+
+def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T:
+    """Make what one entry of a list describes.
+
+    Raises:
+        UsageError: It cannot be made; its path begins with the index.
+    """
+    if len(spec) != 1:
+        raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
+    name, given = next(iter(spec.items()))
+    arguments = given or {}
+    try:
+        make = find(name)
+        _check_arguments(name, arguments, inspect.signature(make).parameters)
+        return make(**arguments)
+    except UsageError as error:
+        raise UsageError(str(error), (index, *(error.path or (name,)))) from error
+
+
+def _check_arguments(
+    name: str, arguments: Mapping[str, Any], legal: Mapping[str, inspect.Parameter]
+) -> None:
+    """Check the arguments' names.
+
+    Raises:
+        UsageError: One is unknown or missing.
+    """
+    for argument in arguments:
+        if argument not in legal:
+            near = difflib.get_close_matches(argument, legal, n=1)
+            known = f"it has {', '.join(legal)}" if legal else "it has none"
+            advice = f"did you mean {near[0]!r}?" if near else known
+            raise UsageError(f"{name} has no argument {argument!r}; {advice}", (name, argument))
+    for argument, parameter in legal.items():
+        if parameter.default is parameter.empty and argument not in arguments:
+            raise UsageError(f"{name}: {argument} is missing", (name,))

@@ -1,0 +1,132 @@
+"""Containers send each image through the transforms that it drew."""
+
+import pickle
+
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from lenet.augment.catalogue import AUGMENTATIONS, CONTAINERS, build_pipeline
+from lenet.augment.containers import Compose, RandomApply, RandomChoice, RandomOrder
+from lenet.augment.geometry import RandomAffine
+from lenet.augment.photometry import RandomGamma, RandomInvert
+from lenet.errors import UsageError
+from lenet.random import generator
+
+DARKER, LIGHTER, INVERTED = RandomGamma((2, 2)), RandomGamma((0.5, 0.5)), RandomInvert(p=1)
+
+
+def changed(transform, batch=2000, ink=0.25):
+    images = torch.full((batch, 1, 2, 2), ink)
+    drawn = transform.draw(batch, (2, 2), generator(0, "test"))
+    return transform.apply_to(images, drawn)[:, 0, 0, 0]
+
+
+def test_a_chain_is_applied_to_some_images_as_a_whole():
+    inks = changed(RandomApply([INVERTED, DARKER], p=0.3))
+    assert set(inks.tolist()) == {0.25, 0.5625}  # (1 - 0.25)²
+    assert 0.25 < (inks == 0.5625).float().mean() < 0.35
+
+
+def test_each_image_gets_one_choice_by_its_weight():
+    inks = changed(RandomChoice([DARKER, LIGHTER, INVERTED], p=[0.5, 0.25, 0]))
+    assert set(inks.tolist()) == {0.0625, 0.5}
+    assert 0.62 < (inks == 0.0625).float().mean() < 0.71  # two of three
+
+
+def test_choices_are_alike_without_weights():
+    inks = changed(RandomChoice([DARKER, LIGHTER, INVERTED]))
+    for ink in (0.0625, 0.5, 0.75):
+        assert 0.29 < (inks == ink).float().mean() < 0.38
+
+
+def test_each_image_has_an_order_of_its_own():
+    inks = changed(RandomOrder([DARKER, INVERTED]))
+    assert set(inks.tolist()) == {0.9375, 0.5625}  # 1 - 0.25², (1 - 0.25)²
+    assert 0.45 < (inks == 0.9375).float().mean() < 0.55
+
+
+def test_a_composition_is_interpolated_once():
+    there, back = RandomAffine((45, 45)), RandomAffine((-45, -45))
+    images = torch.rand(4, 1, 28, 28)
+    turned = Compose([there, back])
+    drawn = turned.draw(4, (28, 28), generator(0, "test"))
+    torch.testing.assert_close(turned.apply_to(images, drawn), images, rtol=0, atol=1e-4)
+
+
+def test_a_config_lists_the_members_and_any_transform_may_be_one():
+    specs = [
+        {
+            "RandomChoice": {
+                "transforms": [
+                    {"Paper1998": {}},
+                    {"RandomApply": {"transforms": [{"RandomEqualize": {}}, {"RandomInvert": {}}]}},
+                    {"Compose": {"transforms": [{"RandomAffine": {"degrees": 9}}, {"CLAHE": {}}]}},
+                ],
+                "p": [0.2, 0.3, 0.5],
+            }
+        }
+    ]
+    pipeline = build_pipeline(specs)
+    images, labels = torch.rand(32, 1, 28, 28), torch.arange(32) % 10
+    first = pipeline(images, labels, generator(0, "test"))
+    assert first.shape == images.shape
+    assert torch.equal(first, pipeline(images, labels, generator(0, "test")))
+    part = pipeline(images, labels, generator(0, "test"), slice(5, 9))
+    torch.testing.assert_close(part, first[5:9])
+    assert ["RandomEqualize" in note for note in pipeline.notes] == [True]
+
+
+def test_kornia_inside_of_a_container_is_found():
+    pytest.importorskip("kornia")
+    inner = [{"kornia.RandomRain": {}}]
+    assert not build_pipeline([{"RandomApply": {"transforms": inner}}]).divisible
+
+
+@pytest.mark.parametrize(
+    ("spec", "message", "path"),
+    [
+        ({"RandomApply": {}}, "transforms is missing", ("RandomApply",)),
+        ({"RandomApply": {"transforms": []}}, "transforms must be a list of transforms, at least",
+         ("RandomApply", "transforms")),
+        ({"RandomApply": {"transforms": 3}}, "transforms must be a list of transforms",
+         ("RandomApply", "transforms")),
+        ({"RandomOrder": {"transforms": [{"CLAHE": {}}, {"CLAHE": {"p": 3}}]}},
+         "CLAHE: p must be a number in [0, 1], not 3",
+         ("RandomOrder", "transforms", 1, "CLAHE", "p")),
+        ({"RandomChoice": {"transforms": [{"CLAHE": {}}], "p": [0.5, 0.5]}},
+         "RandomChoice: p must be a list of 1 numbers in [0, 1]", ("RandomChoice", "p")),
+        ({"RandomChoice": {"transforms": [{"CLAHE": {}}], "p": [0]}},
+         "weights of which one is above 0", ("RandomChoice", "p")),
+        ({"RandomApply": {"transforms": [{"MixUp": {}}]}}, "MixUp mixes images and labels",
+         ("RandomApply", "transforms", 0, "MixUp")),
+    ],
+)  # fmt: skip
+def test_errors_say_what_is_wrong_and_where(spec, message, path):
+    with pytest.raises(UsageError) as caught:
+        build_pipeline([spec])
+    assert message in str(caught.value)
+    assert caught.value.path == (0, *path)
+
+
+def test_members_must_leave_the_size_as_it_is():
+    pipeline = build_pipeline([{"RandomApply": {"transforms": [{"RandomCrop": {"size": 20}}]}}])
+    with pytest.raises(UsageError, match="RandomCrop makes 20×20 pixels of 28×28") as caught:
+        pipeline.output_size((28, 28))
+    assert caught.value.path == (0, "RandomApply", "transforms")
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers_work_in_torchvisions_compose(name):
+    transform = CONTAINERS[name]([RandomInvert(), RandomAffine(10)])
+    images = v2.Compose([transform])(torch.rand(5, 1, 28, 28))
+    assert images.shape == (5, 1, 28, 28)
+
+
+@pytest.mark.parametrize("name", ["AugMix", "AutoAugment", "RandAugment", "CLAHE"])
+def test_transforms_can_be_sent_to_other_processes(name):
+    transform = Compose([AUGMENTATIONS[name]()])
+    there = pickle.loads(pickle.dumps(transform))
+    drawn = [t.draw(8, (28, 28), generator(0, "test")) for t in (transform, there)]
+    assert drawn[0].keys() == drawn[1].keys()
+    assert all(torch.equal(drawn[0][key], drawn[1][key]) for key in drawn[0])
