@@ -127,6 +127,24 @@ def launched() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
+def own_gpu(local_rank: int, gpus: int) -> torch.device:
+    """Return the GPU of a process, one for each.
+
+    Args:
+        local_rank: Number of the process on this machine.
+        gpus: How many GPUs this machine has.
+
+    Raises:
+        UsageError: There are fewer GPUs than processes.
+    """
+    if local_rank >= gpus:
+        raise UsageError(
+            f"process {local_rank + 1} of this machine finds no GPU of its own, for there are"
+            f" {gpus}: start torchrun with --nproc-per-node {gpus}, or train with --device cpu"
+        )
+    return torch.device("cuda", local_rank)
+
+
 @contextmanager
 def join(device: torch.device) -> Iterator[World]:
     """Meet the other processes that torchrun started; without torchrun, be alone.
@@ -139,7 +157,7 @@ def join(device: torch.device) -> Iterator[World]:
         return
     rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
     if device.type == "cuda":
-        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        device = own_gpu(int(os.environ["LOCAL_RANK"]), torch.cuda.device_count())
         torch.cuda.set_device(device)
     world = World(rank, size, device)
     with _naming_the_lost():

@@ -14,6 +14,8 @@ import torch
 import lenet
 from lenet import configfile
 from lenet.batches import Batches, Share
+from lenet.distributed import own_gpu
+from lenet.errors import UsageError
 from lenet.experiment import run_experiment
 from lenet.runs import Run
 
@@ -85,8 +87,17 @@ def test_two_processes_learn_what_one_does(elsewhere: Path) -> None:
         torch.testing.assert_close(weights[name], value, rtol=0, atol=2e-3)  # rounding grows
 
 
+def test_each_process_has_a_gpu_of_its_own_or_is_told_how_many_there_are() -> None:
+    assert own_gpu(1, 2) == torch.device("cuda", 1)
+    with pytest.raises(UsageError, match=r"process 3 .* there are 2: .* --nproc-per-node 2"):
+        own_gpu(2, 2)
+
+
 @pytest.mark.slow
-def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(elsewhere: Path) -> None:
+@pytest.mark.parametrize("lost", [0, -1])
+def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(
+    elsewhere: Path, lost: int
+) -> None:
     long = settings("train.passes=100", "train.checkpoint_steps=1", "data.train_size=512")
     process = torchrun(2, elsewhere, "train", "quickstart", *long, "--name", "lost")
     run = elsewhere / "runs/lost/0"
@@ -97,7 +108,7 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(elsewhere: 
     workers = subprocess.run(
         ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=True
     ).stdout.split()
-    os.kill(int(workers[-1]), signal.SIGKILL)
+    os.kill(int(workers[lost]), signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "another process of this training was lost" in err

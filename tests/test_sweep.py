@@ -1,5 +1,6 @@
 """Searching: by validation errors, by several workers, and over a killed one."""
 
+import json
 import os
 import shutil
 import socket
@@ -27,6 +28,8 @@ SMALL = [
     "train.passes=2",
     "model={kind: mlp, hidden: [16]}",
 ]
+ENVIRONMENT = {"PYTHONPATH": str(Path(lenet.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+
 SPACE = {
     "optimizer.lr": Range(low=0.001, high=0.3, log=True),
     "train.batch_size": Choices(choices=[16, 32]),
@@ -55,6 +58,22 @@ def test_trials_are_run_folders_and_the_best_has_the_fewest_validation_errors(
     config = configfile.load(path).config
     assert config.optimizer.lr == best.params["optimizer.lr"]
     assert config.train.batch_size == best.params["train.batch_size"]
+    assert (tmp_path / "s/importance.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_two_workers_of_one_command_share_the_trials(elsewhere: Path) -> None:
+    (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
+    command = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
+    command += ["--trials", "6", "--jobs", "2", "--name", "s", "--json"]
+    command += [word for text in SMALL for word in ("--set", text)]
+    ended = subprocess.run(
+        command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(list((elsewhere / "runs/s").glob("trial-*/0/result.json"))) == 6
+    best = json.loads(ended.stdout)
+    assert best["config"] == "runs/s/best.yaml"
+    assert "trial" in ended.stderr
 
 
 def test_a_sweep_goes_on_to_more_trials(tmp_path: Path) -> None:
@@ -80,6 +99,22 @@ def test_a_trial_that_diverges_is_given_up_and_the_sweep_goes_on(tmp_path: Path)
     work(search, 2, say=said.append)
     assert [t.state.name for t in search.open().trials] == ["PRUNED", "PRUNED"]
     assert said == [f"trial {n}: diverged with {{'optimizer.lr': 1e+30}}" for n in (0, 1)]
+
+
+def test_a_trial_that_does_worse_than_the_others_is_given_up_between_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Optuna's median of earlier trials needs five of them; a threshold prunes the first.
+    hopeless = optuna.pruners.ThresholdPruner(upper=0.5)
+    monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **options: hopeless)
+    said: list[str] = []
+    changes = [*SMALL, "train.passes=50"]
+    work(sweep(tmp_path, overrides=changes), 1, say=said.append)
+    (trial,) = sweep(tmp_path, overrides=changes).open().trials
+    assert trial.state.name == "PRUNED"
+    assert list(trial.intermediate_values) == [1]
+    assert "given up after pass 1" in said[0]
+    assert not Run.open(tmp_path / "s/trial-0000/0").finished
 
 
 def test_another_search_of_the_same_name_is_refused(tmp_path: Path) -> None:
@@ -179,10 +214,7 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     command += ["--trials", "2", "--storage", postgresql, "--name", "s", "--silence", "5"]
     changes = [*SMALL, "train.checkpoint_steps=1", "train.batch_size=8", "train.passes=8"]
     command += [word for text in changes for word in ("--set", text)]
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(lenet.__file__).parents[1]),
-        "OMP_NUM_THREADS": "1",
-    }
+    environment = os.environ | ENVIRONMENT
     killed = subprocess.Popen(command, env=environment)
     run = elsewhere / "runs/s/trial-0000/0"
     deadline = time.monotonic() + 200
