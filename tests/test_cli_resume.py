@@ -15,6 +15,7 @@ from lenet.verify import compare_files
 runner = CliRunner()
 SMALL = "data: {name: mnist-sample, train_size: 320}\nmodel: {kind: linear}\n" + (
     "loss: {kind: cross-entropy}\noptimizer: {kind: sgd}\ntrain: {passes: 3, batch_size: 1}\n"
+    "evaluate: {pictures: false}\n"
 )
 
 

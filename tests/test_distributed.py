@@ -24,6 +24,7 @@ SMALL = [
     "data.train_size=149",  # three batches, the last of which has an odd number of images
     "data.validation=100",
     "train.passes=2",
+    "evaluate.pictures=false",
 ]
 EVERYTHING = [
     "model={kind: lenet5-modern, batch_norm: true, dropout: 0.3}",

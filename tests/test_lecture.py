@@ -13,7 +13,12 @@ from lenet.errors import UsageError
 from lenet.lecture import STUDIES, answer, choose_studies, markdown, train_missing
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "lecture.md"
-SMALL = ["data.name=mnist-sample", "data.train_size=64", "train.passes=1"]
+SMALL = [
+    "data.name=mnist-sample",
+    "data.train_size=64",
+    "train.passes=1",
+    "evaluate.pictures=false",
+]
 runner = CliRunner()
 
 

@@ -90,7 +90,12 @@ def test_dropout_keeps_members_apart() -> None:
     assert not can_stack(build_model("lenet5-modern", 32, dropout=0.1))
 
 
-SMALL = ["data.name=mnist-sample", "data.train_size=100", "train.passes=2"]
+SMALL = [
+    "data.name=mnist-sample",
+    "data.train_size=100",
+    "train.passes=2",
+    "evaluate.pictures=false",
+]
 
 
 @pytest.fixture
