@@ -192,7 +192,9 @@ def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T
     if len(spec) != 1:
         raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
     name, given = next(iter(spec.items()))
-    arguments = given or {}
+    arguments = {} if given is None else given
+    if not isinstance(arguments, Mapping):
+        raise UsageError(f"{name}: its arguments must stand as {{name: value}}", (index, name))
     try:
         make = find(name)
         _check_arguments(name, arguments, inspect.signature(make).parameters)

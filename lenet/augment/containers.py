@@ -1,6 +1,7 @@
 """Transforms made of others: each image draws which of them it gets, and in what order."""
 
 from collections.abc import Sequence
+from itertools import count
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,14 @@ class Container(BatchTransform):
     """A transform that sends each image through some of its parts, one part after another.
 
     Args:
-        parts: Chains of transforms, none of which may change an image's size.
+        parts: Chains of the transforms, in their order; none may change an image's size.
         p: Probability of an image being transformed, in [0, 1].
     """
 
     def __init__(self, parts: Sequence[Sequence[BatchTransform]], p: float) -> None:
         super().__init__(p)
-        self.parts = [Pipeline(part) for part in parts]
+        place = count()
+        self.parts = [Pipeline(part, [next(place) for _ in part]) for part in parts]
         # Found by `modules`, as parts of torch's modules are.
         self.members = nn.ModuleList([transform for part in parts for transform in part])
 
@@ -43,10 +45,14 @@ class Container(BatchTransform):
         """Return the same size.
 
         Raises:
-            UsageError: A part changes it.
+            UsageError: A part changes it, or refuses images of this size.
         """
         for part in self.parts:
-            after = part.output_size(size)
+            try:
+                after = part.output_size(size)
+            except UsageError as error:
+                path = (self.name, "transforms", *(error.path or ()))
+                raise UsageError(str(error), path) from error
             if after != size:
                 raise UsageError(
                     f"{self.name}: {part.transforms[-1].name} makes {after[0]}×{after[1]}"

@@ -63,6 +63,8 @@ class ForeignTransform(BatchTransform):
                 f"{self.name} makes {tuple(changed.shape)} of {tuple(images.shape)} images;"
                 " the number of channels must stay"
             )
+        if not changed.isfinite().all():
+            raise RunError(f"{self.name} makes of these images what is not finite")
         return changed
 
 

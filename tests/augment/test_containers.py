@@ -98,6 +98,8 @@ def test_kornia_inside_of_a_container_is_found():
          "RandomChoice: p must be a list of 1 numbers in [0, 1]", ("RandomChoice", "p")),
         ({"RandomChoice": {"transforms": [{"CLAHE": {}}], "p": [0]}},
          "weights of which one is above 0", ("RandomChoice", "p")),
+        ({"RandomApply": {"transforms": [{"CLAHE": 3}]}}, "CLAHE: its arguments must stand as",
+         ("RandomApply", "transforms", 0, "CLAHE")),
         ({"RandomApply": {"transforms": [{"MixUp": {}}]}}, "MixUp mixes images and labels",
          ("RandomApply", "transforms", 0, "MixUp")),
     ],
@@ -107,6 +109,15 @@ def test_errors_say_what_is_wrong_and_where(spec, message, path):
         build_pipeline([spec])
     assert message in str(caught.value)
     assert caught.value.path == (0, *path)
+
+
+@pytest.mark.parametrize("container", ["RandomApply", "RandomChoice", "RandomOrder"])
+def test_a_member_that_refuses_the_images_is_found_in_its_place(container):
+    members = [{"CLAHE": {}}, {"RandomCrop": {"size": 60}}]
+    pipeline = build_pipeline([{"CLAHE": {}}, {container: {"transforms": members}}])
+    with pytest.raises(UsageError, match="larger than the padded image") as caught:
+        pipeline.output_size((28, 28))
+    assert caught.value.path == (1, container, "transforms", 1, "RandomCrop", "size")
 
 
 def test_members_must_leave_the_size_as_it_is():

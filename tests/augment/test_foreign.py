@@ -137,6 +137,14 @@ def test_a_wrong_name_of_a_library_gets_its_nearest():
         build_pipeline([{"kornia.RandomAfine": {}}])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of a division by zero, theirs
+def test_results_that_are_not_finite_are_refused():
+    pytest.importorskip("albumentations")
+    pipeline = build_pipeline([{"albumentations.ToFloat": {"max_value": 0, "p": 1.0}}])
+    with pytest.raises(UsageError, match=r"albumentations\.ToFloat makes .* not finite"):
+        pipeline.output_size((28, 28))
+
+
 def test_results_that_are_ink_already_are_not_scaled_again():
     pytest.importorskip("albumentations")
     pipeline = build_pipeline([{"albumentations.ToFloat": {"max_value": 255, "p": 1.0}}])
