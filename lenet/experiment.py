@@ -84,7 +84,10 @@ def check(config: Config) -> None:
         try:
             built = build(section)
             if isinstance(built, Pipeline):
-                _check_size(built.output_size((28, 28)), config.input.size)
+                size = built.output_size((28, 28))
+                _check_size(size, config.input.size)
+                if key == ("data", "distort") and size != (28, 28):
+                    raise UsageError(f"copies must be of 28×28 pixels, not {size[0]}×{size[1]}")
         except UsageError as error:
             raise UsageError(str(error), (*key, *(error.path or ()))) from error
     try:

@@ -1,6 +1,8 @@
 """Checks of transforms' arguments; each failure names transform, argument, value and interval."""
 
 from collections.abc import Sequence
+from enum import Enum
+from numbers import Integral, Real
 
 from lenet.errors import UsageError
 
@@ -51,9 +53,9 @@ def integer(owner: object, argument: str, value: object, low: int, high: float =
     Raises:
         UsageError: It is none.
     """
-    if not isinstance(value, int) or not _is_number(value, low, high, False):
+    if not isinstance(value, Integral) or not _is_number(value, low, high, False):
         raise refuse(owner, argument, value, f"a whole number in {_interval(low, high, False)}")
-    return value
+    return int(value)
 
 
 def interval(
@@ -113,11 +115,12 @@ def numbers(
 
 
 def choice(owner: object, argument: str, value: object, choices: Sequence[str]) -> str:
-    """Return one of some words.
+    """Return one of some words, which a member of an enumeration may have as its value.
 
     Raises:
         UsageError: It is none of them.
     """
+    value = value.value if isinstance(value, Enum) else value
     if not isinstance(value, str) or value not in choices:
         raise refuse(owner, argument, value, " or ".join(map(repr, choices)))
     return value
@@ -129,9 +132,9 @@ def is_sequence(value: object, count: int) -> bool:
 
 
 def _is_number(value: object, low: float, high: float, above: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return False
-    return low <= value <= high and not (above and value == low)
+    return bool(low <= value <= high) and not (above and value == low)  # type: ignore[operator]
 
 
 def _is_interval(value: object, low: float, high: float, above: bool) -> bool:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lenet.augment.arguments import refuse
 from lenet.augment.clahe import CLAHE
 from lenet.augment.containers import Compose, Container, RandomApply, RandomChoice, RandomOrder
 from lenet.augment.cropping import RandomCrop, RandomResizedCrop
@@ -102,7 +103,10 @@ def list_transforms() -> dict[str, str]:
 def list_others() -> str:
     """Return a sentence about the transforms of other libraries that run by name."""
     libraries = " and ".join(f"{library}.NAME" for library in LIBRARIES)
-    return f"also, image by image: {', '.join(TORCHVISION)}; {libraries} where installed"
+    return (
+        f"also, image by image and with ink from 0 to 255: {', '.join(TORCHVISION)};"
+        f" {libraries} where installed, kornia's on the whole batch with ink from 0 to 1"
+    )
 
 
 def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
@@ -156,11 +160,16 @@ def _container(made: type[Container]) -> Callable[..., BatchTransform]:
 
     @functools.wraps(made, updated=())  # so that its arguments can be looked up
     def make(transforms: Any, **arguments: Any) -> BatchTransform:
-        path = (made.__name__, "transforms")
-        if not isinstance(transforms, list) or not all(isinstance(t, Mapping) for t in transforms):
-            raise UsageError(f"{made.__name__}: transforms must be a list of transforms", path)
+        name = made.__name__
+        path = (name, "transforms")
+        if not isinstance(transforms, list):
+            raise refuse(None, "transforms", transforms, "a list of transforms", name)
         members: list[BatchTransform] = []
         for index, spec in enumerate(transforms):
+            if not isinstance(spec, Mapping):
+                legal = "a transform, such as `RandomErasing: {p: 0.25}`"
+                error = refuse(None, f"transforms[{index}]", spec, legal, name)
+                raise UsageError(str(error), (*path, index))
             try:
                 member = _build(spec, index, _find_augmentation)
             except UsageError as error:
@@ -172,6 +181,8 @@ def _container(made: type[Container]) -> Callable[..., BatchTransform]:
 
 
 def _find_mixing(name: str) -> Callable[..., MixingTransform]:
+    if name in {*AUGMENTATIONS, *CONTAINERS, *PRESETS, *TORCHVISION}:
+        raise UsageError(f"{name} changes images one by one: it belongs under augment:")
     if name not in MIXINGS:
         raise _unknown(name, list(MIXINGS))
     return MIXINGS[name]
@@ -192,6 +203,8 @@ def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T
     if len(spec) != 1:
         raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
     name, given = next(iter(spec.items()))
+    if not isinstance(name, str):
+        raise UsageError(f"a transform's name must be a word, not {name!r}", (index,))
     arguments = {} if given is None else given
     if not isinstance(arguments, Mapping):
         raise UsageError(f"{name}: its arguments must stand as {{name: value}}", (index, name))
@@ -211,7 +224,13 @@ def _check_arguments(
     Raises:
         UsageError: One is unknown or missing.
     """
+    several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    legal = {argument: p for argument, p in legal.items() if p.kind not in several}
     for argument in arguments:
+        if not isinstance(argument, str):
+            raise UsageError(
+                f"{name}: an argument's name must be a word, not {argument!r}", (name,)
+            )
         if argument not in legal:
             near = difflib.get_close_matches(argument, legal, n=1)
             known = f"it has {', '.join(legal)}" if legal else "it has none"

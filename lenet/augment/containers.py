@@ -6,7 +6,7 @@ from itertools import count
 import torch
 from torch import Tensor, nn
 
-from lenet.augment.arguments import numbers, refuse
+from lenet.augment.arguments import MOST, numbers, refuse
 from lenet.augment.pipeline import Pipeline
 from lenet.augment.transform import BatchTransform, Parameters, Size
 from lenet.errors import UsageError
@@ -14,6 +14,8 @@ from lenet.errors import UsageError
 
 class Container(BatchTransform):
     """A transform that sends each image through some of its parts, one part after another.
+
+    Geometry inside of it is interpolated there, apart from geometry before and after.
 
     Args:
         parts: Chains of the transforms, in their order; none may change an image's size.
@@ -23,7 +25,8 @@ class Container(BatchTransform):
     def __init__(self, parts: Sequence[Sequence[BatchTransform]], p: float) -> None:
         super().__init__(p)
         place = count()
-        self.parts = [Pipeline(part, [next(place) for _ in part]) for part in parts]
+        # Private, so that torchvision's `repr` shows the members only once.
+        self._parts = [Pipeline(part, [next(place) for _ in part]) for part in parts]
         # Found by `modules`, as parts of torch's modules are.
         self.members = nn.ModuleList([transform for part in parts for transform in part])
 
@@ -34,9 +37,14 @@ class Container(BatchTransform):
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
-        """Draw the ``turns``, and for every part as if all images went through it."""
+        """Draw the ``turns``, and for every part as if all images went through it.
+
+        Raises:
+            UsageError: As `output_size`.
+        """
+        self.output_size(size)
         drawn = {"turns": self.draw_turns(batch, generator)}
-        for i, part in enumerate(self.parts):
+        for i, part in enumerate(self._parts):
             for j, parameters in enumerate(part.draw(batch, size, generator, labels)):
                 drawn |= {f"{i}.{j}.{name}": value for name, value in parameters.items()}
         return drawn
@@ -47,25 +55,28 @@ class Container(BatchTransform):
         Raises:
             UsageError: A part changes it, or refuses images of this size.
         """
-        for part in self.parts:
+        path: tuple[str | int, ...] = (self.name, "transforms")
+        for part in self._parts:
             try:
-                after = part.output_size(size)
+                _, *after = part.sizes(size)
             except UsageError as error:
-                path = (self.name, "transforms", *(error.path or ()))
-                raise UsageError(str(error), path) from error
-            if after != size:
-                raise UsageError(
-                    f"{self.name}: {part.transforms[-1].name} makes {after[0]}×{after[1]}"
-                    f" pixels of {size[0]}×{size[1]}; inside of it sizes must stay",
-                    (self.name, "transforms"),
-                )
+                raise UsageError(str(error), (*path, *(error.path or ()))) from error
+            if after[-1] == size:
+                continue
+            for transform, entry, made in zip(part.transforms, part.entries, after, strict=True):
+                if made != size:
+                    raise UsageError(
+                        f"{self.name}: {transform.name} makes {made[0]}×{made[1]}"
+                        f" pixels of {size[0]}×{size[1]}; inside of it sizes must stay",
+                        (*path, entry, transform.name),
+                    )
         return size
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Send the images that have the same part in the same turn through it together."""
         for turn in parameters["turns"].T:
-            for i, part in enumerate(self.parts):
-                mine = (turn == i).nonzero().squeeze(1)
+            for i, part in enumerate(self._parts):
+                mine = ((turn == i) & parameters["applied"]).nonzero().squeeze(1)
                 drawn = [
                     {
                         name.removeprefix(f"{i}.{j}."): value[mine]
@@ -110,7 +121,7 @@ class RandomChoice(Container):
 
     Args:
         transforms: To choose from, at least one.
-        p: Weights of the transforms, each in [0, 1], of which one is above 0; None: all alike.
+        p: Weights of the transforms, each in [0, 1000], of which one is above 0; None: all alike.
     """
 
     def __init__(
@@ -119,13 +130,14 @@ class RandomChoice(Container):
         members = _members(self, transforms)
         super().__init__([[member] for member in members], 1.0)
         weights = [1.0] * len(members) if p is None else p
-        self.weights = numbers(self, "p", weights, len(members), 0, 1)
+        self.weights = numbers(self, "p", weights, len(members), 0, MOST)
         if not any(self.weights):
             raise refuse(self, "p", p, "weights of which one is above 0")
 
     def draw_turns(self, batch: int, generator: torch.Generator) -> Tensor:
         """Draw one transform for each image, (B, 1)."""
-        weights = torch.tensor(self.weights)
+        weights = torch.tensor(self.weights, dtype=torch.float64)
+        weights /= weights.max()  # the least of them must not vanish beside the sum
         return torch.multinomial(weights, batch, replacement=True, generator=generator)[:, None]
 
 
@@ -141,11 +153,13 @@ class RandomOrder(Container):
 
     def draw_turns(self, batch: int, generator: torch.Generator) -> Tensor:
         """Draw an order for each image, (B, transforms)."""
-        return torch.rand(batch, len(self.parts), generator=generator).argsort(1)
+        return torch.rand(batch, len(self._parts), generator=generator).argsort(1)
 
 
 def _members(owner: Container, transforms: Sequence[BatchTransform]) -> Sequence[BatchTransform]:
-    known = isinstance(transforms, list | tuple) and transforms
-    if not known or not all(isinstance(t, BatchTransform) for t in transforms):
+    if not isinstance(transforms, list | tuple | nn.ModuleList) or not len(transforms):
         raise refuse(owner, "transforms", transforms, "a list of transforms, at least one")
-    return transforms
+    for i, transform in enumerate(transforms):
+        if not isinstance(transform, BatchTransform):
+            raise refuse(owner, f"transforms[{i}]", transform, "a transform of lenet.augment")
+    return list(transforms)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lenet.augment.arguments import MOST, integer, interval, refuse
+from lenet.augment.arguments import MOST, integer, interval, is_sequence, refuse
 from lenet.augment.draws import rectangles
 from lenet.augment.sampling import Projection
 from lenet.augment.transform import Parameters, Size
@@ -18,18 +18,19 @@ class RandomCrop(Projection):
     Args:
         size: Side of the window in pixels, in [1, 1000], or (height, width).
         padding: Background to add before: pixels on all sides, or (left and right, top and
-            bottom), or (left, top, right, bottom), each in [0, 1000].
+            bottom), or (left, top, right, bottom), each in [0, 1000]; None: none.
         pad_if_needed: Add what a window larger than the image lacks, on both sides.
         fill: The padding's ink, in [0, 1].
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
-    Deviation: padding is constant; torchvision's other padding modes are missing.
+    Deviation: padding is constant; torchvision's other padding modes are missing. In a chain of
+    geometry what lies outside the window is not gone: a later turn or shift can bring it back.
     """
 
     def __init__(
         self,
         size: int | Sequence[int],
-        padding: int | Sequence[int] = 0,
+        padding: int | Sequence[int] | None = None,
         pad_if_needed: bool = False,
         fill: float = 0.0,
         p: float = 1.0,
@@ -96,13 +97,14 @@ class RandomResizedCrop(Projection):
         size: Side of the result in pixels, in [1, 1000], or (height, width).
         scale: (min, max) area of the window as a fraction of the image, each in (0, 1].
         ratio: (min, max) width by height of the window, each in [0.001, 1000].
-        interpolation: ``bilinear`` or ``nearest``.
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
         fill: Ink outside the image, which the rim of a window at its edge is interpolated with, in
             [0, 1]; None: as the geometry before and after it, 0 if there is none.
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
     Deviation: at the result's border the pixels next to the window are interpolated too, as befits
-    a part of a chain; torchvision repeats the window's last pixels. Shrinking is not antialiased.
+    a part of a chain; torchvision repeats the window's last pixels. A later turn or shift of that
+    chain can bring back what lies outside the window. Shrinking is not antialiased.
     """
 
     def __init__(
@@ -110,7 +112,7 @@ class RandomResizedCrop(Projection):
         size: int | Sequence[int],
         scale: Sequence[float] = (0.08, 1.0),
         ratio: Sequence[float] = (3 / 4, 4 / 3),
-        interpolation: str = "bilinear",
+        interpolation: str | None = "bilinear",
         fill: float | None = None,
         p: float = 1.0,
     ) -> None:
@@ -165,11 +167,12 @@ class RandomResizedCrop(Projection):
 def _height_width(owner: object, size: int | Sequence[int]) -> Size:
     if isinstance(size, list | tuple) and len(size) == 2:
         return integer(owner, "size", size[0], 1), integer(owner, "size", size[1], 1)
-    side = integer(owner, "size", size, 1)
+    side = integer(owner, "size", size[0] if is_sequence(size, 1) else size, 1)  # type: ignore[index]
     return side, side
 
 
-def _four_sides(owner: object, padding: int | Sequence[int]) -> tuple[int, int, int, int]:
+def _four_sides(owner: object, padding: int | Sequence[int] | None) -> tuple[int, int, int, int]:
+    padding = 0 if padding is None else padding
     sides = list(padding) if isinstance(padding, list | tuple) else [padding]
     if len(sides) not in (1, 2, 4):
         raise refuse(owner, "padding", padding, f"1, 2 or 4 whole numbers in [0, {MOST}]")

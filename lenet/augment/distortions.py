@@ -21,8 +21,8 @@ class RandomStretch(Projection):
     Args:
         scale_x: (min, max) factor of the width, each in [0.001, 1000].
         scale_y: (min, max) factor of the height, likewise.
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -30,8 +30,8 @@ class RandomStretch(Projection):
         self,
         scale_x: Sequence[float],
         scale_y: Sequence[float],
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(interpolation, fill, p)
@@ -58,8 +58,8 @@ class RandomSqueeze(Projection):
 
     Args:
         ratio: (min, max) factor of the width, each in [0.001, 1000]; the height is divided by it.
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Section III.C of the 1998 paper: "simultaneous horizontal compression and vertical
@@ -69,8 +69,8 @@ class RandomSqueeze(Projection):
     def __init__(
         self,
         ratio: Sequence[float],
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(interpolation, fill, p)
@@ -95,8 +95,8 @@ class RandomRotationOrShear(Projection):
         degrees: Largest angle to either side, in [0, 89].
         narrow_degrees: Largest angle of the narrow classes, in [0, 89].
         narrow_labels: Labels of the narrow classes.
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Where labels are not known, as in a ``Compose`` of torchvision's, all classes are narrow.
@@ -107,8 +107,8 @@ class RandomRotationOrShear(Projection):
         degrees: float = 15.0,
         narrow_degrees: float = 7.5,
         narrow_labels: Sequence[int] = NARROW,
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(interpolation, fill, p)

@@ -24,8 +24,8 @@ class ElasticTransform(Displacement):
         sigma: Standard deviation in pixels of the Gaussian that smooths, in [0, 1000], or (x, y).
             Its kernel spans 8 sigma + 1 pixels, one more if that is even; the field is reflected at
             its border.
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Simard et al. 2003, section 2. Its α of 34 at σ = 4 multiplies pixels, so it is 68 here
@@ -41,8 +41,8 @@ class ElasticTransform(Displacement):
         self,
         alpha: float | Sequence[float] = 50.0,
         sigma: float | Sequence[float] = 5.0,
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(interpolation, fill, p)

@@ -1,11 +1,12 @@
 """Transforms of other libraries by name: torchvision's others, kornia's, albumentations'.
 
-They are listed, never looked up by whatever a config says.
+They are listed, never looked up by whatever a config says. torchvision's and albumentations' run on
+uint8, so that their arguments are of ink from 0 to 255; kornia's run on floats.
 """
 
 import functools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as F
 
-from lenet.augment.arguments import number
+from lenet.augment.arguments import MOST, number, refuse
 from lenet.augment.transform import BatchTransform, Parameters, Size
 from lenet.errors import RunError, UsageError
+
+TRIALS = 8
+"""How many empty images tell whether a transform of another library draws the size."""
 
 
 class ForeignTransform(BatchTransform):
@@ -31,20 +35,39 @@ class ForeignTransform(BatchTransform):
         super().__init__()
         self.name = name
         self.foreign = foreign
+        self._output_sizes: dict[Size, Size] = {}
 
     def output_size(self, size: Size) -> Size:
-        """Return the size that an empty image gets, which is transformed whatever `p` is.
+        """Return the size that empty images get, which are transformed whatever `p` is.
 
         Raises:
-            UsageError: The library refuses its arguments, or such images.
+            UsageError: The library refuses its arguments, or such images, leaves nothing of them,
+                or makes some of them larger than others.
         """
+        if size not in self._output_sizes:
+            self._output_sizes[size] = self._try_out(size)
+        return self._output_sizes[size]
+
+    def _try_out(self, size: Size) -> Size:
+        sizes = set()
         with _certain(self.foreign):
-            try:
-                seed = {"seed": torch.zeros(1, dtype=torch.int64)}
-                tried = self.apply_to(torch.zeros(1, 1, *size), seed)
-            except RunError as error:
-                raise UsageError(str(error), (self.name,)) from error
-        return tried.shape[-2], tried.shape[-1]
+            for seed in range(TRIALS):
+                try:
+                    tried = self.apply_to(torch.zeros(1, 1, *size), {"seed": torch.tensor([seed])})
+                except RunError as error:
+                    raise UsageError(str(error), (self.name,)) from error
+                sizes.add((tried.shape[-2], tried.shape[-1]))
+        if len(sizes) > 1:
+            raise UsageError(
+                f"{self.name} draws the size of its images; those of a batch must be alike",
+                (self.name,),
+            )
+        (found,) = sizes
+        if min(found) < 1:
+            raise UsageError(
+                f"{self.name} leaves nothing of images of {size[0]}×{size[1]}", (self.name,)
+            )
+        return found
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
@@ -154,6 +177,8 @@ REFUSED = {
     "ConvertBoundingBoxFormat": BOXES,
     "ConvertImageDtype": NUMBERS,
     "FiveCrop": MANY,
+    "Denormalize": NUMBERS,
+    "FromFloat": NUMBERS,
     "Lambda": "a function cannot be written in YAML",
     "LinearTransformation": "a matrix of a row for each pixel cannot be written in YAML",
     "Normalize": NUMBERS,
@@ -171,7 +196,7 @@ REFUSED = {
     "ToTensor": NUMBERS,
     "UniformTemporalSubsample": "it is for videos",
 }
-"""Classes of torchvision's that make no sense in a config, and why."""
+"""Classes that make no sense in a config, whosever they are, and why."""
 
 
 def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
@@ -183,9 +208,9 @@ def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
     Raises:
         UsageError: The library is not installed, or the transform makes no sense here.
     """
-    if name in REFUSED:
-        raise UsageError(f"{name} cannot be used here: {REFUSED[name]}")
     library, dot, short = name.rpartition(".")
+    if short in REFUSED and library in ("", *LIBRARIES):
+        raise UsageError(f"{name} cannot be used here: {REFUSED[short]}")
     if not dot:
         return _adopt(name, *TORCHVISION[name]) if name in TORCHVISION else None
     known = foreign_names(library) if library in LIBRARIES else {}
@@ -246,12 +271,26 @@ def _adopt(
     def make(**arguments: Any) -> BatchTransform:
         if "p" in arguments:  # which not all libraries check
             number(foreign, "p", arguments["p"], 0, 1, name=name)
+        _check_sizes(name, arguments)
         try:
             return wrapper(name, foreign(**arguments))
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # libraries raise whatever they like
             raise UsageError(f"{name}: {error}", (name,)) from error
 
     return make
+
+
+def _check_sizes(name: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse sizes that would take all memory, which libraries let pass.
+
+    Raises:
+        UsageError: A number in an argument of this kind is above `MOST`.
+    """
+    for argument, value in arguments.items():
+        if any(word in argument for word in ("size", "height", "width", "padding")):
+            sides = value if isinstance(value, list | tuple) else [value]
+            if any(isinstance(side, int | float) and side > MOST for side in sides):
+                raise refuse(None, argument, value, f"at most {MOST} pixels", name)
 
 
 @contextmanager

@@ -21,8 +21,8 @@ class RandomAffine(Projection):
         scale: (min, max) factor of size, each in [0.001, 1000].
         shear: Degrees, ±shear of [0, 89] along x; or (min, max) along x; or
             (min x, max x, min y, max y), each in [-89, 89].
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
         p: Probability of an image being transformed, in [0, 1].
@@ -37,8 +37,8 @@ class RandomAffine(Projection):
         translate: Sequence[float] | None = None,
         scale: Sequence[float] | None = None,
         shear: float | Sequence[float] | None = None,
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
         center: Sequence[float] | None = None,
         p: float = 1.0,
     ) -> None:
@@ -130,10 +130,10 @@ class RandomRotation(RandomAffine):
 
     Args:
         degrees: Anticlockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
-        interpolation: ``bilinear`` or ``nearest``.
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Deviation: torchvision interpolates by ``nearest`` unless told otherwise. There is no `expand`,
@@ -143,9 +143,9 @@ class RandomRotation(RandomAffine):
     def __init__(
         self,
         degrees: float | Sequence[float],
-        interpolation: str = "bilinear",
+        interpolation: str | None = "bilinear",
         center: Sequence[float] | None = None,
-        fill: float = 0.0,
+        fill: float | None = 0.0,
         p: float = 1.0,
     ) -> None:
         super().__init__(degrees, interpolation=interpolation, fill=fill, center=center, p=p)

@@ -14,8 +14,8 @@ class RandomPerspective(Projection):
     Args:
         distortion_scale: Largest move of a corner as a fraction of half the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
-        interpolation: ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
 
     Where the four corners fall together (images of one row or column), nothing is changed.
     """
@@ -26,8 +26,8 @@ class RandomPerspective(Projection):
         self,
         distortion_scale: float = 0.5,
         p: float = 0.5,
-        interpolation: str = "bilinear",
-        fill: float = 0.0,
+        interpolation: str | None = "bilinear",
+        fill: float | None = 0.0,
     ) -> None:
         super().__init__(interpolation, fill, p)
         self.distortion_scale = number(self, "distortion_scale", distortion_scale, 0, 1)

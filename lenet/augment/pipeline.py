@@ -45,10 +45,15 @@ class Pipeline:
             labels: int64 (B,), for transforms that treat classes differently.
             generator: On the CPU; the same state gives the same result on any device.
             part: The images to transform and return; what is drawn for them does not depend on it.
+
+        Raises:
+            TypeError: The images are no floats.
         """
+        if not images.is_floating_point():
+            raise TypeError(f"a pipeline transforms ink in [0, 1], not {images.dtype}")
         drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
         own = [{name: value[part] for name, value in p.items()} for p in drawn]
-        return self.apply_to(images[part], own)
+        return self.apply_to(images[part], own).clamp(0, 1)
 
     @property
     def notes(self) -> list[str]:
@@ -72,15 +77,25 @@ class Pipeline:
         """Return what size images of `size` get.
 
         Raises:
-            UsageError: They are too small for a crop, or another library's transform refuses them;
-                the path is (index, name, argument).
+            UsageError: They are too small for a crop, nothing is left of them, or another library's
+                transform refuses them; the path is (index, name, argument).
         """
+        *_, last = self.sizes(size)
+        return last
+
+    def sizes(self, size: Size) -> Iterator[Size]:
+        """Go through the sizes that images of `size` get, theirs first, then after each transform.
+
+        Raises:
+            UsageError: As `output_size`.
+        """
+        yield size
         for transform, entry in zip(self.transforms, self.entries, strict=True):
             try:
                 size = transform.output_size(size)
             except UsageError as error:
                 raise UsageError(str(error), (entry, *(error.path or ()))) from error
-        return size
+            yield size
 
     def draw(
         self,
@@ -90,11 +105,10 @@ class Pipeline:
         labels: Tensor | None = None,
     ) -> list[Parameters]:
         """Draw for each transform, in order; see `BatchTransform.draw`."""
-        drawn = []
-        for transform in self.transforms:
-            drawn.append(transform.draw(batch, size, generator, labels))
-            size = transform.output_size(size)
-        return drawn
+        return [
+            transform.draw(batch, before, generator, labels)
+            for transform, before in zip(self.transforms, self.sizes(size), strict=False)
+        ]
 
     def apply_to(self, images: Tensor, drawn: Sequence[Parameters]) -> Tensor:
         """Apply what was drawn; of no images, none are left."""
@@ -108,7 +122,7 @@ class Pipeline:
             changed = (
                 warp(changed, geometry) if geometry else group[0][0].apply_to(changed, group[0][1])
             )
-        return changed.clamp(0, 1).to(images.dtype)
+        return changed.to(images.dtype)
 
 
 def _gather(steps: Iterable[Step]) -> Iterator[list[Step]]:

@@ -36,8 +36,9 @@ class Geometry(BatchTransform):
 
     def __init__(self, interpolation: str | None, fill: float | None, p: float) -> None:
         super().__init__(p)
-        self.interpolation = interpolation and choice(
-            self, "interpolation", interpolation, ("bilinear", "nearest")
+        words = ("bilinear", "nearest")
+        self.interpolation = (
+            None if interpolation is None else choice(self, "interpolation", interpolation, words)
         )
         self.fill = None if fill is None else number(self, "fill", fill, 0, 1)
 

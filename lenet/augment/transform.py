@@ -16,6 +16,9 @@ Parameters = dict[str, Tensor]
 """What was drawn for a batch: tensors whose first dimension is the image's place in the batch."""
 
 
+NO_SHADES = ("1", "P")
+"""Modes of PIL images whose values are no amounts of ink."""
+
 Size = tuple[int, int]
 """(height, width) in pixels."""
 
@@ -91,11 +94,20 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         """Refuse for torchvision's protocol what is no image, rather than do the wrong thing to it.
 
         Raises:
-            TypeError: There is a mask, a box, a key point or a video among the inputs.
+            TypeError: There is a mask, a box, a key point, a video, a PIL image without shades
+                among the inputs, or no image at all.
         """
         for given in flat_inputs:
             if isinstance(given, TVTensor) and not isinstance(given, TVImage):
                 raise TypeError(f"{self.name} transforms images, not {type(given).__name__}")
+            if isinstance(given, Image.Image) and given.mode in NO_SHADES:
+                raise TypeError(
+                    f"{self.name} transforms shades of ink, not a PIL image of mode"
+                    f" {given.mode!r}; convert('L') gives it some"
+                )
+        if not any(isinstance(given, self._transformed_types) for given in flat_inputs):
+            kinds = ", ".join(type(given).__name__ for given in flat_inputs) or "nothing"
+            raise TypeError(f"{self.name} transforms tensors and PIL images, not {kinds}")
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw for torchvision's protocol; all inputs of one call share what is drawn."""
@@ -107,9 +119,13 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Apply for torchvision's protocol: same kind of image, dtype and shape come back."""
         image = F.to_image(inpt) if isinstance(inpt, Image.Image) else inpt
-        ink = F.to_dtype(image, torch.float32, scale=True).as_subclass(Tensor)
+        dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
+        ink = F.to_dtype(image, dtype, scale=True).as_subclass(Tensor)
         flat = ink.reshape(-1, *ink.shape[-3:])
-        changed = self.apply_to(flat, to_device(params, flat))
+        if len(flat):
+            changed = self.apply_to(flat, to_device(params, flat))
+        else:
+            changed = flat.new_empty(*flat.shape[:2], *self.output_size(tuple(flat.shape[-2:])))
         changed = changed.reshape(*ink.shape[:-3], *changed.shape[-3:])
         result = F.to_dtype(changed, image.dtype, scale=True)
         if isinstance(inpt, TVTensor):

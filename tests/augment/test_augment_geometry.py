@@ -1,8 +1,9 @@
 """Geometry equals torchvision's at equal parameters."""
 
+import numpy as np
 import pytest
 import torch
-from torchvision.transforms import InterpolationMode
+from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.geometry import (
@@ -11,6 +12,8 @@ from lenet.augment.geometry import (
     RandomRotation,
     RandomVerticalFlip,
 )
+from lenet.augment.occlusion import HideAndSeek
+from lenet.augment.policies import AutoAugment
 from lenet.errors import UsageError
 from lenet.random import generator
 
@@ -143,6 +146,8 @@ def test_one_shear_is_along_x_and_four_are_along_both():
         ({"shear": 90}, r"shear must be .*\[-89, 89\], not 90"),
         ({"scale": float("nan")}, r"not nan"),
         ({"interpolation": "cubic"}, r"interpolation must be 'bilinear' or 'nearest', not 'cubic'"),
+        ({"interpolation": ""}, r"interpolation must be 'bilinear' or 'nearest', not ''"),
+        ({"interpolation": False}, r"not False"),
         ({"fill": 2}, r"fill must be a number in \[0, 1\], not 2"),
         ({"p": 1.1}, r"p must be a number in \[0, 1\], not 1.1"),
         ({"center": 3}, r"center must be a list of 2 numbers"),
@@ -153,3 +158,11 @@ def test_illegal_arguments_name_transform_argument_value_and_interval(arguments,
         RandomAffine(**arguments)
     assert str(caught.value).startswith("RandomAffine: ")
     assert caught.value.path == ("RandomAffine", next(iter(arguments)))
+
+
+def test_arguments_may_be_torchvisions_and_numpys_own():
+    affine = RandomAffine(np.float32(10), interpolation=InterpolationMode.NEAREST)
+    assert affine.degrees == (-10, 10)
+    assert affine.interpolation == "nearest"
+    assert HideAndSeek(np.int64(7)).grid == 7
+    assert AutoAugment(AutoAugmentPolicy.SVHN).pairs == AutoAugment("svhn").pairs

@@ -1,9 +1,11 @@
 """What holds for every augmentation, whatever its arguments and the images' size."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
@@ -159,6 +161,32 @@ def test_augmentations_work_in_torchvisions_compose(name):
         v2.functional.to_pil_image(single).size
         == transform(v2.functional.to_pil_image(single)).size
     )
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_torchvisions_protocol_takes_empty_batches(name):
+    specs = [{name: DEFAULTS.get(name, {})}]
+    for transform in build_pipeline(specs).transforms:
+        assert transform(torch.rand(0, 1, 28, 28)).shape == (0, 1, 28, 28)
+
+
+def test_torchvisions_protocol_keeps_double_precision():
+    images = torch.rand(4, 1, 28, 28, dtype=torch.float64)
+    torch.testing.assert_close(AUGMENTATIONS["RandomAffine"](0)(images), images, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((28, 28), np.uint8), "transforms tensors and PIL images, not ndarray"),
+        ({"label": 3}, "transforms tensors and PIL images, not int"),
+        ({}, "transforms tensors and PIL images, not nothing"),
+        (Image.new("1", (28, 28)), "not a PIL image of mode '1'; convert\\('L'\\)"),
+    ],
+)
+def test_torchvisions_protocol_refuses_what_is_no_image(given, message):
+    with pytest.raises(TypeError, match=message):
+        AUGMENTATIONS["RandomAffine"](10)(given)
 
 
 def test_masks_are_refused_in_torchvisions_compose():

@@ -4,8 +4,14 @@ import torch
 
 from lenet.augment.elastic import ElasticTransform
 from lenet.augment.geometry import RandomAffine, RandomHorizontalFlip, RandomRotation
-from lenet.augment.sampling import Places, look_up, pixel_places, warp
+from lenet.augment.sampling import Field, Places, look_up, pixel_places, warp
 from lenet.random import generator
+
+A_PIXEL_RIGHT = Field(
+    rows=torch.ones(2, 1, dtype=torch.float64),
+    columns=torch.ones(2, 1, dtype=torch.float64),
+    cores=torch.tensor([[[[1.0]], [[0.0]]]], dtype=torch.float64),
+)
 
 
 def smooth_images(batch: int, size: int = 28) -> torch.Tensor:
@@ -62,3 +68,37 @@ def test_nothing_drawn_changes_nothing():
     still = RandomRotation(180, p=0)
     drawn = still.draw(4, (28, 28), generator(0, "test"))
     torch.testing.assert_close(still.apply_to(images, drawn), images, rtol=0, atol=1e-5)
+
+
+def test_perspective_after_a_field_moves_the_displaced_places():
+    origin = pixel_places((2, 2), torch.float64, torch.device("cpu"))
+    third = torch.eye(3).double()[None].clone()
+    third[0, 2, 0] = 0.5  # (x, y) → (x, y) / (1 + x / 2)
+    places = (
+        Places((2, 2), origin).displace(A_PIXEL_RIGHT).project(third, perspective=True).resolve()
+    )
+    # x is 0.5 and 1.5 after the field.
+    expected = [[0.5 / 1.25, 1.5 / 1.75] * 2, [-0.5 / 1.25, -0.5 / 1.75, 0.5 / 1.25, 0.5 / 1.75]]
+    torch.testing.assert_close(places[0], torch.tensor(expected).double())
+
+
+def test_a_field_after_perspective_is_added_to_where_it_leads():
+    origin = pixel_places((2, 2), torch.float64, torch.device("cpu"))
+    halved = torch.diag(torch.tensor([1.0, 1, 2])).double()[None]
+    halfway = Places((2, 2), origin).project(halved, perspective=True)
+    places = halfway.displace(A_PIXEL_RIGHT).resolve()
+    expected = [[0.75, 1.25] * 2, [-0.25, -0.25, 0.25, 0.25]]
+    torch.testing.assert_close(places[0], torch.tensor(expected).double())
+
+
+def test_places_beyond_a_field_are_displaced_as_its_border_is():
+    origin = pixel_places((1, 4), torch.float64, torch.device("cpu"))
+    far = torch.eye(3).double()[None].clone()
+    far[0, 0, 2] = 10.0  # ten pixels to the right, where no pixel of the field is
+    field = Field(
+        torch.ones(1, 1).double(),
+        torch.tensor([[0.0], [1], [2], [3]]).double(),
+        torch.tensor([[[[1.0]], [[0.0]]]]).double(),
+    )
+    places = Places((1, 4), origin).project(far).displace(field).resolve()
+    torch.testing.assert_close(places[0, 0], origin[0] + 10 + 3)

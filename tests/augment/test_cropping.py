@@ -22,7 +22,8 @@ def test_crop_equals_torchvisions(size, padding):
     transform = RandomCrop(size, padding, fill=0.5)
     drawn = transform.draw(32, (28, 28), generator(0, "test"))
     ours = transform.apply_to(images, drawn)
-    left, top, right, bottom = transform.padding
+    sides = padding if isinstance(padding, tuple) else (padding,)
+    left, top, right, bottom = (sides * 4)[:4]
     for i, image in enumerate(images):
         padded = F.pad(image, [left, top, right, bottom], fill=0.5)
         corner = [int(drawn["top"][i]) + top, int(drawn["left"][i]) + left]
@@ -34,6 +35,13 @@ def test_crop_reaches_every_corner():
     drawn = RandomCrop(28, 4).draw(2000, (28, 28), generator(0, "test"))
     assert drawn["left"].unique().tolist() == list(range(-4, 5))
     assert drawn["top"].unique().tolist() == list(range(-4, 5))
+
+
+def test_sizes_and_paddings_may_be_written_as_torchvisions():
+    crop = RandomCrop([28], padding=None)
+    assert crop.size == (28, 28)
+    assert crop.padding == (0, 0, 0, 0)
+    assert RandomResizedCrop([20]).size == (20, 20)
 
 
 def test_crop_pads_on_both_sides_if_needed():

@@ -150,3 +150,74 @@ def test_results_that_are_ink_already_are_not_scaled_again():
     pipeline = build_pipeline([{"albumentations.ToFloat": {"max_value": 255, "p": 1.0}}])
     images = torch.rand(2, 1, 28, 28)
     torch.testing.assert_close(pipeline(images, None, generator(0, "t")), images, rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("p", [0.3, 0.9])
+def test_trying_a_transform_out_leaves_its_probability_as_it_was(p):
+    pipeline = build_pipeline([{"RandomSolarize": {"threshold": 10, "p": p}}])
+    assert pipeline.output_size((28, 28)) == (28, 28)
+    changed = pipeline(torch.ones(400, 1, 4, 4), None, generator(0, "test"))
+    assert p - 0.1 < (changed[:, 0, 0, 0] == 0).float().mean() < p + 0.1
+
+
+def test_kornias_draws_come_from_the_generator():
+    pytest.importorskip("kornia")
+    pipeline = build_pipeline([{"kornia.RandomAffine": {"degrees": 30.0, "p": 1.0}}])
+    images = torch.rand(4, 1, 28, 28)
+    first, second = (pipeline(images, None, generator(seed, "test")) for seed in (0, 1))
+    assert not torch.equal(first, second)
+
+
+def test_sizes_drawn_at_random_are_refused():
+    pytest.importorskip("albumentations")
+    pipeline = build_pipeline([{"albumentations.RandomScale": {"p": 1.0}}])
+    with pytest.raises(UsageError, match="draws the size of its images") as caught:
+        pipeline.output_size((28, 28))
+    assert caught.value.path == (0, "albumentations.RandomScale")
+
+
+def test_an_image_without_pixels_is_refused():
+    with pytest.raises(UsageError, match="CenterCrop leaves nothing of images of 28×28") as caught:
+        build_pipeline([{"CenterCrop": {"size": 0}}]).output_size((28, 28))
+    assert caught.value.path == (0, "CenterCrop")
+
+
+@pytest.mark.parametrize(
+    ("spec", "argument"),
+    [
+        ({"Resize": {"size": 60_000}}, "size"),
+        ({"Pad": {"padding": [1, 5000]}}, "padding"),
+        ({"RandomShortestSize": {"min_size": 1, "max_size": 1e9}}, "max_size"),
+    ],
+)
+def test_sizes_that_would_take_all_memory_are_refused(spec, argument):
+    with pytest.raises(UsageError, match=f"{argument} must be at most 1000 pixels") as caught:
+        build_pipeline([spec])
+    assert caught.value.path == (0, next(iter(spec)), argument)
+
+
+@pytest.mark.parametrize(
+    "name", ["albumentations.Normalize", "kornia.Normalize", "kornia.Denormalize"]
+)
+def test_what_makes_no_sense_is_refused_of_every_library(name):
+    pytest.importorskip(name.partition(".")[0])
+    with pytest.raises(UsageError, match=f"{name} cannot be used here: images are numbers already"):
+        build_pipeline([{name: {}}])
+
+
+def test_whatever_a_constructor_raises_is_an_error_of_the_config(monkeypatch):
+    def broken(size=1):
+        raise IndexError("list index out of range")
+
+    monkeypatch.setitem(TORCHVISION, "Resize", (broken, TORCHVISION["Resize"][1]))
+    with pytest.raises(UsageError, match="Resize: list index out of range"):
+        build_pipeline([{"Resize": {}}])
+
+
+def test_arguments_that_stand_for_any_number_are_none_to_be_named(monkeypatch):
+    monkeypatch.setitem(
+        TORCHVISION, "Resize", (lambda *rest, **others: v2.Identity(), TORCHVISION["Resize"][1])
+    )
+    assert build_pipeline([{"Resize": {}}]).output_size((28, 28)) == (28, 28)
+    with pytest.raises(UsageError, match="Resize has no argument 'others'; it has none"):
+        build_pipeline([{"Resize": {"others": 1}}])

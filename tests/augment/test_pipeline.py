@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lenet.augment.catalogue import AUGMENTATIONS, build_mixing, build_pipeline
+from lenet.augment.cropping import RandomCrop
 from lenet.augment.geometry import RandomAffine
 from lenet.augment.pipeline import Pipeline
 from lenet.errors import UsageError
@@ -120,6 +121,39 @@ def test_errors_say_what_is_wrong_and_where(specs, message, path):
 def test_a_mixing_is_no_augmentation():
     with pytest.raises(UsageError, match="MixUp mixes images and labels: it belongs under mix:"):
         build_pipeline([{"MixUp": {}}])
+
+
+@pytest.mark.parametrize("name", ["RandomAffine", "RandomApply", "Paper1998", "Resize"])
+def test_an_augmentation_is_no_mixing(name):
+    with pytest.raises(UsageError, match=f"{name} changes images one by one: .* under augment:"):
+        build_mixing([{name: {}}])
+
+
+def test_images_that_are_no_ink_are_refused():
+    with pytest.raises(TypeError, match=r"ink in \[0, 1\], not torch.uint8"):
+        build_pipeline(SPECS)(torch.ones(2, 1, 28, 28).byte(), None, generator(0, "test"))
+
+
+def test_images_of_double_precision_keep_it():
+    images = torch.rand(4, 1, 28, 28, dtype=torch.float64)
+    still = Pipeline([RandomAffine(0), RandomCrop(28)])(images, None, generator(0, "test"))
+    assert still.dtype == torch.float64
+    torch.testing.assert_close(still, images, rtol=0, atol=1e-12)
+
+
+def test_geometry_of_different_interpolations_is_interpolated_apart():
+    turns = [RandomAffine((45, 45), interpolation=kind) for kind in ("nearest", "bilinear")]
+    steps = [(t, t.draw(4, (28, 28), generator(0, "test"))) for t in turns]
+    images = torch.rand(4, 1, 28, 28)
+    one_by_one = turns[1].apply_to(turns[0].apply_to(images, steps[0][1]), steps[1][1])
+    together = Pipeline(turns).apply_to(images, [drawn for _, drawn in steps])
+    torch.testing.assert_close(together, one_by_one)
+
+
+def test_a_turn_brings_back_what_a_crop_before_it_cut_off():
+    chain = [RandomCrop(20, p=0), RandomAffine((45, 45))]
+    turned = Pipeline(chain)(torch.ones(1, 1, 28, 28), None, generator(0, "test"))
+    assert turned.min() > 0.99  # the corners, which torchvision's chain fills
 
 
 def test_a_name_alone_means_its_defaults():
