@@ -141,9 +141,13 @@ class LeNet5Modern(Section):
 
 class Compact(Section):
     """A small network of today: 3×3 convolutions, batch norm, global average pooling; 58,974
-    weights."""
+    weights unless told otherwise."""
 
     kind: Literal["compact"]
+    maps: list[Count] = Field(default=[12, 24, 24, 40, 48, 56], min_length=1)
+    """Maps of each convolution."""
+    pooled: list[Count] = [1, 3]
+    """The convolutions whose maps are then halved, counted from 1."""
 
 
 class MLP(Section):
