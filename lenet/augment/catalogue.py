@@ -147,11 +147,10 @@ def _find_augmentation(name: str) -> Callable[..., BatchTransform | list[BatchTr
         return _container(CONTAINERS[name])
     found = AUGMENTATIONS.get(name) or PRESETS.get(name) or find_foreign(name)
     if found is None:
-        library = name.partition(".")[0]
-        known = [*AUGMENTATIONS, *CONTAINERS, *PRESETS, *TORCHVISION]
-        if library in LIBRARIES:
-            known = [f"{library}.{short}" for short in foreign_names(library)]
-        raise _unknown(name, known)
+        library, _, short = name.rpartition(".")
+        if library.lower() in LIBRARIES:
+            raise _unknown(name, list(foreign_names(library.lower())), f"{library.lower()}.", short)
+        raise _unknown(name, [*AUGMENTATIONS, *CONTAINERS, *PRESETS, *TORCHVISION])
     return found
 
 
@@ -188,9 +187,13 @@ def _find_mixing(name: str) -> Callable[..., MixingTransform]:
     return MIXINGS[name]
 
 
-def _unknown(name: str, known: Sequence[str]) -> UsageError:
-    near = difflib.get_close_matches(name, known, n=1)
-    advice = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
+def _unknown(
+    name: str, known: Sequence[str], prefix: str = "", short: str | None = None
+) -> UsageError:
+    """Return the error for a name that is not `known`; `short` is what follows the prefix."""
+    near = difflib.get_close_matches(short or name, known, n=1)
+    there = f"there are {', '.join(prefix + k for k in known)}"
+    advice = f"did you mean {prefix + near[0]!r}?" if near else there
     return UsageError(f"unknown transform {name!r}; {advice}")
 
 

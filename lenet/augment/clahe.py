@@ -90,7 +90,7 @@ def equalize_tiles(levels: Tensor, limits: Tensor, grid: tuple[int, int]) -> Ten
 
     rows = _neighbours(height, tile[0], grid[0], levels.device)
     columns = _neighbours(width, tile[1], grid[1], levels.device)
-    curves, flat = cumulated.view(n, -1), levels.view(n, -1)
+    curves, flat = cumulated.reshape(n, -1), levels.reshape(n, -1)
     result = torch.zeros(n, height * width, device=levels.device)
     for row, row_share in rows:
         for column, column_share in columns:

@@ -104,7 +104,8 @@ class RandomResizedCrop(Projection):
 
     Deviation: at the result's border the pixels next to the window are interpolated too, as befits
     a part of a chain; torchvision repeats the window's last pixels. A later turn or shift of that
-    chain can bring back what lies outside the window. Shrinking is not antialiased.
+    chain can bring back what lies outside the window. There is no `antialias`:
+    shrinking is not antialiased.
     """
 
     def __init__(

@@ -42,7 +42,7 @@ class ForeignTransform(BatchTransform):
 
         Raises:
             UsageError: The library refuses its arguments, or such images, leaves nothing of them,
-                or makes some of them larger than others.
+                makes too much of them, or makes some of them larger than others.
         """
         if size not in self._output_sizes:
             self._output_sizes[size] = self._try_out(size)
@@ -56,18 +56,26 @@ class ForeignTransform(BatchTransform):
                     tried = self.apply_to(torch.zeros(1, 1, *size), {"seed": torch.tensor([seed])})
                 except RunError as error:
                     raise UsageError(str(error), (self.name,)) from error
-                sizes.add((tried.shape[-2], tried.shape[-1]))
-        if len(sizes) > 1:
+                height, width = tried.shape[-2:]
+                if not 1 <= min(height, width) <= max(height, width) <= MOST:
+                    raise UsageError(
+                        f"{self.name} makes {height}×{width} pixels of {size[0]}×{size[1]};"
+                        f" there may be 1 to {MOST} each way",
+                        (self.name,),
+                    )
+                sizes.add((height, width))
+        if len(sizes) > 1 or (sizes != {size} and self._may_skip):
             raise UsageError(
-                f"{self.name} draws the size of its images; those of a batch must be alike",
+                f"{self.name} makes images of several sizes; those of a batch must be alike",
                 (self.name,),
             )
         (found,) = sizes
-        if min(found) < 1:
-            raise UsageError(
-                f"{self.name} leaves nothing of images of {size[0]}×{size[1]}", (self.name,)
-            )
         return found
+
+    @property
+    def _may_skip(self) -> bool:
+        """Whether the library's transform leaves some images as they are."""
+        return any(getattr(self.foreign, chance) < 1 for chance in _chances(self.foreign))
 
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
@@ -80,7 +88,7 @@ class ForeignTransform(BatchTransform):
         try:
             changed = self.change(images, parameters)
         except Exception as error:  # libraries raise whatever they like
-            raise RunError(f"{self.name} fails on these images: {error}") from error
+            raise RunError(f"{self.name} fails on these images: {_in_a_line(error)}") from error
         if changed.shape[:2] != images.shape[:2]:
             raise RunError(
                 f"{self.name} makes {tuple(changed.shape)} of {tuple(images.shape)} images;"
@@ -183,6 +191,7 @@ REFUSED = {
     "LinearTransformation": "a matrix of a row for each pixel cannot be written in YAML",
     "Normalize": NUMBERS,
     "PILToTensor": NUMBERS,
+    "RandomFisheye": "its arguments are tensors, which cannot be written in YAML",
     "RGB": MANY,
     "RandomIoUCrop": BOXES,
     "SanitizeBoundingBoxes": BOXES,
@@ -242,9 +251,8 @@ def _albumentations() -> dict[str, Any]:
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
 
-    return _subclasses(
-        albumentations, (albumentations.ImageOnlyTransform, albumentations.DualTransform)
-    )
+    a = albumentations
+    return _subclasses(a, (a.ImageOnlyTransform, a.DualTransform, a.Transform3D))
 
 
 LIBRARIES: dict[str, tuple[Callable[[], dict[str, Any]], type[ForeignTransform]]] = {
@@ -272,39 +280,78 @@ def _adopt(
         if "p" in arguments:  # which not all libraries check
             number(foreign, "p", arguments["p"], 0, 1, name=name)
         _check_sizes(name, arguments)
+        if wrapper is KorniaTransform:  # it takes no lists, and YAML knows no tuples
+            arguments = {argument: _to_tuple(value) for argument, value in arguments.items()}
         try:
             return wrapper(name, foreign(**arguments))
         except Exception as error:  # libraries raise whatever they like
-            raise UsageError(f"{name}: {error}", (name,)) from error
+            raise UsageError(f"{name}: {_in_a_line(error)}", (name,)) from error
 
     return make
+
+
+BOUNDS = {
+    "size": MOST,
+    "height": MOST,
+    "width": MOST,
+    "padding": MOST,
+    "scale_limit": 10,
+    "scale_range": 10,
+    "side_range": 10,
+}
+"""Largest numbers, in pixels or times the image, in arguments whose names have these words."""
 
 
 def _check_sizes(name: str, arguments: Mapping[str, Any]) -> None:
     """Refuse sizes that would take all memory, which libraries let pass.
 
     Raises:
-        UsageError: A number in an argument of this kind is above `MOST`.
+        UsageError: There is a word or a number above its bound in an argument of `BOUNDS`.
     """
     for argument, value in arguments.items():
-        if any(word in argument for word in ("size", "height", "width", "padding")):
-            sides = value if isinstance(value, list | tuple) else [value]
-            if any(isinstance(side, int | float) and side > MOST for side in sides):
-                raise refuse(None, argument, value, f"at most {MOST} pixels", name)
+        for word, most in BOUNDS.items():
+            if word in argument and not argument.endswith("mode"):
+                sides = value if isinstance(value, list | tuple) else [value]
+                if any(_exceeds(side, most) for side in sides):
+                    raise refuse(None, argument, value, f"at most {most}", name)
+
+
+def _exceeds(value: object, most: float) -> bool:
+    """Say whether a value is too large, or a word, which some libraries make a number of."""
+    return isinstance(value, str) or (isinstance(value, int | float) and value > most)
+
+
+def _to_tuple(value: Any) -> Any:
+    return tuple(_to_tuple(v) for v in value) if isinstance(value, list) else value
+
+
+def _in_a_line(error: Exception) -> str:
+    """Return what a library complains of, of several complaints the first."""
+    several = getattr(error.__cause__ or error, "errors", None)  # pydantic's
+    if callable(several):
+        first = several()[0]
+        return ": ".join([*map(str, first["loc"]), first["msg"]])
+    return " ".join(str(error).split())
+
+
+def _chances(foreign: Any) -> list[str]:
+    """Return where a transform keeps how often it acts; kornia has two such places."""
+    return [
+        name for name in ("p", "p_batch") if isinstance(getattr(foreign, name, None), int | float)
+    ]
 
 
 @contextmanager
 def _certain(foreign: Any) -> Iterator[None]:
     """Let a transform that draws whether to act do so in any case."""
-    p = getattr(foreign, "p", None)
-    if not isinstance(p, int | float):
-        yield
-        return
-    foreign.p = 1.0
+    before = {chance: getattr(foreign, chance) for chance in _chances(foreign)}
+    for chance in before:
+        setattr(foreign, chance, 1.0)
     try:
         yield
     finally:
-        foreign.p = p
+        for chance, p in before.items():
+            setattr(foreign, chance, p)
 
 
 @contextmanager

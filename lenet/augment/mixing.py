@@ -50,12 +50,50 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         raise NotImplementedError
 
     def forward(self, *inputs: Any) -> Any:
-        """Mix (images, labels), labels int64 (B,) or shares; chance is torch's global state."""
-        images, labels = inputs if len(inputs) == 2 else inputs[0]
+        """Mix for torchvision's protocol, by a seed from torch's global random state.
+
+        Args:
+            inputs: Images (B, C, H, W) and labels, whole numbers (B,) or shares (B, num_classes);
+                two arguments or one pair.
+
+        Returns:
+            Images of the same kind, and shares.
+
+        Raises:
+            TypeError: They are something else.
+            ValueError: A label is no class.
+
+        Deviation: there is no `labels_getter`.
+        """
+        images, labels = self._check_pair(inputs if len(inputs) == 2 else inputs[0])
         seed = int(torch.randint(2**62, ()))
-        drawn = self.draw(len(images), images.shape[-2:], torch.Generator().manual_seed(seed))
-        targets = shares(labels, self.num_classes, images.dtype)
-        return self.mix(images, targets, to_device(drawn, images))
+        size = (images.shape[-2], images.shape[-1])
+        drawn = self.draw(len(images), size, torch.Generator().manual_seed(seed))
+        dtype = images.dtype if images.is_floating_point() else torch.float32
+        ink = v2.functional.to_dtype(images, dtype, scale=True)
+        targets = shares(labels, self.num_classes, dtype)
+        mixed, targets = self.mix(ink, targets, to_device(drawn, ink))
+        return v2.functional.to_dtype(mixed, images.dtype, scale=True), targets
+
+    def _check_pair(self, given: Any) -> tuple[Tensor, Tensor]:
+        pair = isinstance(given, list | tuple) and [v for v in given if isinstance(v, Tensor)]
+        if not pair or len(pair) != len(given) or len(pair) != 2 or pair[0].ndim != 4:
+            raise TypeError(f"{type(self).__name__} mixes images (B, C, H, W) and their labels")
+        images, labels = pair
+        if labels.shape not in ((len(images),), (len(images), self.num_classes)):
+            raise TypeError(
+                f"{type(self).__name__} mixes {len(images)} images with as many labels,"
+                f" not with {tuple(labels.shape)}"
+            )
+        if (
+            labels.ndim == 1
+            and len(labels)
+            and not 0 <= labels.min() <= labels.max() < self.num_classes
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: labels must be in [0, {self.num_classes - 1}]"
+            )
+        return images, labels
 
 
 class MixUp(MixingTransform):
@@ -184,4 +222,4 @@ class Mosaic(MixingTransform):
 
 def shares(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
     """Return labels, int64 (B,), as shares (B, classes); shares stay as they are."""
-    return F.one_hot(labels, classes).to(dtype) if labels.ndim == 1 else labels.to(dtype)
+    return F.one_hot(labels.long(), classes).to(dtype) if labels.ndim == 1 else labels.to(dtype)

@@ -26,8 +26,8 @@ class RandomErasing(BatchTransform):
     Source: Zhong et al. 2017, algorithm 1.
 
     Deviation: ``random`` is uniform in [0, 1] as in the paper (0 to 255 there); torchvision's is
-    normal, meant for standardised images. As with torchvision, an image stays whole if none of ten
-    rectangles fits into it.
+    normal, meant for standardised images. There is no `inplace`. As with torchvision, an image
+    stays whole if none of ten rectangles fits into it.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RandomErasing(BatchTransform):
         super().__init__(p)
         self.scale = interval(self, "scale", scale, 0, 1)
         self.ratio = interval(self, "ratio", ratio, 0.001, 1000)
-        if isinstance(value, str) and value != "random":
+        if value is None or (isinstance(value, str) and value != "random"):
             raise refuse(self, "value", value, "a number in [0, 1] or 'random'")
         self.value = value if isinstance(value, str) else number(self, "value", value, 0, 1)
 

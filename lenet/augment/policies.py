@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from lenet.augment.arguments import choice, integer, number, refuse
+from lenet.augment.arguments import MOST, choice, integer, number, refuse
 from lenet.augment.draws import beta, dirichlet
 from lenet.augment.operations import (
     AUG_MIX,
@@ -186,9 +186,9 @@ class AugMix(Policy):
         super().__init__(interpolation, fill, p)
         self.severity = integer(self, "severity", severity, 1, 10)
         self.mixture_width = integer(self, "mixture_width", mixture_width, 1)
-        if chain_depth != -1 or isinstance(chain_depth, bool):
-            integer(self, "chain_depth", chain_depth, 1)
-        self.chain_depth = chain_depth
+        self.chain_depth = integer(self, "chain_depth", chain_depth, -1)
+        if self.chain_depth == 0:
+            raise refuse(self, "chain_depth", chain_depth, f"-1 or a whole number in [1, {MOST}]")
         self.alpha = number(self, "alpha", alpha, 0.001, 1000)
         if not isinstance(all_ops, bool):
             raise refuse(self, "all_ops", all_ops, "true or false")

@@ -85,8 +85,8 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def grey_levels(images: Tensor) -> Tensor:
-    """Ink, cut to [0, 1] → int64 0 to 255, as torchvision converts."""
-    return (images.clamp(0, 1) * (LEVELS - 0.001)).long()
+    """Ink, cut to [0, 1] → int64 0 to 255, as torchvision converts; contiguous."""
+    return (images.clamp(0, 1) * (LEVELS - 0.001)).long().contiguous()
 
 
 def histograms(levels: Tensor) -> Tensor:

@@ -16,8 +16,11 @@ Parameters = dict[str, Tensor]
 """What was drawn for a batch: tensors whose first dimension is the image's place in the batch."""
 
 
-NO_SHADES = ("1", "P")
-"""Modes of PIL images whose values are no amounts of ink."""
+MODES = ("L", "LA", "RGB", "RGBA")
+"""Modes of PIL images whose values are amounts of light from 0 to 255."""
+
+NO_INK = (torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64)
+"""Whole numbers too large for float32, which torchvision does not convert."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -94,23 +97,33 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         """Refuse for torchvision's protocol what is no image, rather than do the wrong thing to it.
 
         Raises:
-            TypeError: There is a mask, a box, a key point, a video, a PIL image without shades
-                among the inputs, or no image at all.
+            TypeError: There is a mask, a box, a key point, a video, a PIL image of another mode
+                than `MODES` among the inputs, or no image at all.
         """
         for given in flat_inputs:
             if isinstance(given, TVTensor) and not isinstance(given, TVImage):
                 raise TypeError(f"{self.name} transforms images, not {type(given).__name__}")
-            if isinstance(given, Image.Image) and given.mode in NO_SHADES:
+            if isinstance(given, Image.Image) and given.mode not in MODES:
                 raise TypeError(
-                    f"{self.name} transforms shades of ink, not a PIL image of mode"
-                    f" {given.mode!r}; convert('L') gives it some"
+                    f"{self.name} transforms PIL images of mode {', '.join(MODES)}, not"
+                    f" {given.mode!r}; convert('L') makes one of them"
                 )
         if not any(isinstance(given, self._transformed_types) for given in flat_inputs):
             kinds = ", ".join(type(given).__name__ for given in flat_inputs) or "nothing"
             raise TypeError(f"{self.name} transforms tensors and PIL images, not {kinds}")
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw for torchvision's protocol; all inputs of one call share what is drawn."""
+        """Draw for torchvision's protocol; all inputs of one call share what is drawn.
+
+        Raises:
+            TypeError: A tensor is none of images.
+        """
+        for given in flat_inputs:
+            if isinstance(given, Tensor) and (given.ndim < 3 or given.dtype in NO_INK):
+                raise TypeError(
+                    f"{self.name} transforms tensors (…, C, H, W) of floats, bytes or int16,"
+                    f" not {tuple(given.shape)} of {given.dtype}"
+                )
         images = flat_inputs[0]
         batch = 1 if isinstance(images, Image.Image) else images.shape[:-3].numel()
         seed = int(torch.randint(2**62, ()))
@@ -127,6 +140,8 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         else:
             changed = flat.new_empty(*flat.shape[:2], *self.output_size(tuple(flat.shape[-2:])))
         changed = changed.reshape(*ink.shape[:-3], *changed.shape[-3:])
+        if not image.is_floating_point():  # what is no ink would wrap around
+            changed = changed.clamp(0, 1)
         result = F.to_dtype(changed, image.dtype, scale=True)
         if isinstance(inpt, TVTensor):
             return wrap(result, like=inpt)

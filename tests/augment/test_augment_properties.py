@@ -181,12 +181,29 @@ def test_torchvisions_protocol_keeps_double_precision():
         (np.zeros((28, 28), np.uint8), "transforms tensors and PIL images, not ndarray"),
         ({"label": 3}, "transforms tensors and PIL images, not int"),
         ({}, "transforms tensors and PIL images, not nothing"),
-        (Image.new("1", (28, 28)), "not a PIL image of mode '1'; convert\\('L'\\)"),
+        (Image.new("1", (28, 28)), "images of mode L, LA, RGB, RGBA, not '1'; convert\\('L'\\)"),
+        (Image.new("CMYK", (28, 28)), "not 'CMYK'"),
+        (torch.rand(28, 28), r"tensors \(…, C, H, W\) .*, not \(28, 28\) of torch.float32"),
+        (torch.zeros(1, 28, 28).long(), r"not \(1, 28, 28\) of torch.int64"),
     ],
 )
 def test_torchvisions_protocol_refuses_what_is_no_image(given, message):
     with pytest.raises(TypeError, match=message):
         AUGMENTATIONS["RandomAffine"](10)(given)
+
+
+def test_whole_numbers_of_light_do_not_wrap_around():
+    white = torch.full((1, 8, 8), 250, dtype=torch.uint8)
+    assert AUGMENTATIONS["GaussianNoise"](sigma=0.1, clip=False)(white).min() > 100
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_images_may_lie_in_memory_in_any_order(name):
+    images = torch.rand(4, 1, 28, 28, generator=generator(0, "pictures"))
+    pipeline = build_pipeline([{name: DEFAULTS.get(name, {})}])
+    turned = pipeline(images.transpose(2, 3), None, generator(0, "test"))
+    expected = pipeline(images.transpose(2, 3).contiguous(), None, generator(0, "test"))
+    torch.testing.assert_close(turned, expected)
 
 
 def test_masks_are_refused_in_torchvisions_compose():

@@ -171,13 +171,13 @@ def test_kornias_draws_come_from_the_generator():
 def test_sizes_drawn_at_random_are_refused():
     pytest.importorskip("albumentations")
     pipeline = build_pipeline([{"albumentations.RandomScale": {"p": 1.0}}])
-    with pytest.raises(UsageError, match="draws the size of its images") as caught:
+    with pytest.raises(UsageError, match="makes images of several sizes") as caught:
         pipeline.output_size((28, 28))
     assert caught.value.path == (0, "albumentations.RandomScale")
 
 
 def test_an_image_without_pixels_is_refused():
-    with pytest.raises(UsageError, match="CenterCrop leaves nothing of images of 28×28") as caught:
+    with pytest.raises(UsageError, match="CenterCrop makes 0×0 pixels of 28×28") as caught:
         build_pipeline([{"CenterCrop": {"size": 0}}]).output_size((28, 28))
     assert caught.value.path == (0, "CenterCrop")
 
@@ -191,7 +191,7 @@ def test_an_image_without_pixels_is_refused():
     ],
 )
 def test_sizes_that_would_take_all_memory_are_refused(spec, argument):
-    with pytest.raises(UsageError, match=f"{argument} must be at most 1000 pixels") as caught:
+    with pytest.raises(UsageError, match=f"{argument} must be at most 1000") as caught:
         build_pipeline([spec])
     assert caught.value.path == (0, next(iter(spec)), argument)
 
@@ -221,3 +221,74 @@ def test_arguments_that_stand_for_any_number_are_none_to_be_named(monkeypatch):
     assert build_pipeline([{"Resize": {}}]).output_size((28, 28)) == (28, 28)
     with pytest.raises(UsageError, match="Resize has no argument 'others'; it has none"):
         build_pipeline([{"Resize": {"others": 1}}])
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"albumentations.CenterCrop": {"height": 20, "width": 20, "p": 0.5}},
+        {"albumentations.Resize": {"height": 20, "width": 20, "p": 0}},
+        {"kornia.RandomCrop": {"size": [20, 20], "p": 0.95}},
+    ],
+)
+def test_sizes_of_some_images_only_are_refused(spec):
+    (name,) = spec
+    pytest.importorskip(name.partition(".")[0])
+    with pytest.raises(UsageError, match="makes images of several sizes") as caught:
+        build_pipeline([spec]).output_size((28, 28))
+    assert caught.value.path == (0, name)
+
+
+def test_sizes_of_all_images_may_change():
+    pytest.importorskip("kornia")
+    pipeline = build_pipeline([{"kornia.RandomCrop": {"size": [20, 20], "p": 1.0}}])
+    assert pipeline.output_size((28, 28)) == (20, 20)
+    assert pipeline(torch.rand(4, 1, 28, 28), None, generator(0, "t")).shape == (4, 1, 20, 20)
+
+
+def test_lists_are_the_tuples_that_kornia_asks_for():
+    pytest.importorskip("kornia")
+    pipeline = build_pipeline([{"kornia.CenterCrop": {"size": [20, 24]}}])
+    assert pipeline.output_size((28, 28)) == (20, 24)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"albumentations.Resize": {"height": "1500", "width": 20}},
+        {"albumentations.RandomScale": {"scale_limit": [100, 100], "p": 1.0}},
+        {"ScaleJitter": {"target_size": [28, 28], "scale_range": [90, 100]}},
+    ],
+)
+def test_other_ways_to_large_images_are_refused(spec):
+    (name,) = spec
+    pytest.importorskip(name.partition(".")[0].replace("ScaleJitter", "torchvision"))
+    with pytest.raises(UsageError, match="must be at most"):
+        build_pipeline([spec])
+
+
+def test_words_for_how_to_pad_are_no_sizes():
+    assert build_pipeline([{"Pad": {"padding": 2, "padding_mode": "edge"}}])
+
+
+@pytest.mark.parametrize("spec", [{"albumentations.CropAndPad": {}}, {"kornia.RandomJPEG": {}}])
+def test_complaints_of_other_libraries_take_one_line(spec):
+    (name,) = spec
+    pytest.importorskip(name.partition(".")[0])
+    with pytest.raises(UsageError) as caught:
+        build_pipeline([spec]).output_size((28, 28))
+    assert "\n" not in str(caught.value)
+    assert "errors.pydantic.dev" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("albumentations.RandomBrightnesContrast", "albumentations.RandomBrightnessContrast"),
+        ("Albumentations.GaussNois", "albumentations.GaussNoise"),
+    ],
+)
+def test_names_are_compared_without_their_library(name, meant):
+    pytest.importorskip("albumentations")
+    with pytest.raises(UsageError, match=f"did you mean '{meant}'"):
+        build_pipeline([{name: {}}])

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from lenet.augment.catalogue import MIXINGS
 from lenet.augment.draws import beta
 from lenet.augment.mixing import CutMix, MixUp, Mosaic, shares
 from lenet.random import generator
@@ -112,3 +113,30 @@ def test_mixing_works_as_a_torchvision_transform():
     images, targets = MixUp()(torch.rand(8, 1, 28, 28), torch.arange(8))
     assert images.shape == (8, 1, 28, 28)
     assert targets.shape == (8, 10)
+
+
+@pytest.mark.parametrize("name", MIXINGS)
+def test_torchvisions_protocol_mixes_bytes(name):
+    images = torch.randint(256, (8, 1, 28, 28), dtype=torch.uint8)
+    mixed, targets = MIXINGS[name]()(images, torch.arange(8, dtype=torch.int32))
+    assert mixed.dtype == torch.uint8
+    assert not torch.equal(mixed, images)
+    torch.testing.assert_close(targets.sum(1), torch.ones(8))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ({"image": 3}, TypeError, r"MixUp mixes images \(B, C, H, W\) and their labels"),
+        ((torch.rand(4, 1, 8, 8), 3), TypeError, "and their labels"),
+        ((torch.rand(4, 1, 8, 8), torch.arange(3)), TypeError, r"4 images .* not with \(3,\)"),
+        (
+            (torch.rand(2, 1, 8, 8), torch.tensor([3, 10])),
+            ValueError,
+            r"labels must be in \[0, 9\]",
+        ),
+    ],
+)
+def test_torchvisions_protocol_refuses_what_cannot_be_mixed(given, error, message):
+    with pytest.raises(error, match=message):
+        MixUp()(given)

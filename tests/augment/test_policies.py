@@ -118,7 +118,7 @@ def test_aug_mix_without_any_share_of_chains_is_the_image():
         (lambda: AugMix(severity=11), r"severity must be a whole number in \[1, 10\], not 11"),
         (
             lambda: AugMix(chain_depth=0),
-            r"chain_depth must be a whole number in \[1, 1000\], not 0",
+            r"chain_depth must be -1 or a whole number in \[1, 1000\], not 0",
         ),
         (lambda: TrivialAugmentWide(1), "num_magnitude_bins must be a whole number"),
     ],
