@@ -17,13 +17,13 @@ from pathlib import Path
 
 import torch
 
-from lenet.batches import Parts, divide
-from lenet.config import Config
-from lenet.data import load_dataset
+from lenet.data.splits import Parts, divide
+from lenet.config.schema import Config
+from lenet.data.datasets import load_dataset
 from lenet.errors import RunError
-from lenet.runs import Position, Run
-from lenet.train import train
-from lenet.verify import compare
+from lenet.runs.run import Position, Run
+from lenet.training.train import train
+from lenet.studies.verify_resume import compare
 
 CPU = torch.device("cpu")
 ALL = {

@@ -13,9 +13,9 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / name) for name in (
 
 from drawings import count_right, write_drawings, write_string  # noqa: E402
 
-from lenet.data import load_dataset  # noqa: E402
-from lenet.predict import load_committee, read_digits  # noqa: E402
-from lenet.scan import scan_convolution, scan_marks  # noqa: E402
+from lenet.data.datasets import load_dataset  # noqa: E402
+from lenet.reading.predict import load_committee, read_digits  # noqa: E402
+from lenet.reading.scan import scan_convolution, scan_marks  # noqa: E402
 
 DRAWINGS = 300
 DIGITS = 200

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import torch
 
-from lenet.batches import divide
-from lenet.config import Config
-from lenet.data import load_dataset
-from lenet.runs import Run
-from lenet.train import train
+from lenet.data.splits import divide
+from lenet.config.schema import Config
+from lenet.data.datasets import load_dataset
+from lenet.runs.run import Run
+from lenet.training.train import train
 
 CPU = torch.device("cpu")
 CONFIG = Config.model_validate(

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from lenet.data import Dataset, load_dataset
-from lenet.sources import find_folder
+from lenet.data.datasets import Dataset, load_dataset
+from lenet.data.sources import find_folder
 
 # The tests' networks are small: threads would only wait for each other.
 torch.set_num_threads(1)

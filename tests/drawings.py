@@ -2,7 +2,7 @@
 
 Strokes are curves through control points that tremble; everything else (pen, ink, place, size,
 slant, paper, ruling, light, noise, perspective, JPEG) is drawn from one generator per drawing.
-Nothing here knows how `lenet.digitize` works.
+Nothing here knows how `lenet.reading.digitize` works.
 """
 
 import io
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-from lenet.data import Split
+from lenet.data.datasets import Split
 
 # Control points (x, y) in a box 1 wide and 1 high, y downwards; several hands per digit.
 STROKES: dict[int, list[list[list[tuple[float, float]]]]] = {

@@ -3,10 +3,12 @@
 from functools import partial
 
 import torch
+from lenet.training.optimizers import OPTIMIZERS
+from lenet.training.schedules import SCHEDULES
 
 from lenet.losses import LOSSES, classify
 from lenet.models import build_model
-from lenet.optim import OPTIMIZERS, SCHEDULES, GradientLearner
+from lenet.training.gradient import GradientLearner
 
 SEEDS = [3, 4, 5]
 SGD = partial(OPTIMIZERS["sgd"], lr=0.05, weight_decay=0.01, momentum=0.9, nesterov=True)

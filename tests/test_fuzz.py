@@ -15,19 +15,19 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lenet.data.splits import Parts, divide
 
-from lenet import configfile
-from lenet.batches import Parts, divide
-from lenet.config import Config
-from lenet.data import Split, load_dataset
+from lenet.config.load import config_names, find_config, flatten_config, load_config
+from lenet.config.schema import Config
+from lenet.data.datasets import Split, load_dataset
+from lenet.data.idx import read_idx
 from lenet.errors import LenetError
-from lenet.experiment import check
-from lenet.files import write_tensors
-from lenet.history import list_runs, table
-from lenet.idx import read_idx
-from lenet.network import load_network
-from lenet.runs import Run
-from lenet.train import train
+from lenet.evaluation.classifier import load_network
+from lenet.runs.files import write_tensors
+from lenet.runs.history import list_runs, table
+from lenet.runs.run import Run
+from lenet.training.experiment import check
+from lenet.training.train import train
 
 EXAMPLES = int(os.environ.get("LENET_FUZZ", "40"))
 fuzz = settings(
@@ -38,7 +38,7 @@ fuzz = settings(
 )
 slow_fuzz = settings(fuzz, max_examples=max(EXAMPLES // 4, 1))
 CPU = torch.device("cpu")
-CONFIGS = [configfile.find(name).read_text() for name in configfile.names()]
+CONFIGS = [find_config(name).read_text() for name in config_names()]
 
 ODD_VALUES = (
     """
@@ -86,16 +86,16 @@ def test_mutated_configs(text: str, changes: list[tuple[str, float, int, int]], 
     path = tmp_path / "config.yaml"
     path.write_bytes(mutate(text.encode(), changes))
     try:
-        check(configfile.load(path).config)
+        check(load_config(path).config)
     except LenetError as error:
         assert str(error)
 
 
 @fuzz
 @given(
-    name=st.sampled_from(configfile.names()),
+    name=st.sampled_from(config_names()),
     keys=st.lists(
-        st.sampled_from(sorted(configfile.flatten(configfile.load("quickstart").config))),
+        st.sampled_from(sorted(flatten_config(load_config("quickstart").config))),
         min_size=1,
         max_size=3,
     ),
@@ -106,7 +106,7 @@ def test_mutated_configs(text: str, changes: list[tuple[str, float, int, int]], 
 def test_odd_values_in_configs(name: str, keys: list[str], values: list[str]) -> None:
     overrides = [f"{key}={value}" for key, value in zip(keys, values, strict=False)]
     try:
-        check(configfile.load(name, overrides).config)
+        check(load_config(name, overrides).config)
     except LenetError as error:
         assert str(error)
 

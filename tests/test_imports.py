@@ -1,66 +1,84 @@
-"""Data flow one way: which room may import which."""
+"""Data flow one way: a folder imports from lower floors only, and modules in no circle."""
 
 import ast
 from pathlib import Path
 
-import pytest
-
 import lenet
 
 PACKAGE = Path(lenet.__file__).parent
-FOUNDATIONS = {"errors", "random"}
+GROUND = "ground"
 
-STANDALONE = {
-    # room: what of ours it may import besides the foundations and itself
-    "augment": set(),
-    "arithmetic": set(),
-    "models": {"arithmetic"},
-    "losses": set(),
-    "statistics": set(),
-    "presentation": set(),
-    "idx": set(),
-    "sources": set(),
-    "document": set(),
-    "config": set(),
-    "data": {"idx", "sources"},
-    "contradictions": {"config"},
-    "grouped": {"learner"},
-    "optim": {"learner"},
-    "backpropagation": {"models"},
-    "sdlm": {"backpropagation", "learner", "losses", "models"},
-    "evaluate": {"data", "statistics"},
-}
+FLOORS: list[set[str]] = [
+    {GROUND},
+    {"config", "augment", "models"},
+    {"data", "runs"},
+    {"evaluation"},
+    {"training", "reading"},
+    {"studies", "export"},
+    {"figures"},
+    {"bench"},
+    {"cli"},
+]
+"""The folders, lowest first; those on one floor do not know each other."""
 
 
-def imports(room: str) -> set[str]:
-    """Return the rooms of ours that a room imports, anywhere in its code."""
-    files = list((PACKAGE / room).rglob("*.py")) or [PACKAGE / f"{room}.py"]
+def modules() -> dict[str, Path]:
+    """Return all modules by their dotted names, packages by the name of their folder."""
+    found = {}
+    for path in PACKAGE.rglob("*.py"):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = modules()
+
+
+def folder(module: str) -> str:
+    """Return the folder of a module; those beside the folders are the ground floor."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else GROUND
+
+
+def imports(module: str) -> set[str]:
+    """Return the modules of ours that a module imports, anywhere in its code."""
     found = set()
-    for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            for name in names:
-                if name.startswith("lenet."):
-                    found.add(name.split(".")[1])
-    return found - {room}
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            source = node.module or ""
+            for alias in node.names:
+                inner = f"{source}.{alias.name}"
+                found.add(inner if inner in MODULES else source)
+    return {name for name in found if name in MODULES} - {module}
 
 
-def rooms() -> list[str]:
-    return sorted(
-        {path.stem if path.suffix else path.name for path in PACKAGE.iterdir()}
-        - {"__init__", "__main__", "__pycache__", "configs", "py"}
+GRAPH = {module: imports(module) for module in MODULES if module not in ("lenet", "lenet.__main__")}
+"""Who imports whom. The package's own front and ``python -m lenet`` are the roof."""
+
+
+def test_every_folder_stands_on_a_floor() -> None:
+    assert {folder(module) for module in GRAPH} == set().union(*FLOORS)
+
+
+def test_a_folder_imports_from_lower_floors_only() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    upward = sorted(
+        f"{module} imports {other}"
+        for module, others in GRAPH.items()
+        for other in others - {"lenet"}
+        if folder(other) != folder(module) and floor[folder(other)] >= floor[folder(module)]
     )
+    assert upward == []
 
 
-@pytest.mark.parametrize("room", [room for room in STANDALONE if room in rooms()])
-def test_a_room_below_the_training_imports_nothing_above_it(room: str) -> None:
-    assert imports(room) <= STANDALONE[room] | FOUNDATIONS
+def test_no_import_runs_in_a_circle() -> None:
+    left = {module: others & set(GRAPH) for module, others in GRAPH.items()}
+    while free := [module for module, others in left.items() if not others]:
+        left = {m: others - set(free) for m, others in left.items() if m not in free}
+    assert sorted(left) == []
 
 
-def test_nobody_imports_the_command_line() -> None:
-    assert [room for room in rooms() if "cli" in imports(room) and room != "cli"] == []
-
-
-def test_every_standalone_room_exists() -> None:
-    assert set(STANDALONE) - {"sdlm"} <= set(rooms())
+def test_few_modules_stand_beside_the_folders() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 9

@@ -15,15 +15,16 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
 from lenet.augment.catalogue import MIXINGS, build_mixing, build_pipeline
-from lenet.batches import divide
 from lenet.bench.measurement import Row, ratio, take_turns
 from lenet.bench.train import BATCH as BATCH_OF_TRAINING
 from lenet.bench.train import plain_config
-from lenet.data import Split, ink, load_dataset
+from lenet.data.datasets import Split, load_dataset
+from lenet.data.preprocessing import ink
+from lenet.data.splits import divide
 from lenet.models.lenet5_modern import LeNet5Modern
-from lenet.random import generator
-from lenet.runs import Run
-from lenet.train import train
+from lenet.rng import generator
+from lenet.runs.run import Run
+from lenet.training.train import train
 
 BATCH = 256
 LOADER_BATCH = 64

@@ -7,10 +7,10 @@ from multiprocessing import get_context
 
 import torch
 
-from lenet import configfile
 from lenet.bench.measurement import Row, rate_table, take_turns
-from lenet.network import build_network
-from lenet.train import build_learner
+from lenet.config.load import load_config
+from lenet.evaluation.classifier import build_network
+from lenet.training.train import build_learner
 
 CONFIG = "paper/lenet5"
 UPDATES = 600
@@ -59,7 +59,7 @@ def table(rows: list[Row]) -> str:
 def learn(seeds: int, updates: int) -> float:
     """Return updates/s, all seeds' together, of the rule; its curvature is estimated before."""
     torch.set_num_threads(1)
-    config = configfile.load(CONFIG, ["optimizer.curvature_images=20"]).config
+    config = load_config(CONFIG, ["optimizer.curvature_images=20"]).config
     networks = [build_network(config, seed) for seed in range(seeds)]
     learner = build_learner(config, networks, range(seeds), 1, torch.device("cpu"))
     images, labels = _noise(seeds, updates)
@@ -71,7 +71,7 @@ def learn(seeds: int, updates: int) -> float:
 
 def descend(updates: int) -> float:
     """Return updates/s of one network by autograd, without oneDNN, which slows single images."""
-    network = build_network(configfile.load(CONFIG).config)
+    network = build_network(load_config(CONFIG).config)
     weights = [weight for weight in network.model.parameters() if weight.requires_grad]
     images, labels = _noise(1, updates)
     began = time.perf_counter()

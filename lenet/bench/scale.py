@@ -12,18 +12,19 @@ from pathlib import Path
 import torch
 from torch.multiprocessing.spawn import spawn
 
-from lenet.batches import Batches, divide
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.bench.train import PLAIN, plain_config
-from lenet.data import load_dataset
+from lenet.data.batches import Batches
+from lenet.data.datasets import load_dataset
+from lenet.data.splits import divide
 from lenet.device import synchronize
-from lenet.distributed import join
-from lenet.network import build_network
-from lenet.optim import GradientLearner
-from lenet.runs import Run
-from lenet.stacked import StackedLearner
-from lenet.threaded import ThreadedLearner
-from lenet.train import gradient_learner, train
+from lenet.evaluation.classifier import build_network
+from lenet.runs.run import Run
+from lenet.training.distributed import join
+from lenet.training.gradient import GradientLearner
+from lenet.training.stacked import StackedLearner
+from lenet.training.threaded import ThreadedLearner
+from lenet.training.train import gradient_learner, train
 
 IMAGES = 12_288
 SIZES = (f"data.train_size={IMAGES}", "data.validation=1000")
@@ -161,8 +162,8 @@ def _learn(
 
 def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
     """Return the same training, once plain and once as a sweep's trial, data loading included."""
-    from lenet.space import Choices
-    from lenet.sweep import Sweep, work
+    from lenet.studies.search_space import Choices
+    from lenet.studies.sweep import Sweep, work
 
     longer = (*SIZES, f"train.passes={TRIAL_PASSES}", "evaluate.pictures=false")
     config = plain_config(*longer)

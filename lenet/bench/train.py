@@ -10,16 +10,16 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from lenet import configfile
-from lenet.batches import divide
 from lenet.bench.measurement import Row, rate_table, take_turns, timed
-from lenet.config import Config
-from lenet.data import Split, load_dataset
+from lenet.config.load import load_config
+from lenet.config.schema import Config
+from lenet.data.datasets import Split, load_dataset
+from lenet.data.preprocessing import Presentation
+from lenet.data.sources import SOURCES
+from lenet.data.splits import divide
 from lenet.models.lenet5_modern import LeNet5Modern
-from lenet.presentation import Presentation
-from lenet.runs import Run
-from lenet.sources import SOURCES
-from lenet.train import train
+from lenet.runs.run import Run
+from lenet.training.train import train
 
 OURS = "lenet train"
 BARE = "bare loop over the same tensors"
@@ -69,7 +69,7 @@ def table(rows: list[Row]) -> str:
 
 def plain_config(*changes: str) -> Config:
     """Return one pass of LeNet-5 as any script trains it, with ``section.key=value`` changes."""
-    return configfile.load("modern/plain", [*PLAIN, *changes]).config
+    return load_config("modern/plain", [*PLAIN, *changes]).config
 
 
 def _network() -> tuple[nn.Module, torch.optim.Optimizer]:

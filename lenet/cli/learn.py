@@ -7,7 +7,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Json, Overrides, Root, print_json
-from lenet.signals import stop_on_signals
+from lenet.cli.signals import stop_on_signals
 
 
 def summary(
@@ -16,12 +16,12 @@ def summary(
     as_json: Json = False,
 ) -> None:
     """Show a network layer by layer: sizes, weights, connections, work, receptive fields."""
-    from lenet import configfile
+    from lenet.config.load import load_config
 
-    source = configfile.load(config, overrides)
-    from lenet.experiment import check
-    from lenet.network import build_network
-    from lenet.summary import summarize_network
+    source = load_config(config, overrides)
+    from lenet.evaluation.classifier import build_network
+    from lenet.models.summary import summarize_network
+    from lenet.training.experiment import check
 
     with source.explaining():
         check(source.config)
@@ -52,7 +52,7 @@ def arithmetic(
     as_json: Json = False,
 ) -> None:
     """Work out a convolution: o = (n + 2p - f)/s + 1, its weights and its work."""
-    from lenet.arithmetic import work_out
+    from lenet.models.arithmetic import work_out
 
     answer = work_out(
         picture, filters, size, stride=stride, padding=padding, transposed=transposed, extra=extra
@@ -76,7 +76,7 @@ def filters(
     """Draw the classical filters, padding, strides and transposed convolution on a picture."""
     from lenet.figures import style
     from lenet.figures.bank import draw_arithmetic, draw_bank
-    from lenet.filters import open_picture
+    from lenet.studies.classical_filters import open_picture
 
     picture, name = open_picture(image, digit, data)
     with style.applied(theme):
@@ -100,12 +100,12 @@ def viewpoint(
     as_json: Json = False,
 ) -> None:
     """Count errors on shifted, turned, scaled, sheared, noisy, covered and faded test images."""
-    from lenet.data import load_dataset
+    from lenet.data.datasets import load_dataset
+    from lenet.evaluation.classifier import load_network
+    from lenet.evaluation.robustness import as_dicts, measure_viewpoint, table
     from lenet.figures import style
     from lenet.figures.viewpoint import draw_viewpoint
-    from lenet.network import load_network
-    from lenet.published import find_members
-    from lenet.viewpoint import as_dicts, measure_viewpoint, table
+    from lenet.runs.find import find_members
 
     members = [find_members(name) for name in runs]
     networks = [(m[0].folder.parent.name, [load_network(run) for run in m]) for m in members]
@@ -138,7 +138,7 @@ def lecture(
 
     What is finished is not trained again: interrupt and repeat as you like.
     """
-    from lenet.lecture import answer, choose_studies, markdown, train_missing
+    from lenet.studies.lecture import answer, choose_studies, markdown, train_missing
 
     chosen = choose_studies(studies or [])
     if train:

@@ -18,7 +18,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs and their errors; several seeds of a config are summed up."""
-    from lenet.history import list_runs, markdown, table
+    from lenet.runs.history import list_runs, markdown, table
 
     rows = list_runs(folder, sort)
     if as_json:
@@ -35,7 +35,7 @@ def records(
     ),
 ) -> None:
     """Print the record table, as Markdown: what was to be reached, and what the runs reach."""
-    from lenet.records import markdown
+    from lenet.studies.records import markdown
 
     typer.echo(markdown(folder))
 
@@ -97,8 +97,8 @@ def dashboard(
     """Show runs in TensorBoard, until Ctrl-C."""
     from threading import Event
 
-    from lenet.dashboard.seeds import write_seeds
-    from lenet.dashboard.server import start_tensorboard
+    from lenet.cli.tensorboard import start_tensorboard
+    from lenet.figures.seed_bands import write_seeds
 
     address = start_tensorboard(folder, port, host)
     for means in write_seeds(folder, say):
@@ -136,11 +136,11 @@ def augment(
             typer.echo(f"{name:<24} {about}")
         typer.echo(list_others())
         return
-    from lenet import configfile
+    from lenet.config.load import load_config
 
-    source = configfile.load(config, overrides)
-    from lenet.experiment import check, load_data
+    source = load_config(config, overrides)
     from lenet.figures.augmentation import save_augmentation
+    from lenet.training.experiment import check, load_data
 
     events = runs / source.name / "augmentation"
     path = out or events / "digits.png"

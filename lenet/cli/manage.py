@@ -17,11 +17,15 @@ bench = typer.Typer(no_args_is_help=True, help="Measure speed, ours and others' 
 @config.command(name="list")
 def list_configs(as_json: Json = False) -> None:
     """List the configs that come with the project."""
-    from lenet import configfile
+    from lenet.config.load import (
+        config_names,
+        find_config,
+        read_header,
+    )
 
     rows = {}
-    for name in configfile.names():
-        first, *_ = configfile.header(configfile.find(name)).splitlines() or [""]
+    for name in config_names():
+        first, *_ = read_header(find_config(name)).splitlines() or [""]
         rows[name] = first
     if as_json:
         print_json(rows)
@@ -41,25 +45,30 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print the whole resolved config: every key, with its value."""
-    from lenet import configfile
+    from lenet.config.load import (
+        dump_config,
+        load_config,
+    )
 
-    source = configfile.load(config, overrides)
+    source = load_config(config, overrides)
     if as_json:
         print_json(source.config.model_dump())
     elif origins:
         for key, value, origin in source.values():
             typer.echo(f"{key}: {json.dumps(value)}  # {origin}")
     else:
-        typer.echo(configfile.dump(source.config), nl=False)
+        typer.echo(dump_config(source.config), nl=False)
 
 
 @config.command()
 def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa: B006
     """Check a config, down to its augmentations and its network, without training."""
-    from lenet import configfile
+    from lenet.config.load import (
+        load_config,
+    )
 
-    source = configfile.load(config, overrides)
-    from lenet.experiment import check
+    source = load_config(config, overrides)
+    from lenet.training.experiment import check
 
     with source.explaining():
         check(source.config)
@@ -69,9 +78,11 @@ def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of config files, for editors."""
-    from lenet import configfile
+    from lenet.config.load import (
+        json_schema,
+    )
 
-    print_json(configfile.schema())
+    print_json(json_schema())
 
 
 @config.command()
@@ -80,11 +91,13 @@ def copy(
     to: Annotated[Path, typer.Argument(help="The new file; its folder is made.")],
 ) -> None:
     """Copy a config that comes with the project, to change it."""
-    from lenet import configfile
+    from lenet.config.load import (
+        find_config,
+    )
 
     if to.exists():
         raise UsageError(f"{to} exists already")
-    path = configfile.find(config)
+    path = find_config(config)
     try:
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")

@@ -9,7 +9,7 @@ import typer
 from lenet.cli.app import say
 from lenet.cli.learn import lecture
 from lenet.cli.options import Data, Device, Json, Root, print_json
-from lenet.signals import stop_on_signals
+from lenet.cli.signals import stop_on_signals
 
 
 def reproduce(
@@ -45,7 +45,7 @@ def reproduce(
     if rows and rows[0] == "lecture":
         lecture(rows[1:], seeds=seeds, train=train, data=data, runs=runs, as_json=as_json)
         return
-    from lenet.reproduce import choose_rows, markdown, measure, table, train_missing
+    from lenet.studies.reproduce import choose_rows, markdown, measure, table, train_missing
 
     chosen = choose_rows(rows or [])
     if train:
@@ -78,7 +78,7 @@ def _climb(
     seeds: int, runs: Path, train: bool, data: Path | None, to: Path | None, as_json: bool
 ) -> None:
     """Train the ladder's steps and show the errors after each."""
-    from lenet.ladder import measure_steps, table, train_steps
+    from lenet.studies.ladder import measure_steps, table, train_steps
 
     if train:
         with stop_on_signals() as stop:
@@ -110,7 +110,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare runs image by image: mean ± sd, McNemar's exact test, what all get wrong."""
-    from lenet.comparison import compare_runs
+    from lenet.evaluation.compare_runs import compare_runs
 
     comparison = compare_runs(runs, part, device, data)
     if as_json:

@@ -10,8 +10,8 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.cli.signals import stop_on_signals
 from lenet.errors import RunError, UsageError
-from lenet.signals import stop_on_signals
 
 
 def sweep(
@@ -41,17 +41,17 @@ def sweep(
 
     Any number of machines may run the same command with a storage that all of them reach.
     """
-    from lenet import configfile
-    from lenet.space import read_space
+    from lenet.config.load import load_config
+    from lenet.studies.search_space import read_space
 
-    source = configfile.load(config, overrides, seed=seed)
+    source = load_config(config, overrides, seed=seed)
     if source.config.data.validation == 0:
         raise UsageError(
             "a sweep needs images to choose by: add --set data.validation=5000"
             " (the test set chooses nothing)"
         )
     try:
-        from lenet.sweep import Sweep, work, write_best
+        from lenet.studies.sweep import Sweep, work, write_best
     except ModuleNotFoundError as error:
         raise UsageError("a sweep needs Optuna: pip install 'lenet[sweep]'") from error
 

@@ -8,11 +8,11 @@ import typer
 
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.cli.signals import Stop, stop_on_signals
 from lenet.errors import UsageError
-from lenet.signals import Stop, stop_on_signals
 
 if TYPE_CHECKING:
-    from lenet.experiment import Experiment
+    from lenet.training.experiment import Experiment
 
 
 def train(
@@ -35,10 +35,12 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network as a config says."""
-    from lenet import configfile
+    from lenet.config.load import load_config
 
-    source = configfile.load(config, overrides, seed=seed)
-    from lenet.experiment import run_experiment  # torch comes in only for a config that is right
+    source = load_config(config, overrides, seed=seed)
+    from lenet.training.experiment import (
+        run_experiment,  # torch comes in only for a config that is right
+    )
 
     with source.explaining(), stop_on_signals() as stop:
         experiment = run_experiment(
@@ -67,7 +69,7 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Go on with runs that were interrupted, from their last checkpoints."""
-    from lenet.experiment import resume_runs
+    from lenet.training.experiment import resume_runs
 
     with stop_on_signals() as stop:
         experiment = resume_runs(
@@ -90,10 +92,10 @@ def verify_resume(
     Trains a config three times in a temporary folder: straight through, stopped and resumed, and
     killed and resumed. Use --set train.passes=2 where the config takes long.
     """
-    from lenet import configfile
+    from lenet.config.load import load_config
 
-    source = configfile.load(config, overrides, seed=seed)
-    from lenet.verify import verify_resume
+    source = load_config(config, overrides, seed=seed)
+    from lenet.studies.verify_resume import verify_resume
 
     with source.explaining():
         verdict = verify_resume(source.config, kills, device, data, say)
@@ -130,7 +132,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
-    from lenet.examination import ask_runs, evaluate_runs, probe_runs
+    from lenet.evaluation.evaluate_runs import ask_runs, evaluate_runs, probe_runs
 
     if bool(draws) + committee + reliability > 1:
         raise UsageError("--committee, --reliability and --draws exclude each other")
@@ -142,7 +144,7 @@ def evaluate(
             typer.echo(str(opinions))
         return
     if reliability:
-        from lenet.calibration import reliability_table
+        from lenet.evaluation.calibration import reliability_table
 
         found = probe_runs(runs, part, device, data)
         if as_json:

@@ -33,14 +33,14 @@ def predict(
     as_json: Json = False,
 ) -> None:
     """Read photographs or drawings of single digits."""
-    from lenet.pictures import list_pictures
+    from lenet.reading.pictures import list_pictures
 
     paths = list_pictures(images)
     if show is not None:
         from lenet.figures.style import check_suffix
 
         check_suffix(show)
-    from lenet.predict import load_committee, read_digits
+    from lenet.reading.predict import load_committee, read_digits
 
     readings = []
     for reading in read_digits(load_committee(run), paths):
@@ -79,9 +79,9 @@ def export(
     ] = False,
 ) -> None:
     """Write a trained network for other programs, verified against PyTorch."""
+    from lenet.evaluation.classifier import load_network
     from lenet.export import FORMATS
-    from lenet.network import load_network
-    from lenet.published import find_members
+    from lenet.runs.find import find_members
 
     if kind not in FORMATS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
@@ -110,9 +110,9 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Read a line or a page of digits."""
-    from lenet.pictures import PictureError, guarded_decoding, read_scaled
-    from lenet.predict import load_committee
-    from lenet.scan import PAGE_SIDE, scan_convolution, scan_marks
+    from lenet.reading.pictures import PictureError, guarded_decoding, read_scaled
+    from lenet.reading.predict import load_committee
+    from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 
     if way not in ("marks", "convolution"):
         raise UsageError(f"no way {way!r}; there are marks, convolution")

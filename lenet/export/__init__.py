@@ -6,11 +6,11 @@ A new format is a function here or in a module of this room, and a line in `FORM
 from collections.abc import Callable
 from pathlib import Path
 
+from lenet.evaluation.classifier import Network
 from lenet.export.graph import export_onnx, export_torch
 from lenet.export.page import export_page
 from lenet.export.weights import export_weights
-from lenet.network import Network
-from lenet.runs import Run
+from lenet.runs.run import Run
 
 FORMATS: dict[str, tuple[str, Callable[[Run, Network, Path, bool], str]]] = {
     "onnx": (".onnx", export_onnx),

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from lenet.errors import RunError, UsageError
-from lenet.files import write_atomically
+from lenet.evaluation.classifier import Network
 from lenet.losses import probabilities
-from lenet.network import Network
-from lenet.random import generator
-from lenet.runs import Run
+from lenet.rng import generator
+from lenet.runs.files import write_atomically
+from lenet.runs.run import Run
 
 IMAGES = 1000
 TOLERANCE = 1e-4  # the largest difference of any output

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lenet import digitize
 from lenet.errors import UsageError
-from lenet.files import write_atomically
+from lenet.evaluation.classifier import Network
 from lenet.models.activations import ScaledTanh
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.pooling import MaxPool2d
-from lenet.network import Network
-from lenet.runs import Run
+from lenet.reading import digitize
+from lenet.runs.files import write_atomically
+from lenet.runs.run import Run
 
 LIMIT = 1_000_000  # bytes
 LAYERS = {
@@ -40,7 +40,7 @@ LAYERS = {
 """What the page draws, with its captions; the outputs come after."""
 
 PREPARATION = ("FIELD", "FIT", "CENTRE", "FINE", "THIN", "STROKE", "EDGE", "HAZE")
-"""The constants of `lenet.digitize` that ``digitize.js`` works with."""
+"""The constants of `lenet.reading.digitize` that ``digitize.js`` works with."""
 
 Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 

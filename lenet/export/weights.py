@@ -4,11 +4,11 @@ from pathlib import Path
 
 from safetensors.torch import save
 
-from lenet import configfile
+from lenet.config.load import dump_config
 from lenet.errors import UsageError
-from lenet.files import write_atomically
-from lenet.network import Network
-from lenet.runs import Run
+from lenet.evaluation.classifier import Network
+from lenet.runs.files import write_atomically
+from lenet.runs.run import Run
 
 
 def export_weights(run: Run, network: Network, path: Path, ink: bool) -> str:
@@ -20,6 +20,6 @@ def export_weights(run: Run, network: Network, path: Path, ink: bool) -> str:
     if ink:
         raise UsageError("safetensors holds weights, no graph: leave out --ink")
     tensors = {name: value.contiguous() for name, value in network.model.state_dict().items()}
-    metadata = {"model": run.config.model.kind, "config": configfile.dump(run.config)}
+    metadata = {"model": run.config.model.kind, "config": dump_config(run.config)}
     write_atomically(path, save(tensors, metadata))
     return f"{sum(t.numel() for t in tensors.values()):,} weights"

@@ -21,7 +21,7 @@ from lenet.figures.ladder import draw_ladder
 from lenet.figures.maps import draw_maps
 from lenet.figures.reproduction import draw_figure6, draw_figure9
 from lenet.figures.subject import Subject, UnfitError
-from lenet.runs import Run
+from lenet.runs.run import Run
 
 
 def _draw_augmentation(subject: Subject) -> Figure:

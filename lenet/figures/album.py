@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, style
 from lenet.figures.subject import Subject, UnfitError
-from lenet.runs import Run, group_seeds, is_run
+from lenet.runs.find import group_seeds
+from lenet.runs.run import Run, is_run
 
 
 @dataclass(frozen=True)

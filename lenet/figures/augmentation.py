@@ -12,11 +12,12 @@ from torchvision.transforms.v2.functional import center_crop
 
 from lenet.augment.catalogue import build_mixing, build_pipeline
 from lenet.augment.pipeline import Mixing, Pipeline
-from lenet.config import Config
-from lenet.data import CLASSES, Split, ink
+from lenet.config.schema import Config
+from lenet.data.datasets import CLASSES, Split
+from lenet.data.preprocessing import ink
 from lenet.errors import UsageError
 from lenet.figures import style
-from lenet.random import generator
+from lenet.rng import generator
 
 GAP = 2
 """Pixels between pictures."""

@@ -5,9 +5,16 @@ from matplotlib.figure import Figure, SubFigure
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.arithmetic import Step, TransposedStep
 from lenet.figures import style
-from lenet.filters import BANK, BORDERS, Filter, cross_correlate, gaussian, pad_picture
+from lenet.models.arithmetic import Step, TransposedStep
+from lenet.studies.classical_filters import (
+    BANK,
+    BORDERS,
+    Filter,
+    cross_correlate,
+    gaussian,
+    pad_picture,
+)
 
 COLUMNS = 5
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lenet.data import CLASSES, ink
+from lenet.data.datasets import CLASSES
+from lenet.data.preprocessing import ink
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject, UnfitError

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
-from lenet.calibration import calibrate, margins, reject
+from lenet.evaluation.calibration import calibrate, margins, reject
 from lenet.figures import style
 from lenet.figures.subject import Subject
 from lenet.statistics import wilson_interval

@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lenet.data import CLASSES
+from lenet.data.datasets import CLASSES
 from lenet.figures import style
 from lenet.figures.subject import Subject
 

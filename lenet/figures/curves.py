@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lenet.figures import style
 from lenet.figures.subject import UnfitError
-from lenet.runs import Run, group_seeds
+from lenet.runs.find import group_seeds
+from lenet.runs.run import Run
 
 PARTS = ("train", "validation", "test")
 DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}

@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from lenet.data import CLASSES, ink
+from lenet.data.datasets import CLASSES
+from lenet.data.preprocessing import ink
 from lenet.figures import style
 from lenet.figures.layers import observe
 from lenet.figures.subject import Subject

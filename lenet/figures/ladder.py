@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 
 from lenet.figures import style
 from lenet.figures.subject import UnfitError
-from lenet.runs import Run, group_seeds
+from lenet.runs.find import group_seeds
+from lenet.runs.run import Run
 from lenet.statistics import summarize
 
 

@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from lenet.data import CLASSES, ink
+from lenet.data.datasets import CLASSES
+from lenet.data.preprocessing import ink
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject

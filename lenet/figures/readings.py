@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lenet.digitize import WORK_SIDE
 from lenet.figures import style
-from lenet.pictures import STDIN, guarded_decoding, read_picture
-from lenet.predict import Reading
+from lenet.reading.digitize import WORK_SIDE
+from lenet.reading.pictures import STDIN, guarded_decoding, read_picture
+from lenet.reading.predict import Reading
 
 MOST = 60  # pictures shown; more would make a figure that nobody scrolls through
 COLUMNS = 3

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from lenet.figures import style
 from lenet.figures.subject import UnfitError
-from lenet.reproduce import Measured, sort_rows
-from lenet.runs import Run
+from lenet.runs.run import Run
+from lenet.studies.reproduce import Measured, sort_rows
 
 FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
 """Training images, in thousands, of the rows without distortions."""

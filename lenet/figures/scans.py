@@ -5,8 +5,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lenet.figures import style
-from lenet.pictures import Picture
-from lenet.scan import Scan
+from lenet.reading.pictures import Picture
+from lenet.reading.scan import Scan
 
 
 def draw_scan(picture: Picture, scan: Scan) -> Figure:

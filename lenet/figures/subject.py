@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.data import CLASSES, Split, load_dataset
+from lenet.data.datasets import CLASSES, Split, load_dataset
 from lenet.errors import RunError, UsageError
-from lenet.evaluate import Result
+from lenet.evaluation.classifier import Network, load_network
+from lenet.evaluation.evaluate import Result
 from lenet.losses import probabilities
-from lenet.network import Network, load_network
-from lenet.runs import Run
+from lenet.runs.run import Run
 
 
 class UnfitError(UsageError):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
+from lenet.evaluation.robustness import Measurement
 from lenet.figures import style
-from lenet.viewpoint import Measurement
 
 
 def draw_viewpoint(measurements: Sequence[Measurement]) -> Figure:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lenet.arithmetic import Step
+from lenet.models.arithmetic import Step
 
 
 class LocallyConnected(nn.Module):

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from lenet.arithmetic import Padding, Step, TransposedStep, count, padding_pixels
 from lenet.errors import UsageError
 from lenet.models.activations import ACTIVATIONS
+from lenet.models.arithmetic import Padding, Step, TransposedStep, count, padding_pixels
 from lenet.models.bitmaps import digit_bitmaps
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.local import LocallyConnected

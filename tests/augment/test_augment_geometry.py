@@ -15,7 +15,7 @@ from lenet.augment.geometry import (
 from lenet.augment.occlusion import HideAndSeek
 from lenet.augment.policies import AutoAugment
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def pictures(batch: int, height: int = 28, width: int = 28) -> torch.Tensor:

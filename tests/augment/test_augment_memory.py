@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_leaves
 
 from lenet.augment.catalogue import MIXINGS, build_mixing, build_pipeline
 from lenet.bench.augment import CASES
-from lenet.random import generator
+from lenet.rng import generator
 
 
 class Allocations(TorchDispatchMode):

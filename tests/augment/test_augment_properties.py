@@ -10,7 +10,7 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from lenet.augment.catalogue import AUGMENTATIONS, MIXINGS, PRESETS, build_mixing, build_pipeline
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def numbers(low: float, high: float) -> st.SearchStrategy[float]:

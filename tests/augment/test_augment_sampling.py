@@ -5,7 +5,7 @@ import torch
 from lenet.augment.elastic import ElasticTransform
 from lenet.augment.geometry import RandomAffine, RandomHorizontalFlip, RandomRotation
 from lenet.augment.sampling import Field, Places, look_up, pixel_places, warp
-from lenet.random import generator
+from lenet.rng import generator
 
 A_PIXEL_RIGHT = Field(
     rows=torch.ones(2, 1, dtype=torch.float64),

@@ -5,7 +5,7 @@ import torch
 
 from lenet.augment.clahe import CLAHE, equalize_tiles
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def test_a_tile_of_four_pixels_worked_out_by_hand():

@@ -13,7 +13,7 @@ from lenet.augment.distortions import RandomRotationOrShear
 from lenet.augment.geometry import RandomAffine
 from lenet.augment.photometry import GaussianNoise, RandomGamma, RandomInvert
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 DARKER, LIGHTER, INVERTED = RandomGamma((2, 2)), RandomGamma((0.5, 0.5)), RandomInvert(p=1)
 

@@ -7,7 +7,7 @@ from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.cropping import RandomCrop, RandomResizedCrop
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def pictures(batch: int, height: int = 28, width: int = 28) -> torch.Tensor:

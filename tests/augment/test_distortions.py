@@ -6,7 +6,7 @@ import torch
 from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
 from lenet.augment.presets import ciresan_2010, paper_1998
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def square(side: int) -> torch.Tensor:

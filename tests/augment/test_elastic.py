@@ -7,7 +7,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.elastic import ElasticTransform
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def test_drawn_fields_vary_as_much_as_torchvisions():

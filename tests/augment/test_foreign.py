@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 from lenet.augment.catalogue import AUGMENTATIONS, CONTAINERS, MIXINGS, build_pipeline
 from lenet.augment.foreign import REFUSED, TORCHVISION
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 ARGUMENTS = {
     "JPEG": {"quality": 50},

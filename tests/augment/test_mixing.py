@@ -6,7 +6,7 @@ import torch
 from lenet.augment.catalogue import MIXINGS
 from lenet.augment.draws import beta
 from lenet.augment.mixing import CutMix, MixUp, Mosaic, shares
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def test_labels_become_shares():

@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.occlusion import Cutout, HideAndSeek, RandomErasing, boxes
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def test_a_box_is_half_open():

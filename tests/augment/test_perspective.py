@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.perspective import RandomPerspective
-from lenet.random import generator
+from lenet.rng import generator
 
 
 @pytest.mark.parametrize("size", [(28, 28), (20, 33)])

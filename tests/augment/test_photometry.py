@@ -15,7 +15,7 @@ from lenet.augment.photometry import (
     RandomInvert,
 )
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 FACTORS = torch.tensor([0.0, 0.3, 1.0, 1.7, 4.0])
 

@@ -8,7 +8,7 @@ from lenet.augment.cropping import RandomCrop
 from lenet.augment.geometry import RandomAffine
 from lenet.augment.pipeline import Pipeline
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 SPECS = [
     {"RandomAffine": {"degrees": 10, "translate": [0.07, 0.07], "scale": [0.9, 1.1], "shear": 5}},

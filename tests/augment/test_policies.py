@@ -14,7 +14,7 @@ from lenet.augment.operations import (
 )
 from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 from lenet.errors import UsageError
-from lenet.random import generator
+from lenet.rng import generator
 
 THEIRS = v2.TrivialAugmentWide(31, InterpolationMode.BILINEAR)
 

@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.smoothing import reflect, smoothing_factor, smoothing_matrix
-from lenet.random import generator
+from lenet.rng import generator
 
 
 def test_reflection_does_not_repeat_the_ends():

@@ -7,13 +7,13 @@ import torch
 from safetensors import safe_open
 from typer.testing import CliRunner
 
-from lenet import configfile
 from lenet.cli import app
+from lenet.config.load import load_config
 from lenet.errors import RunError, UsageError
+from lenet.evaluation.classifier import build_network, load_network
 from lenet.export import FORMATS
 from lenet.export.graph import Reader, _verify
-from lenet.network import build_network, load_network
-from lenet.runs import Run
+from lenet.runs.run import Run
 
 ONE_EACH = [
     ("lenet5", ["model.kind=lenet5", "loss.kind=mse"]),
@@ -23,7 +23,7 @@ ONE_EACH = [
 
 
 def make_run(root: Path, values: list[str]) -> Run:
-    config = configfile.load("modern/plain", values).config
+    config = load_config("modern/plain", values).config
     run = Run.create("net", config, root)
     run.save_weights(build_network(config).model.state_dict())
     run.write_json("result.json", {})

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from lenet import configfile
-from lenet.config import Config
-from lenet.data import Dataset
-from lenet.digitize import digitize
+from lenet.config.load import load_config
+from lenet.config.schema import Config
+from lenet.data.datasets import Dataset
 from lenet.errors import UsageError
+from lenet.evaluation.classifier import Network, build_network
 from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
-from lenet.network import Network, build_network
-from lenet.pictures import decode_picture
-from lenet.runs import Run
+from lenet.reading.digitize import digitize
+from lenet.reading.pictures import decode_picture
+from lenet.runs.run import Run
 
 KINDS = {
     "lenet5": ["model.kind=lenet5", "loss.kind=mse", "input.levels=paper"],
@@ -27,7 +27,7 @@ KINDS = {
 
 
 def config_of(kind: str) -> Config:
-    return configfile.load("modern/plain", KINDS[kind]).config
+    return load_config("modern/plain", KINDS[kind]).config
 
 
 def untrained(kind: str) -> Network:
@@ -225,6 +225,6 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
     ],
 )
 def test_other_networks_are_refused(values: list[str], sentence: str) -> None:
-    network = build_network(configfile.load("modern/plain", values).config)
+    network = build_network(load_config("modern/plain", values).config)
     with pytest.raises(UsageError, match=sentence):
         describe_network(network)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from lenet.config import Config
-from lenet.data import Split
+from lenet.config.schema import Config
+from lenet.data.datasets import Split
+from lenet.evaluation.classifier import build_network
 from lenet.figures import style
 from lenet.figures.subject import Subject
-from lenet.network import build_network
-from lenet.runs import Run
+from lenet.runs.run import Run
 
 KINDS: dict[str, dict[str, Any]] = {
     "lenet5": {"model": {"kind": "lenet5"}, "loss": {"kind": "mse"}},

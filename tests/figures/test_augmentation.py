@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from lenet.augment.catalogue import build_pipeline
-from lenet.configfile import load
-from lenet.data import Split
+from lenet.config.load import load_config
+from lenet.data.datasets import Split
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.figures.augmentation import (
@@ -53,7 +53,7 @@ def test_pictures_of_other_sizes_lie_in_the_middle(split: Split):
 
 def test_shifts_widen_where_ink_falls(split: Split):
     before, after = ink_maps(
-        split, build_pipeline(load("modern/plain", [AUGMENT]).config.augment), 0
+        split, build_pipeline(load_config("modern/plain", [AUGMENT]).config.augment), 0
     )
     assert spread_px(before) == pytest.approx((0.5, 0.5))  # two pixels, half a pixel off each
     assert all(spread > 2 for spread in spread_px(after))
@@ -61,7 +61,7 @@ def test_shifts_widen_where_ink_falls(split: Split):
 
 @pytest.mark.parametrize("change", [AUGMENT, "mix=[MixUp: {}]"])
 def test_a_picture_is_drawn_of_augmentation_or_mixing(split: Split, tmp_path: Path, change: str):
-    config = load("modern/plain", [change]).config
+    config = load_config("modern/plain", [change]).config
     path, events = tmp_path / "a.png", tmp_path / "events"
     with style.applied():
         save_augmentation(config, split, "x", path, events)
@@ -71,4 +71,4 @@ def test_a_picture_is_drawn_of_augmentation_or_mixing(split: Split, tmp_path: Pa
 
 def test_a_config_without_augmentation_is_refused(split: Split):
     with pytest.raises(UsageError, match="x augments nothing"):
-        draw_augmentation(load("modern/plain").config, split, "x")
+        draw_augmentation(load_config("modern/plain").config, split, "x")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lenet.data import ink
+from lenet.data.preprocessing import ink
 from lenet.figures.maps import draw_maps
 
 

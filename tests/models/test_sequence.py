@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from lenet.errors import UsageError
-from lenet.experiment import check
 from lenet.models import LeNet5, LeNet5Modern
 from lenet.models.activations import ACTIVATIONS
 from lenet.models.lenet5 import C3_TABLE
 from lenet.models.sequence import LayerSequence
 from lenet.models.vocabulary import LAYERS
+from lenet.training.experiment import check
 
 LENET5 = [
     {"conv": {"name": "c1", "filters": 6, "size": 5}},
@@ -185,14 +185,14 @@ def test_what_does_not_fit_is_explained(
 
 
 def test_a_fault_is_reported_with_its_line(tmp_path: Any) -> None:
-    from lenet import configfile
+    from lenet.config.load import load_config
 
     file = tmp_path / "net.yaml"
     file.write_text(
         "model:\n  kind: layers\n  layers:\n    - conv: {filters: 6, size: 40}\n    - flatten\n"
         "    - linear: {units: 10}\nloss: {kind: cross-entropy}\noptimizer: {kind: sgd}\n"
     )
-    source = configfile.load(file)
+    source = load_config(file)
     with (
         pytest.raises(UsageError, match=r"net.yaml:4:26: model.layers.0.conv.size: a filter of 40"),
         source.explaining(),

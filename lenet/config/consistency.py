@@ -1,0 +1,111 @@
+"""What does not fit together in a config whose settings are each legal by themselves."""
+
+from lenet.config.schema import (
+    MAP,
+    MLP,
+    MSE,
+    SDLM,
+    SGD,
+    Config,
+    Constant,
+    CrossEntropy,
+    Layers,
+    LeNet5,
+    LeNet5Modern,
+)
+
+
+def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
+    """Return what does not fit together, as (path of the key to change, sentence) pairs."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+
+    def refuse(condition: bool, path: tuple[str | int, ...], sentence: str) -> None:
+        if condition:
+            found.append((path, sentence))
+
+    model, loss, optimizer, train = config.model, config.loss, config.optimizer, config.train
+    sdlm = isinstance(optimizer, SDLM)
+    penalties = isinstance(model, LeNet5) or (isinstance(model, Layers) and model.ends_in("rbf"))
+    needs_penalties = isinstance(loss, MSE | MAP)
+    refuse(
+        penalties and not needs_penalties,
+        ("loss", "kind"),
+        f"{model.kind} puts out penalties: its loss is mse or map, not {loss.kind}",
+    )
+    refuse(
+        needs_penalties and not penalties,
+        ("loss", "kind"),
+        f"{loss.kind} needs the penalties of lenet5 or of a layer rbf at the end;"
+        f" {model.kind} takes cross-entropy or squared-targets",
+    )
+    size = {"lenet1": 28, "lenet4": 32, "lenet5": 32, "lush": 32, "lenet5-modern": 32}.get(
+        model.kind, config.input.size
+    )
+    refuse(
+        config.input.size != size,
+        ("input", "size"),
+        f"{model.kind} looks at {size}×{size} pixels, not {config.input.size}×{config.input.size}",
+    )
+    refuse(
+        bool(config.mix) and needs_penalties,
+        ("mix",),
+        f"mixing gives an image two labels, which {loss.kind} cannot use",
+    )
+    refuse(
+        config.distil is not None and needs_penalties,
+        ("distil",),
+        f"a teacher gives an image several labels, which {loss.kind} cannot use",
+    )
+    refuse(
+        isinstance(optimizer, SGD) and optimizer.nesterov and optimizer.momentum == 0,
+        ("optimizer", "nesterov"),
+        "nesterov needs momentum above 0",
+    )
+    refuse(
+        sdlm and not isinstance(config.schedule, Constant),
+        ("schedule", "kind"),
+        "the sdlm rule has its own schedule, optimizer.eta",
+    )
+    refuse(
+        sdlm and isinstance(loss, CrossEntropy),
+        ("loss", "kind"),
+        "the sdlm rule knows the curvature of mse, map and squared-targets, not of cross-entropy",
+    )
+    refuse(
+        sdlm and isinstance(model, LeNet5Modern),
+        ("model", "kind"),
+        "the sdlm rule trains networks of 1998; lenet5-modern takes sgd or adamw",
+    )
+    refuse(
+        sdlm and isinstance(model, MLP) and model.activation != "scaled-tanh",
+        ("model", "activation"),
+        "the sdlm rule squashes with scaled-tanh",
+    )
+    refuse(
+        sdlm and isinstance(model, MLP) and model.dropout > 0,
+        ("model", "dropout"),
+        "the sdlm rule switches no units off",
+    )
+    refuse(sdlm and train.ema > 0, ("train", "ema"), "the sdlm rule does not average weights")
+    refuse(sdlm and bool(config.mix), ("mix",), "the sdlm rule learns from one image at a time")
+    refuse(
+        train.keep == "best-validation" and config.data.validation == 0,
+        ("train", "keep"),
+        "best-validation needs data.validation above 0: the test set chooses nothing",
+    )
+    refuse(
+        (config.data.distorted_copies > 0) != bool(config.data.distort),
+        ("data", "distort"),
+        "data.distort and data.distorted_copies go together",
+    )
+    refuse(
+        config.data.boosting is not None and train.images_per_pass is None,
+        ("data", "boosting"),
+        "how many images earlier networks leave differs by seed: set train.images_per_pass",
+    )
+    refuse(
+        train.plain_passes > train.passes,
+        ("train", "plain_passes"),
+        f"{train.plain_passes} plain passes are more than the {train.passes} passes there are",
+    )
+    return found

@@ -1,0 +1,278 @@
+"""Config files: found by path or name, extended, overridden, checked, and explained."""
+
+import difflib
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from lenet.config.consistency import contradictions
+from lenet.config.document import KeyPath, Node, Place, dotted, override, read_document
+from lenet.config.schema import Config
+from lenet.errors import UsageError
+
+_PACKAGE = Path(__file__).parent.parent
+CONFIGS = next(
+    (folder for folder in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if folder.is_dir()),
+    _PACKAGE / "configs",
+)
+"""The folder of the configs that come with the project: in a wheel inside the package, in a clone
+beside it."""
+
+SYNONYMS = {"epochs": "passes", "learning_rate": "lr", "batchsize": "batch_size", "type": "kind"}
+"""Other tools' words for our keys."""
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A config and where each of its values comes from."""
+
+    config: Config
+    name: str
+    """The experiment's name; its runs lie in ``runs/<name>/<seed>``."""
+    root: Node
+
+    def values(self) -> Iterator[tuple[str, Any, str]]:
+        """Yield each key, its value, and where it was written (``default`` if nowhere)."""
+
+        def walk(value: Any, node: Node | None, path: KeyPath) -> Iterator[tuple[str, Any, str]]:
+            if isinstance(value, dict) and value:
+                for key, item in value.items():
+                    yield from walk(item, node.child(key) if node else None, (*path, key))
+            else:
+                yield dotted(path), value, str(node.place) if node else "default"
+
+        yield from walk(self.config.model_dump(), self.root, ())
+
+    @contextmanager
+    def explaining(self) -> Iterator[None]:
+        """Put ``file:line:column`` before the message of any UsageError that names a key."""
+        try:
+            yield
+        except UsageError as error:
+            if error.path is None:
+                raise
+            place = self.root.nearest(error.path).place
+            raise UsageError(f"{place}: {dotted(error.path)}: {error}") from error
+
+
+def load_config(
+    source: str | Path, overrides: Sequence[str] = (), *, seed: int | None = None
+) -> ConfigFile:
+    """Read an experiment.
+
+    Args:
+        source: A YAML file, or the name of a config that comes with the project.
+        overrides: ``section.key=value`` texts; values are YAML. A list's entries are reached by
+            number: ``augment.0.RandomErasing.p=0.5``.
+        seed: Replaces the config's seed.
+
+    Raises:
+        UsageError: The file is missing, not YAML, extends itself, or holds anything that `Config`
+            does not allow; all faults are listed, each with its place.
+    """
+    path = find_config(source)
+    root = _extended(path, ())
+    for text in overrides:
+        root = override(root, text)
+    if seed is not None:
+        place = Place("--seed")
+        root = root.merged(Node({"seed": Node(seed, place)}, place))
+    return ConfigFile(_validate(root), _name(path, overrides), root)
+
+
+def find_config(source: str | Path) -> Path:
+    """Return the file that a path or a config's name means.
+
+    Raises:
+        UsageError: There is none; the message names the nearest config.
+    """
+    path = Path(source)
+    for candidate in (path, CONFIGS / f"{source}.yaml", CONFIGS / path):
+        if candidate.is_file():
+            return candidate
+    near = difflib.get_close_matches(str(source).removesuffix(".yaml"), config_names(), n=1)
+    advice = f"did you mean {near[0]!r}?" if near else "`lenet config list` shows those there are"
+    raise UsageError(f"no config {str(source)!r}; {advice}")
+
+
+def config_names() -> list[str]:
+    """Return the names of the configs that come with the project."""
+    return sorted(
+        path.relative_to(CONFIGS).with_suffix("").as_posix() for path in CONFIGS.rglob("*.yaml")
+    )
+
+
+def read_header(path: Path) -> str:
+    """Return the comment at the top of a config file, without its number signs."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        if not line.startswith("# yaml-language-server"):
+            lines.append(line.removeprefix("#").removeprefix(" "))
+    return "\n".join(lines)
+
+
+def dump_config(config: Config) -> str:
+    """Return the whole resolved config as YAML that runs again as it is."""
+    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True)
+
+
+def flatten_config(config: Config) -> dict[str, bool | str | float | int | None]:
+    """Return a config's values by their dotted keys, lists as text."""
+    flat: dict[str, bool | str | float | int | None] = {}
+
+    def walk(section: dict[str, Any], prefix: str) -> None:
+        for key, value in section.items():
+            if isinstance(value, dict) and value and all(isinstance(k, str) for k in value):
+                walk(value, f"{prefix}{key}.")
+            else:
+                plain = value is None or isinstance(value, bool | str | float | int)
+                flat[f"{prefix}{key}"] = value if plain else str(value)
+
+    walk(config.model_dump(), "")
+    return flat
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of config files, in the draft that YAML editors read."""
+    result = Config.model_json_schema()
+    result["$schema"] = "http://json-schema.org/draft-07/schema#"
+    result["properties"]["extends"] = {
+        "type": "string",
+        "description": "Another config, by name or by path from this one, that this one changes.",
+    }
+    result["required"] = []  # they may come from the config that this one extends
+    return result
+
+
+def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
+    """Read a file and what it extends."""
+    resolved = path.resolve()
+    if resolved in chain:
+        circle = " → ".join(p.name for p in (*chain[chain.index(resolved) :], resolved))
+        raise UsageError(f"{path}: extends goes in a circle: {circle}")
+    node = read_document(path)
+    base = node.value.pop("extends", None)
+    if base is None:
+        return node
+    if not isinstance(base.value, str):
+        raise UsageError(f"{base.place}: extends: expected the name of a config")
+    beside = path.parent / base.value
+    try:
+        base_path = beside if beside.is_file() else find_config(base.value)
+    except UsageError as error:
+        raise UsageError(f"{base.place}: extends: {error}") from error
+    return _extended(base_path, (*chain, resolved)).merged(node)
+
+
+def _validate(root: Node) -> Config:
+    """Check nodes against `Config`; report every fault with its place."""
+    try:
+        config = Config.model_validate(root.plain())
+    except ValidationError as error:
+        raise _faults(_fault(root, dict(item)) for item in error.errors()) from error
+    found = contradictions(config)
+    if found:
+        raise _faults((root.nearest(path).place, f"{dotted(path)}: {text}") for path, text in found)
+    return config
+
+
+def _faults(faults: Iterator[tuple[Place, str]]) -> UsageError:
+    """Return the error that lists faults in the order in which they stand."""
+    return UsageError("\n".join(f"{place}: {text}" for place, text in sorted(faults)))
+
+
+def _fault(root: Node, item: dict[str, Any]) -> tuple[Place, str]:
+    """Return where a fault found by pydantic stands, and a sentence about it."""
+    path = _written_path(root, item["loc"])
+    place, key = root.nearest(path).place, dotted(path)
+    if item["type"] == "extra_forbidden":
+        known = _known_keys(root, path[:-1])
+        section = f"section {dotted(path[:-1])!r}" if path[:-1] else "top level"
+        elsewhere = [name for name in Config.model_fields if path[-1] in _known_keys(root, (name,))]
+        if not path[:-1] and elsewhere:
+            return place, f"unknown key {key!r}; did you mean '{elsewhere[0]}.{key}'?"
+        return place, f"unknown key {path[-1]!r} in {section}; {_nearest(str(path[-1]), known)}"
+    if item["type"] == "missing":
+        return place, f"{key} is missing"
+    if item["type"] == "union_tag_not_found":
+        return place, f"{key}.kind is missing; it is one of {', '.join(_kinds(path[0]))}"
+    if item["type"] == "union_tag_invalid":
+        tag, kinds = item["ctx"]["tag"], _kinds(path[0])
+        kind = root.nearest((*path, "kind"))
+        return kind.place, f"{key}.kind: there is no {tag!r}; {_nearest(tag, kinds)}"
+    message = item["msg"][0].lower() + item["msg"][1:]
+    return place, f"{key}: {message}, not {_shown(item['input'])}"
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    """Suggest what was meant: the nearest of the known words, or all of them."""
+    near = difflib.get_close_matches(word, known, n=1)
+    if SYNONYMS.get(word) in known:
+        near = [SYNONYMS[word]]
+    return f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
+
+
+def _kinds(section: str | int) -> list[str]:
+    """Return the kinds of a section of `Config`."""
+    union = Config.model_fields[str(section)].annotation
+    return [
+        member.model_fields["kind"].annotation.__args__[0]
+        for member in getattr(union, "__args__", ())
+    ]
+
+
+def _known_keys(root: Node, path: KeyPath) -> list[str]:
+    """Return the keys that the section at `path` may have."""
+    if not path:
+        return [*Config.model_fields, "extends"]
+    annotation = Config.model_fields[str(path[0])].annotation
+    kind = root.nearest(path).child("kind")
+    for member in getattr(annotation, "__args__", (annotation,)):
+        if not (isinstance(member, type) and issubclass(member, BaseModel)):
+            continue
+        field = member.model_fields.get("kind")
+        if field is None or (kind and kind.value in getattr(field.annotation, "__args__", ())):
+            return list(member.model_fields)
+    return []
+
+
+def _written_path(root: Node, loc: Sequence[str | int]) -> KeyPath:
+    """Drop from pydantic's path the kinds that it inserts and nobody wrote."""
+    path: list[str | int] = []
+    node: Node | None = root
+    for key in loc:
+        kind = node.child("kind") if node else None
+        if kind is not None and kind.value == key and node is not None and node.child(key) is None:
+            continue
+        if key == "[key]":  # a fault in the key itself
+            continue
+        path.append(key)
+        node = node.child(key) if node else None
+    return tuple(path)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _name(path: Path, overrides: Sequence[str]) -> str:
+    """Name an experiment: its config's name and what was changed on the command line."""
+    resolved, base = path.resolve(), CONFIGS.resolve()
+    own = resolved.relative_to(base) if resolved.is_relative_to(base) else Path(path.name)
+    name = re.sub(r"[^A-Za-z0-9._/-]+", "-", own.with_suffix("").as_posix()).strip("-.") or "config"
+    if not overrides:
+        return name
+    change = re.sub(r"[^A-Za-z0-9._=,-]+", "-", ",".join(overrides))
+    if len(change) > 80:
+        change = change[:71] + "-" + hashlib.blake2b(change.encode(), digest_size=4).hexdigest()
+    return f"{name}+{change}"

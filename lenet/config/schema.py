@@ -1,0 +1,379 @@
+"""Every setting of an experiment: its name, type, default, legal range and meaning, once.
+
+A `Config` is one experiment. `load.py` beside this file reads YAML into it and generates the JSON
+Schema for editors. Nothing here imports torch, so that the command line starts fast.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+TransformSpec = dict[str, dict[str, Any] | None]
+"""One transform of a pipeline: its name and its arguments, ``{RandomErasing: {p: 0.25}}``."""
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class Section(BaseModel):
+    """A part of the config; unknown keys are errors, values are not silently converted."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+
+    def options(self) -> dict[str, Any]:
+        """The section's values without `kind`: the arguments of what `kind` names."""
+        return self.model_dump(exclude={"kind"})
+
+
+class Boosting(Section):
+    """The networks of one or two earlier runs, from whose mistakes the next one learns."""
+
+    earlier: list[str] = Field(min_length=1, max_length=2)
+    """Runs, or folders of several seeds, of which each takes its own. One: as many images that it
+    gets right as wrong are presented; two: those on which they disagree."""
+
+
+class Data(Section):
+    """Which images, and how they are divided."""
+
+    name: Literal["mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample"] = (
+        "mnist"
+    )
+    """The dataset; `lenet data list` describes them."""
+    root: str | None = None
+    """Folder that holds the files; None looks in $LENET_DATA, then in data/."""
+    validation: int = Field(default=0, ge=0)
+    """Images held out of the training set."""
+    held_out: Literal["random", "last"] = "random"
+    """random: drawn by `split_seed`, the same share of each class; last: the file's last. MNIST's
+    training images come writer by writer, its test images are by other writers: with `random`
+    nearly every held-out digit's writer is known from training, with `last` hardly any."""
+    train_size: Count | None = None
+    """Train on this many images only, the same share of each class; None: all of them."""
+    split_seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed that decides which images are held out or left out; apart from the run's seed, so that
+    all seeds of an experiment are compared on the same images."""
+    distorted_copies: int = Field(default=0, ge=0, le=100)
+    """Distorted copies of each training image, drawn once, beside the originals (1998: 9)."""
+    distort: list[TransformSpec] = []
+    """Transforms that draw those copies."""
+    boosting: Boosting | None = None
+    """Which of the images, copies among them, are presented; null: all."""
+    fallback: Literal["mnist-sample"] | None = None
+    """What to train on if the dataset can't be had. Errors are then comparable with nothing."""
+
+
+class Input(Section):
+    """How pixels are presented to the network."""
+
+    levels: Literal["paper", "lush", "unit", "standard"] = "standard"
+    """Grey levels. paper: background -0.1, ink 1.175; lush: 0 and 2.55; unit: 0 and 1; standard:
+    MNIST's mean 0 and standard deviation 1."""
+    scale: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on the picture's size; 0.8 makes 16×16 digits of MNIST's 20×20, as for LeNet-1."""
+    size: int = Field(default=32, ge=28, le=64)
+    """Width and height in pixels; 28 is the image itself, more adds background around it."""
+    shuffle: int | None = Field(default=None, ge=0)
+    """Seed of one shuffle of all pixels, the same in every picture; None: pixels stay."""
+    upright: bool = False
+    """Whether digits are sheared until they stand upright, in training and ever after."""
+    width: int | None = Field(default=None, ge=4, le=28)
+    """Pixels to which each digit's box is stretched or squeezed, by two at most; None: it stays."""
+
+
+Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]
+
+
+Init = Literal["fan-in", "sqrt-fan-in", "lush"]
+
+
+class LeNet1(Section):
+    """LeNet-1: 2,578 weights, for 16×16 digits in 28×28 pixels."""
+
+    kind: Literal["lenet1"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class LeNet4(Section):
+    """LeNet-4: 17,998 weights; its connection tables are not in the paper."""
+
+    kind: Literal["lenet4"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class LeNet5(Section):
+    """LeNet-5 exactly as in 1998: 60,000 weights, Radial Basis Function output."""
+
+    kind: Literal["lenet5"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class Lush(Section):
+    """LeNet-5 as its authors showed it in 2002: ten scores right after C5; 51,046 weights."""
+
+    kind: Literal["lush"]
+    init: Init = "lush"
+    """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
+
+
+class LeNet5Modern(Section):
+    """LeNet-5's shape as it is built today: full C3, max-pooling, ReLU, softmax; 61,706 weights."""
+
+    kind: Literal["lenet5-modern"]
+    activation: Activation = "relu"
+    """Squashing function after C1, C3, C5 and F6."""
+    pooling: Literal["max", "average"] = "max"
+    """What S2 and S4 do with each 2×2 square."""
+    batch_norm: bool = False
+    """Normalise after each convolution and after F6's weights (not counted in 61,706)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of F6's units switched off in training."""
+
+
+class Compact(Section):
+    """A small network of today: 3×3 convolutions, batch norm, global average pooling; 58,974
+    weights unless told otherwise."""
+
+    kind: Literal["compact"]
+    maps: list[Count] = Field(default=[12, 24, 24, 40, 48, 56], min_length=1)
+    """Maps of each convolution."""
+    pooled: list[Count] = [1, 3]
+    """The convolutions whose maps are then halved, counted from 1."""
+
+
+class MLP(Section):
+    """A fully connected network on the flattened picture."""
+
+    kind: Literal["mlp"]
+    hidden: list[Count] = Field(default=[300, 100], min_length=1)
+    """Units of each hidden layer."""
+    activation: Activation = "relu"
+    """Squashing function of the hidden layers."""
+    output_activation: Literal["none", "scaled-tanh"] = "none"
+    """Squashing function of the ten outputs; the 1998 networks squash them, today's do not."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each hidden layer's units switched off in training."""
+
+
+class Linear(Section):
+    """Ten weighted sums of the pixels."""
+
+    kind: Literal["linear"]
+    output_activation: Literal["none", "scaled-tanh"] = "none"
+    """Squashing function of the ten outputs."""
+
+
+class Layers(Section):
+    """Layers one after another, whose sizes follow from one another."""
+
+    kind: Literal["layers"]
+    layers: list[Any] = Field(min_length=1)
+    """Words such as `relu`, or words with options, `conv: {filters: 6, size: 5}`."""
+    init: Literal["torch", "fan-in", "sqrt-fan-in", "lush"] = "torch"
+    """Spread of the initial weights: as each layer does by itself, or as in lenet5."""
+
+    def ends_in(self, word: str) -> bool:
+        """Say whether the last layer is the one of that name."""
+        last = self.layers[-1]
+        return last == word or (isinstance(last, dict) and word in last)
+
+
+Model = Annotated[
+    LeNet1 | LeNet4 | LeNet5 | Lush | LeNet5Modern | Compact | MLP | Linear | Layers,
+    Field(discriminator="kind"),
+]
+
+
+class CrossEntropy(Section):
+    """Softmax cross-entropy, for networks whose outputs are scores."""
+
+    kind: Literal["cross-entropy"]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the target spread evenly over all classes."""
+
+
+class MSE(Section):
+    """The penalty of the right class (the paper's equation 8), for the RBF output."""
+
+    kind: Literal["mse"]
+
+
+class MAP(Section):
+    """The discriminative criterion (the paper's equation 9), for the RBF output."""
+
+    kind: Literal["map"]
+    j: float = Field(default=0.1, gt=0)
+    """Penalty of the rubbish class; the paper gives no value."""
+
+
+class SquaredTargets(Section):
+    """Half the squared distance to +1 for the right class and -1 for the others."""
+
+    kind: Literal["squared-targets"]
+
+
+Loss = Annotated[CrossEntropy | MSE | MAP | SquaredTargets, Field(discriminator="kind")]
+
+
+class SGD(Section):
+    """Stochastic gradient descent."""
+
+    kind: Literal["sgd"]
+    lr: float = Field(default=0.05, gt=0)
+    """Learning rate at the top of the schedule."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Share of the last step that is kept."""
+    nesterov: bool = True
+    """Look ahead along the momentum (needs momentum > 0)."""
+    weight_decay: float = Field(default=0.0, ge=0)
+    """Pull towards zero, on weights but not on biases."""
+
+
+class AdamW(Section):
+    """Adam with decoupled weight decay."""
+
+    kind: Literal["adamw"]
+    lr: float = Field(default=1e-3, gt=0)
+    """Learning rate at the top of the schedule."""
+    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
+        default=[0.9, 0.999], min_length=2, max_length=2
+    )
+    """Decay of the averages of the gradient and of its square."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """Pull towards zero, on weights but not on biases."""
+
+
+class SDLM(Section):
+    """The paper's stochastic diagonal Levenberg-Marquardt rule: one update per image."""
+
+    kind: Literal["sdlm"]
+    eta: list[Annotated[float, Field(gt=0)]] = Field(
+        default=[5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8, min_length=1
+    )
+    """Global learning rate of each pass; the last one goes on."""
+    mu: float = Field(default=0.02, gt=0)
+    """Keeps the step finite where the curvature is small."""
+    curvature_images: Count = 500
+    """Training images on which the curvature is estimated before each pass."""
+
+
+Optimizer = Annotated[SGD | AdamW | SDLM, Field(discriminator="kind")]
+
+
+class Constant(Section):
+    """The same learning rate throughout."""
+
+    kind: Literal["constant"]
+    warmup: float = Field(default=0.0, ge=0)
+    """Passes over which the learning rate rises from 0."""
+
+
+class Steps(Section):
+    """A factor for each pass."""
+
+    kind: Literal["steps"]
+    factors: dict[int, Annotated[float, Field(gt=0)]]
+    """From which pass (the first is 1) which factor on the learning rate holds."""
+    warmup: float = Field(default=0.0, ge=0)
+    """Passes over which the learning rate rises from 0."""
+
+
+class Cosine(Section):
+    """Half a cosine from the full learning rate to `final`."""
+
+    kind: Literal["cosine"]
+    warmup: float = Field(default=0.0, ge=0)
+    """Passes over which the learning rate rises from 0."""
+    final: Fraction = 0.0
+    """Factor on the learning rate at the very end."""
+
+
+class OneCycle(Section):
+    """Up along a straight line, down along another."""
+
+    kind: Literal["one-cycle"]
+    warmup: float = Field(default=0.0, ge=0)
+    """Passes over which the learning rate rises; 0: the first quarter of all."""
+    final: Fraction = 0.0
+    """Factor on the learning rate at the very end."""
+
+
+Schedule = Annotated[Constant | Steps | Cosine | OneCycle, Field(discriminator="kind")]
+
+
+class Training(Section):
+    """How long, in what portions, and what is kept."""
+
+    passes: Count = 10
+    """Sweeps over the training set."""
+    batch_size: Count = 128
+    """Images per step. (The sdlm rule makes one update per image whatever this says.)"""
+    order: Literal["shuffled", "constant"] = "shuffled"
+    """shuffled: a new random order in each pass; constant: one random order for all (1998)."""
+    images_per_pass: Count | None = None
+    """Images presented in a pass; None: all. (1998: 60,000, also when there were 600,000.)"""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay per step of the averaged weights that are evaluated and saved; 0: no averaging."""
+    plain_passes: int = Field(default=0, ge=0)
+    """Passes at the end without augmentation and mixing."""
+    keep: Literal["last", "best-validation"] = "last"
+    """Which weights are the result; best-validation needs data.validation."""
+    checkpoint_minutes: float = Field(default=5.0, gt=0)
+    """A checkpoint is also written within a pass, this often."""
+    checkpoint_steps: Count | None = None
+    """A checkpoint is also written within a pass, every so many steps."""
+
+
+class Distillation(Section):
+    """What a trained network says of each picture it is shown, beside the picture's label."""
+
+    teacher: str
+    """A run's folder, a folder of several seeds (their mean), or ``published:NAME``."""
+    share: Fraction = 0.9
+    """The teacher's share of the targets; the label has the rest."""
+
+
+class Evaluation(Section):
+    """How often errors are counted, and on what."""
+
+    every: Count = 1
+    """Passes between evaluations; the last pass is always evaluated."""
+    batch_size: Count = 1000
+    """Images per evaluation batch; results do not depend on it."""
+    train: bool = False
+    """Also count the errors on the training images, unaugmented (they are counted on the fly
+    anyway, as in the paper's Figure 5)."""
+    pictures: bool = True
+    """Draw the figures of the finished run for TensorBoard; takes some seconds."""
+
+
+class Config(Section):
+    """One experiment."""
+
+    data: Data = Data()
+    input: Input = Input()
+    model: Model
+    loss: Loss
+    optimizer: Optimizer
+    schedule: Schedule = Constant(kind="constant")
+    augment: list[TransformSpec] = []
+    """Transforms of the images, one draw per image, in order."""
+    mix: list[TransformSpec] = []
+    """Transforms that mix images and their labels."""
+    distil: Distillation | None = None
+    """What to learn from beside the labels; null: nothing."""
+    train: Training = Training()
+    evaluate: Evaluation = Evaluation()
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Everything random in a run derives from it."""
+    deterministic: bool | None = None
+    """Same seed, same bits; None: on CPU yes, elsewhere as fast as it goes."""

@@ -1,0 +1,1 @@
+"""Images and labels as two tensors: found, read, split, preprocessed, batched."""

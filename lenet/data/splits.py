@@ -1,0 +1,105 @@
+"""A dataset divided into training, validation and test images."""
+
+from dataclasses import dataclass
+from itertools import count
+
+import torch
+
+from lenet.augment.catalogue import build_pipeline
+from lenet.config.schema import Config
+from lenet.data.datasets import CLASSES, Dataset, Split
+from lenet.data.preprocessing import ink
+from lenet.errors import UsageError
+from lenet.rng import generator
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The images of a run, on the device."""
+
+    dataset: str
+    """The dataset's name."""
+    train: Split
+    validation: Split
+    test: Split
+
+
+def divide(dataset: Dataset, config: Config, device: torch.device) -> Parts:
+    """Hold out validation images, cut the training set to size, add distorted copies.
+
+    Raises:
+        UsageError: More images are asked for than there are.
+    """
+    settings = config.data
+    if settings.held_out == "last":
+        train, validation = cut_off(dataset.train, settings.validation)
+    else:
+        train, validation = hold_out(dataset.train, settings.validation, settings.split_seed)
+    if settings.train_size is not None:
+        _, train = hold_out(train, settings.train_size, settings.split_seed)
+    if settings.distorted_copies:
+        train = with_distorted_copies(train, config)
+    return Parts(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
+
+
+def with_distorted_copies(split: Split, config: Config) -> Split:
+    """Return a split followed by copies of it, each distorted by a draw of its own.
+
+    Source: Section III.C of the 1998 paper: 60,000 originals and 540,000 distorted images.
+    """
+    distort = build_pipeline(config.data.distort)
+    images, labels = [split.images], split.labels
+    for copy in range(config.data.distorted_copies):
+        for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):
+            draw = generator(config.data.split_seed, "distort", copy, start)
+            distorted = distort(ink(block), labels[start : start + len(block)], draw)
+            images.append((distorted * 255).round_().to(torch.uint8))
+    return Split(torch.cat(images), labels.repeat(1 + config.data.distorted_copies))
+
+
+def cut_off(split: Split, n: int) -> tuple[Split, Split]:
+    """Divide a split in two: all but the last n images, and these.
+
+    Raises:
+        UsageError: `n` is not between 0 and len(split).
+    """
+    _check_share(split, n)
+    places = torch.arange(len(split))
+    return split.take(places[: len(split) - n]), split.take(places[len(split) - n :])
+
+
+def hold_out(split: Split, n: int, seed: int) -> tuple[Split, Split]:
+    """Divide a split in two, each class in the same proportion.
+
+    Args:
+        split: What to divide.
+        n: Images to hold out, 0 to len(split).
+        seed: Decides which.
+
+    Returns:
+        What remains, and the `n` held out; both in the original order.
+
+    Raises:
+        UsageError: `n` is not between 0 and len(split).
+    """
+    _check_share(split, n)
+    order = torch.randperm(len(split), generator=generator(seed, "hold out"))
+    labels = split.labels.cpu()[order]
+    counts = torch.bincount(labels, minlength=CLASSES)
+    shares = counts * n / len(split)
+    quota = shares.floor().long()
+    # Largest remainders get the images that rounding down left over.
+    leftover = n - int(quota.sum())
+    quota[(shares - quota).argsort(descending=True, stable=True)[:leftover]] += 1
+    rank = torch.empty_like(labels)
+    for label in range(CLASSES):
+        of_class = labels == label
+        rank[of_class] = torch.arange(int(of_class.sum()))
+    chosen = torch.zeros(len(split), dtype=torch.bool)
+    chosen[order] = rank < quota[labels]
+    return split.take(torch.where(~chosen)[0]), split.take(torch.where(chosen)[0])
+
+
+def _check_share(split: Split, n: int) -> None:
+    if not 0 <= n <= len(split):
+        raise UsageError(f"cannot hold {n:,} images out of {len(split):,}")

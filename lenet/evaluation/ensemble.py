@@ -1,0 +1,123 @@
+"""Several networks asked together: their mean, their votes, and where all of them fail."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet.data.datasets import CLASSES
+from lenet.statistics import describe_errors, summarize
+
+DOUBTFUL = {
+    947: "8, rather a 9",
+    1621: "0, rather a 6",
+    1901: "9, rather a 4",
+    2130: "4, or a 9",
+    2462: "2, rather a 0",
+    2597: "5, rather a 3",
+    2654: "6 or 1, rather neither",
+    3520: "6 or 4, rather neither",
+    3558: "5, rather a 0",
+    5937: "5, rather a 3",
+    6651: "0, rather a 6",
+    6783: "1, rather a 6",
+    8527: "4, or a 9",
+    9679: "6 or 3, rather neither",
+    9729: "5, rather a 6",
+}
+"""MNIST's test images whose label most of five people did not confirm: index from 0 → the label
+that is given and what they said.
+
+Source: Northcutt, Athalye and Mueller 2021, "Pervasive label errors in test sets"; the votes lie in
+their repository cleanlab/label-errors, file mturk/mnist_mturk.json."""
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What each member of a committee says of the same N images.
+
+    Attributes:
+        members: Their names.
+        probabilities: Of each class, by each member, float (members, N, 10).
+        labels: int64 (N,).
+        doubtful: What is to be said against the labels of some images, by index.
+    """
+
+    members: Sequence[str]
+    probabilities: Tensor
+    labels: Tensor
+    doubtful: Mapping[int, str]
+
+    @property
+    def mean(self) -> Tensor:
+        """The mean of the members' probabilities, (N, 10)."""
+        return self.probabilities.mean(0)
+
+    @property
+    def votes(self) -> Tensor:
+        """How many members say each class, int64 (N, 10)."""
+        said = self.probabilities.argmax(2)  # (members, N)
+        return F.one_hot(said, CLASSES).sum(0)
+
+    @property
+    def member_errors(self) -> list[int]:
+        """The errors of each member alone."""
+        counts: list[int] = (self.probabilities.argmax(2) != self.labels).sum(1).tolist()
+        return counts
+
+    @property
+    def errors(self) -> int:
+        """Images that the mean gets wrong."""
+        return int((self.mean.argmax(1) != self.labels).sum())
+
+    @property
+    def vote_errors(self) -> int:
+        """Images that the majority gets wrong; where votes are equal, the mean decides."""
+        # Votes are whole numbers and a mean probability is at most 1, half of it less than a vote.
+        decided = self.votes + self.mean / 2
+        return int((decided.argmax(1) != self.labels).sum())
+
+    @property
+    def top2_errors(self) -> int:
+        """Images whose label is not among the two most probable classes."""
+        top = self.mean.topk(2, dim=1).indices  # (N, 2)
+        return int((top != self.labels[:, None]).all(1).sum())
+
+    @property
+    def all_fail(self) -> Tensor:
+        """The images that no member gets right, int64 indices."""
+        return (self.probabilities.argmax(2) != self.labels).all(0).nonzero().flatten()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        return {
+            "n": len(self.labels),
+            "members": dict(zip(self.members, self.member_errors, strict=True)),
+            "errors": self.errors,
+            "vote_errors": self.vote_errors,
+            "top2_errors": self.top2_errors,
+            "all_fail": self.all_fail.tolist(),
+            "all_fail_doubtful": [i for i in self.all_fail.tolist() if i in self.doubtful],
+        }
+
+    def __str__(self) -> str:
+        n, said = len(self.labels), self.mean.argmax(1)
+        failures = self.all_fail.tolist()
+        doubted = sum(index in self.doubtful for index in failures)
+        return "\n".join(
+            [
+                *(f"{m}: {e}" for m, e in zip(self.members, self.member_errors, strict=True)),
+                f"one member alone: {summarize(self.member_errors)}",
+                f"mean of probabilities: {describe_errors(self.errors, n)}",
+                f"majority of votes: {describe_errors(self.vote_errors, n)}",
+                f"not among the two most probable: {describe_errors(self.top2_errors, n)}",
+                f"all members fail on {len(failures)} images, {doubted} of them of doubtful label:",
+                *(
+                    f"{index:>7}  a {int(self.labels[index])}, said {int(said[index])}"
+                    + (f"  (label: {self.doubtful[index]})" if index in self.doubtful else "")
+                    for index in failures
+                ),
+            ]
+        )

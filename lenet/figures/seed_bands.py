@@ -1,0 +1,63 @@
+"""Mean ± sd over the seeds of an experiment, as a run of its own."""
+
+from collections.abc import Callable
+from itertools import groupby
+from pathlib import Path
+
+from torch.utils.tensorboard import SummaryWriter
+
+from lenet.errors import RunError
+from lenet.figures.curves import Curve
+from lenet.runs.find import find_runs
+from lenet.runs.run import Run
+from lenet.training.tensorboard import PARTS
+
+FOLDER = "seeds"
+"""Name of the folder, beside the seeds' own, that holds an experiment's events."""
+
+
+def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> list[Path]:
+    """Write the means of every experiment below a folder that has two or more finished seeds.
+
+    Tags are ``seeds/errors/PART/mean``, ``low`` and ``high``, the latter one sample standard
+    deviation away; the step is the pass. Older events are replaced: the chart shows the seeds that
+    are finished now.
+
+    Args:
+        root: The folder of the runs.
+        say: Takes a line for each experiment that is left out: its numbers are damaged, or its
+            folder cannot be written.
+
+    Returns:
+        The folders written, ``EXPERIMENT/seeds``.
+    """
+    written = []
+    finished = [run for run in find_runs(root) if run.finished]
+    for folder, runs in groupby(finished, key=lambda run: run.folder.parent):
+        members = list(runs)
+        if len(members) > 1:
+            try:
+                _write(folder / FOLDER, members)
+            except (OSError, RunError) as error:
+                say(f"no mean ± sd of {folder}: {error}")
+            else:
+                written.append(folder / FOLDER)
+    return written
+
+
+def _write(folder: Path, runs: list[Run]) -> None:
+    for old in folder.glob("events.out.tfevents.*"):
+        old.unlink()
+    histories = [run.lines("metrics.jsonl") for run in runs]
+    with SummaryWriter(str(folder)) as writer:
+        for part in PARTS:
+            curve = Curve.of(histories, f"errors/{part}")
+            if curve is None:
+                continue
+            for step, mean, sd in zip(
+                curve.passes.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
+            ):
+                for bound, value in (("mean", mean), ("low", mean - sd), ("high", mean + sd)):
+                    writer.add_scalar(f"seeds/errors/{part}/{bound}", value, step)
+        seeds = ", ".join(str(run.seed) for run in runs)
+        writer.add_text("seeds", f"{len(runs)} finished runs: seeds {seeds}", 0)

@@ -1,0 +1,77 @@
+"""The figures, curves and codes of a finished run, for TensorBoard."""
+
+import shutil
+
+import numpy as np
+from PIL import Image
+from torch.utils.tensorboard import SummaryWriter
+
+from lenet.data.datasets import CLASSES, SIDE
+from lenet.figures import FIGURES, style
+from lenet.figures.embedding import encode
+from lenet.figures.subject import Subject, UnfitError
+
+SLOW = {"augmentation", "embedding"}
+"""Figures that take seconds: only `lenet figures` draws them."""
+MOST_CODES = 1000
+
+PROJECTOR = """\
+embeddings {{
+  tensor_name: "{name}"
+  tensor_path: "projector/codes.tsv"
+  metadata_path: "projector/labels.tsv"
+  sprite {{
+    image_path: "projector/images.png"
+    single_image_dim: {side}
+    single_image_dim: {side}
+  }}
+}}
+"""
+
+
+def write_figures(writer: SummaryWriter, subject: Subject, step: int) -> None:
+    """Write all figures that fit the run, except the slow ones, as images ``figures/NAME``."""
+    with style.applied():
+        for name, draw in FIGURES.items():
+            if name not in SLOW:
+                try:
+                    figure = draw(subject)
+                except UnfitError:
+                    continue
+                writer.add_image(f"figures/{name}", style.pixels(figure), step, dataformats="HWC")
+
+
+def write_curves(writer: SummaryWriter, subject: Subject, step: int) -> None:
+    """Write a precision-recall curve ``digits/N`` for each class against all others."""
+    for digit in range(CLASSES):
+        writer.add_pr_curve(
+            f"digits/{digit}", subject.test.labels == digit, subject.probabilities[:, digit], step
+        )
+
+
+def write_codes(subject: Subject) -> None:
+    """Write the codes of test images with labels and pictures, for the projector.
+
+    The mistakes come first, then other test images up to `MOST_CODES` in all.
+    """
+    mistakes = subject.mistakes().tolist()
+    others = set(range(min(MOST_CODES, len(subject.test)))) - set(mistakes)
+    chosen = [*mistakes, *sorted(others)][:MOST_CODES]
+    name, codes = encode(subject, subject.test.images[chosen])
+    folder = subject.run.folder / "projector"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    np.savetxt(folder / "codes.tsv", codes.cpu().numpy(), fmt="%.5g", delimiter="\t")
+    labels, said = subject.test.labels[chosen].tolist(), subject.predictions[chosen].tolist()
+    lines = ["label\tprediction\tverdict\ttest image"]
+    for index, truth, guess in zip(chosen, labels, said, strict=True):
+        verdict = "right" if truth == guess else f"{truth} → {guess}"
+        lines.append(f"{truth}\t{guess}\t{verdict}\t{index}")
+    (folder / "labels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = int(np.ceil(np.sqrt(len(chosen))))  # the projector expects a square of images
+    tiled = style.mosaic(subject.test.images[chosen, 0], columns, gap=0).filled(0)
+    square = np.zeros((columns * SIDE, columns * SIDE), np.uint8)
+    square[: tiled.shape[0]] = tiled
+    Image.fromarray(255 - square).save(folder / "images.png")
+    config = PROJECTOR.format(name=name, side=SIDE)
+    (subject.run.folder / "projector_config.pbtxt").write_text(config, encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Photographs and scans to digits."""

@@ -1,0 +1,239 @@
+"""From a photograph or drawing to 28 × 28 ink, the way MNIST was made.
+
+MNIST's makers took bilevel scans, scaled each digit into 20 × 20 pixels keeping its aspect ratio
+(the grey levels come from that), and placed its centre of mass in the middle of 28 × 28 pixels. A
+photograph must first be brought there: which of its two tones is ink, how the light falls, what
+is a ruled line or the edge of the table.
+
+Source: LeCun et al. 1998, section III-A, for the last two steps.
+Deviation: a stroke thinner than MNIST's thinnest is thickened; NIST's forms were filled in with one
+kind of pencil and scanned at one size, a reader's own digit was not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, find_ink
+from lenet.reading.pictures import Picture, PictureError, guarded_decoding, read_picture
+
+Box = tuple[slice, slice]  # rows, columns
+
+WORK_SIDE = 640  # px: a digit of 1/20 of the photo's height still has more than 20 pixels
+FIELD, FIT = 28, 20  # px: MNIST's picture and the square that the digit is scaled into
+CENTRE = 14.5  # px: middle of pixel 14 (from 0), where MNIST's files have the centre of mass
+FINE = 4  # strokes are measured and thickened at 4 × 20 = 80 pixels
+# px of 20, MNIST's 1 % and 30 % quantiles: a stroke thinner than the one is brought to the other.
+THIN, STROKE = 1.5, 2.2
+EDGE = 2  # px: how far a stroke's soft edge reaches beyond what is surely ink
+HAZE = 0.1  # of full ink: below this is the paper's grain or the haze around a stroke
+
+
+@dataclass(frozen=True)
+class Digit:
+    """What the network gets to see of a picture.
+
+    Attributes:
+        ink: (28, 28) float32 in [0, 1].
+        box: Where it was found, as rows and columns of the picture at working size.
+        others: How many further marks of a similar size the picture holds; they were not read.
+    """
+
+    ink: Ink
+    box: Box
+    others: int
+
+
+def digitize(picture: Picture) -> Digit:
+    """Find the one digit of a picture and bring it into MNIST's form.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+
+    Raises:
+        PictureError: There is no ink to be found.
+    """
+    ink = find_ink(picture)
+    groups = group_marks(ink)
+    if not groups:
+        raise PictureError("no ink: only specks")
+    box, mask = groups[0]
+    return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
+
+
+Prepared = tuple[Path, Digit | None, str | None]  # the file; its digit, or what is wrong with it
+
+
+def prepare(paths: Sequence[Path]) -> list[Prepared]:
+    """Digitize picture files; this module does without torch, so worker processes start fast."""
+    prepared: list[Prepared] = []
+    with guarded_decoding():
+        for path in paths:
+            try:
+                prepared.append((path, digitize(read_picture(path, WORK_SIDE)), None))
+            except PictureError as error:
+                prepared.append((path, None, str(error)))
+    return prepared
+
+
+def is_near(group: Box, mark: Box) -> bool:
+    """Whether a mark belongs to a group on a page that holds one digit: the gap is small."""
+    return bool(_gap(group, mark) <= 0.12 * (group[0].stop - group[0].start))
+
+
+def is_in_column(group: Box, mark: Box) -> bool:
+    """Whether a mark belongs to a group on a page of many digits: one stands above the other."""
+    shared = min(group[1].stop, mark[1].stop) - max(group[1].start, mark[1].start)
+    narrower = min(box[1].stop - box[1].start for box in (group, mark))
+    height = group[0].stop - group[0].start
+    return bool(shared > 0.5 * narrower and _gap(group, mark) <= 0.25 * height)
+
+
+def group_marks(ink: Ink, belongs: Callable[[Box, Box], bool] = is_near) -> list[tuple[Box, Mask]]:
+    """Find connected marks and put together those that belong to one digit.
+
+    Args:
+        ink: (H, W) in [0, 1].
+        belongs: Whether a mark (its box is the second) goes to a group (its box is the first).
+
+    Returns:
+        Box and mask within it per digit, the most ink first. Specks are left out, and so is what
+        touches the picture's rim unless there is nothing else.
+    """
+    marks, count = ndimage.label(ink > 0.5, EIGHT)
+    boxes: list[Box] = ndimage.find_objects(marks)
+    weights = np.bincount(marks.ravel(), minlength=count + 1)[1:]  # pixels
+    if count == 0:
+        return []
+    at_rim = np.array([_touches_rim(box, ink.shape) for box in boxes])
+    if weights[~at_rim].sum() >= max(12, 0.05 * weights[at_rim].sum()):
+        weights = np.where(at_rim, 0, weights)
+    order = [int(i) for i in np.argsort(-weights) if weights[i] >= 0.02 * weights.max()]
+    groups: list[tuple[Box, set[int]]] = []
+    for i in order:
+        for g, (box, members) in enumerate(groups):
+            if belongs(box, boxes[i]):
+                groups[g] = (_hull(box, boxes[i]), members | {i + 1})
+                break
+        else:
+            groups.append((boxes[i], {i + 1}))
+    return [_cut_group(ink, marks, box, members) for box, members in groups]
+
+
+def _touches_rim(box: Box, shape: tuple[int, ...]) -> bool:
+    rows, columns = box
+    at_top_or_bottom = rows.start == 0 or rows.stop == shape[0]
+    return bool(at_top_or_bottom or columns.start == 0 or columns.stop == shape[1])
+
+
+def _gap(a: Box, b: Box) -> int:
+    """Pixels between two boxes, the larger of the gaps along rows and along columns."""
+    return int(max(max(p.start, q.start) - min(p.stop, q.stop) for p, q in zip(a, b, strict=True)))
+
+
+def _hull(a: Box, b: Box) -> Box:
+    rows, columns = (
+        slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True)
+    )
+    return rows, columns
+
+
+def _cut_group(
+    ink: Ink, marks: npt.NDArray[np.int32], box: Box, members: set[int]
+) -> tuple[Box, Mask]:
+    """Widen a group's box by its strokes' soft edge and mask what belongs to it."""
+    rows, columns = box
+    edge, faintest = (1, 0.0) if min(ink.shape) < SMALL else (EDGE, HAZE)
+    wide = (
+        slice(max(rows.start - edge, 0), rows.stop + edge),
+        slice(max(columns.start - edge, 0), columns.stop + edge),
+    )
+    near = marks[wide]
+    is_member = np.zeros(int(near.max()) + 1, dtype=bool)  # by number; np.isin takes longer
+    is_member[list(members)] = True
+    own = is_member[near]
+    mask = ndimage.binary_dilation(own, EIGHT, iterations=edge) & (ink[wide] > faintest)
+    mask &= own | (near == 0)
+    y, x = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    tight = (slice(y[0], y[-1] + 1), slice(x[0], x[-1] + 1))
+    top, left = wide[0].start, wide[1].start
+    inner = (slice(top + y[0], top + y[-1] + 1), slice(left + x[0], left + x[-1] + 1))
+    return inner, mask[tight]
+
+
+def _count_rivals(groups: list[tuple[Box, Mask]]) -> int:
+    """Groups beside the first that are no smaller than half of it."""
+    heights = [box[0].stop - box[0].start for box, _ in groups]
+    weights = [int(mask.sum()) for _, mask in groups]
+    return sum(
+        1
+        for weight, height in zip(weights[1:], heights[1:], strict=True)
+        if weight >= 0.3 * weights[0] and height >= 0.5 * heights[0]
+    )
+
+
+def fit_ink(ink: Ink) -> Ink:
+    """Scale ink, cut out to its own box, into 20 × 20 and centre its mass in 28 × 28.
+
+    Args:
+        ink: (H, W) in [0, 1], without empty rows or columns at its edges.
+
+    Returns:
+        (28, 28) float32 in [0, 1].
+    """
+    height, width = ink.shape
+    longest = max(height, width)
+    rows, columns = (max(1, round(FIT * n / longest)) for n in (height, width))
+    fine = _average(height, FINE * rows) @ ink @ _average(width, FINE * columns).T
+    radius = _missing_radius(fine)
+    if radius:
+        # Thickened within its own box, so that the digit keeps its size.
+        fine = ndimage.grey_dilation(fine, footprint=_disk(radius), mode="constant")
+    small = fine.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3))  # (≤ 20, ≤ 20)
+    mass = small.sum()
+    y = CENTRE - (small.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass
+    x = CENTRE - (small.sum(axis=0) @ (np.arange(columns) + 0.5)) / mass
+    # A digit 20 pixels high and symmetric is half a pixel off either way: always the upper, left.
+    top = min(max(int(np.floor(y + 0.5 - 1e-6)), 0), FIELD - rows)
+    left = min(max(int(np.floor(x + 0.5 - 1e-6)), 0), FIELD - columns)
+    field = np.zeros((FIELD, FIELD), dtype=np.float32)
+    field[top : top + rows, left : left + columns] = small
+    return field
+
+
+@lru_cache(maxsize=256)
+def _average(source: int, target: int) -> npt.NDArray[np.float64]:
+    """(target, source) weights that average pixels over the area that a new pixel covers."""
+    edges = np.arange(target + 1) * (source / target)
+    pixels = np.arange(source)
+    overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)
+    weights: npt.NDArray[np.float64] = np.maximum(overlap, 0) * (target / source)
+    return weights
+
+
+@lru_cache
+def _disk(radius: int) -> Mask:
+    """(2 radius + 1, 2 radius + 1) pixels within a circle."""
+    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
+    disk: Mask = y**2 + x**2 <= radius**2
+    return disk
+
+
+def _missing_radius(fine: npt.NDArray[np.float64]) -> int:
+    """By how many fine pixels the strokes are too thin on each side.
+
+    The width of a stroke is twice its area over its outline's length; the sum of grey-level steps
+    along rows and columns is 4/π of that length, over all directions.
+    """
+    padded = np.zeros((fine.shape[0] + 2, fine.shape[1] + 2))  # np.pad takes longer
+    padded[1:-1, 1:-1] = fine
+    outline = np.abs(np.diff(padded, axis=0)).sum() + np.abs(np.diff(padded, axis=1)).sum()
+    width = 2 * fine.sum() / (outline * np.pi / 4)
+    if width >= THIN * FINE:
+        return 0
+    return max(1, round(float(STROKE * FINE - width) / 2))

@@ -1,0 +1,293 @@
+"""Which pixels of a picture are ink, and how much of it, in whatever light, on whatever paper.
+
+Three things stand between a photograph and its ink: the table around the page, the light that
+falls off across it, and the lines that it is ruled with.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from lenet.reading.pictures import Picture, PictureError
+
+Ink = npt.NDArray[np.float32]  # 0 = paper, 1 = full ink
+Mask = npt.NDArray[np.bool_]
+Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
+
+SMALL = 64  # px: coarse enough to see light and paper, too coarse for fine lines
+MIN_CONTRAST = 0.07  # of the whole range from black to white: fainter than this is no ink
+TABLE_RIM = 0.6  # of a picture's rim: a table that a page lies on shows around it
+LEAST_PAGE = 0.1  # of the picture
+LEAST_PIXELS = 150  # of the coarse picture, on which a page's shape is judged
+LARGE_PAGE = 0.45  # of the picture: no stroke fills that much
+LONGEST_PAGE = 2.5  # long side over short side, of what is not large: longer is a stroke
+LEAST_FILL = 0.8  # of the rectangle around what is large; perspective costs a page 0.1
+LEAST_FILL_SMALL = (
+    0.91  # of that around what is not; a bold 0 or 8, its holes filled, has up to 0.9
+)
+CLEAR_LEAD = 0.5  # of 1: by how much one tone must have more of rim and area to be the paper
+CLEAR_RIM = 0.8  # of 1: or by how much it must have more of the rim
+SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
+THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, and of the picture's height where that is more
+FLATTEST_STROKE = 8  # width over height: a line that is flatter is a rule, not part of a digit
+SHORTEST_RULE = 0.1, 0.5  # of the picture's width: of a line that reaches the rim, of another
+EIGHT = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong together
+
+
+def find_ink(picture: Picture) -> Ink:
+    """Separate ink from paper, whichever of the two is the darker, under uneven light.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        PictureError: The picture is smaller than 4 × 4 pixels or has one even tone.
+    """
+    height, width = picture.shape[:2]
+    if min(height, width) < 4:
+        raise PictureError(f"{width} × {height} pixels are too few for a digit")
+    if min(height, width) < SMALL:  # too small for lines to be thinner than a stroke, or a table
+        tone = _orient(picture)  # (H, W), ink above paper
+        relief = np.maximum(tone - _estimate_paper(tone), 0)
+    else:
+        page = _find_page(picture)
+        try:
+            relief = _measure_relief(*page)
+        except PictureError:  # what looked like a page is empty
+            if page[1].all():
+                raise
+            relief = _measure_relief(picture, np.ones(picture.shape[:2], dtype=bool))
+    ink: Ink = np.minimum(relief / _ink_level(relief), 1)
+    return ink
+
+
+def _measure_relief(picture: Picture, page: Mask) -> Plane:
+    """How far each pixel of a page's marks stands out from the paper, without ruled lines.
+
+    Raises:
+        PictureError: Nothing does.
+    """
+    tone = _orient(picture)
+    relief = np.maximum(tone - _estimate_paper(tone), 0)
+    on_page: Plane = np.where(page, _drop_rules(relief), 0)
+    return on_page
+
+
+def _reduce(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
+    """Average whole blocks so that no more than about `side` pixels remain each way."""
+    step = -(-max(values.shape[:2]) // side)
+    if step == 1:
+        return values
+    height, width = (max(1, n // step) for n in values.shape[:2])
+    step_y, step_x = min(step, values.shape[0]), min(step, values.shape[1])
+    blocks = values[: height * step_y, : width * step_x]
+    blocks = blocks.reshape(height, step_y, width, step_x, -1)
+    reduced: Plane = blocks.mean(axis=(1, 3), dtype=np.float32)  # (h, w, C)
+    return reduced[..., 0] if values.ndim == 2 else reduced
+
+
+def _find_page(picture: Picture) -> tuple[Picture, Mask]:
+    """Tell a page from the table that it lies on, if the table shows around it.
+
+    Returns:
+        The picture with the page's own tone laid over the table, and (H, W) where the page is.
+    """
+    small = _reduce(picture, SMALL).astype(np.float32)  # (h, w, C)
+    colours = small.reshape(-1, small.shape[2])
+    centred = colours - colours.mean(axis=0)
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    tone = (centred @ axis).reshape(small.shape[:2])
+    high = tone > _otsu(tone)
+    rim = np.concatenate([high[0], high[-1], high[:, 0], high[:, -1]]).mean()
+    page = high if rim < 0.5 else ~high
+    everywhere = np.ones(picture.shape[:2], dtype=bool)
+    if max(rim, 1 - rim) < TABLE_RIM:  # a shadow cuts the picture in two; a table is all around
+        return picture, everywhere
+    pieces, _ = ndimage.label(page)
+    largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel(), minlength=2)[1:])
+    page = ndimage.binary_fill_holes(largest)
+    if not _is_sheet(page):
+        return picture, everywhere
+    page = ndimage.binary_erosion(page, EIGHT, border_value=1)
+    rows = np.arange(picture.shape[0]) * page.shape[0] // picture.shape[0]
+    columns = np.arange(picture.shape[1]) * page.shape[1] // picture.shape[1]
+    mask = page[np.ix_(rows, columns)]
+    nearest = ndimage.distance_transform_edt(
+        ~page, return_distances=False, return_indices=True
+    )  # (2, h, w): the page's pixel that is closest
+    surround = small[tuple(nearest)][np.ix_(rows, columns)]
+    return np.where(mask[..., None], picture, surround.astype(np.uint8)), mask
+
+
+def _is_sheet(piece: Mask) -> bool:
+    """Whether a piece of a picture fills a rectangle, turned or not, as no digit does."""
+    if piece.mean() < LEAST_PAGE or piece.sum() < LEAST_PIXELS:
+        return False
+    y, x = np.nonzero(piece & ~ndimage.binary_erosion(piece))
+    angles = np.radians(np.arange(0, 90, 3))[:, None]
+    across, along = x * np.cos(angles) + y * np.sin(angles), y * np.cos(angles) - x * np.sin(angles)
+    sides = np.stack([np.ptp(across, axis=1), np.ptp(along, axis=1)]) + 1  # (2, angles)
+    short, long = np.sort(sides[:, sides.prod(axis=0).argmin()])
+    if piece.mean() >= LARGE_PAGE:
+        return bool(piece.sum() >= LEAST_FILL * short * long)
+    return bool(long <= LONGEST_PAGE * short and piece.sum() >= LEAST_FILL_SMALL * short * long)
+
+
+def _orient(picture: Picture) -> Plane:
+    """Project colours on the axis along which ink and paper differ most, ink upwards.
+
+    The paper is the tone that has more of the picture's rim and of its area. Where neither does, as
+    on both sides of a shadow's edge, it is the tone that thin strokes interrupt.
+    """
+    small = _reduce(picture, SMALL).astype(np.float32) / 255  # (h, w, C)
+    height, width, channels = small.shape
+    colours = small.reshape(-1, channels)
+    # Light falls off across a photo by more than faint ink differs: judge what a plane leaves over.
+    plane = _plane(height, width)
+    residual = colours - plane @ (plane.T @ colours)
+    axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
+    projected = (residual @ axis).reshape(height, width)
+    high = projected > _otsu(projected)
+    rim = np.concatenate([high[0], high[1:, -1], high[-1, -2::-1], high[-2:0:-1, 0]])  # clockwise
+    lead = float(rim.mean() + high.mean()) - 1  # from -1 to 1
+    changes = np.count_nonzero(rim != np.roll(rim, 1))  # two where one edge crosses the picture
+    unclear = abs(lead) < CLEAR_LEAD and abs(2 * rim.mean() - 1) < CLEAR_RIM
+    if unclear and changes <= SHADOW_CHANGES:
+        dark = ndimage.grey_closing(projected, 5) - projected
+        light = projected - ndimage.grey_opening(projected, 5)
+        lead = float(np.square(dark).sum() - np.square(light).sum())
+    paper_is_high = lead > 0
+    sign = (-1 if paper_is_high else 1) / np.sqrt(channels)
+    tone: Plane = picture.astype(np.float32) @ (axis * (sign / 255)).astype(np.float32)
+    return tone
+
+
+@lru_cache(maxsize=64)
+def _plane(height: int, width: int) -> Plane:
+    """(height × width, 3) orthonormal columns that span the planes over a picture."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    basis = np.stack([np.ones(height * width), y.ravel(), x.ravel()], axis=1)
+    return np.linalg.qr(basis)[0].astype(np.float32)
+
+
+def _otsu(values: npt.NDArray[np.floating[Any]]) -> float:
+    """Threshold that separates two classes of values best (Otsu 1979), from 64 bins."""
+    low, high = float(values.min()), float(values.max())
+    step = max((high - low) / 64, 1e-12)
+    bins = np.minimum(((values - low) / step).astype(np.int64), 63)
+    counts = np.bincount(bins.ravel(), minlength=64)
+    below = counts.cumsum()[:-1]
+    above = values.size - below
+    sums = (counts * np.arange(64)).cumsum()
+    distance = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    return low + step * (1 + int((below * above * distance**2).argmax()))
+
+
+def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
+    """Tone of the paper at each pixel, under the ink too: what is wider than any stroke."""
+    small = _reduce(tone, SMALL)
+    window = max(3, round(max(0.45 * min(small.shape), 0.15 * max(small.shape))))
+    lowest: Plane = ndimage.grey_erosion(small, size=window, mode="nearest")
+    if float(np.ptp(lowest)) == 0:  # a drawing or a scan: the same paper everywhere
+        return lowest[:1, :1]
+    paper: Plane = ndimage.grey_dilation(lowest, size=window, mode="nearest")  # an opening
+    paper = ndimage.uniform_filter(paper, size=5, mode="nearest")
+    if paper.shape == tone.shape:
+        return paper
+    rows = np.linspace(0, small.shape[0] - 1, tone.shape[0])
+    columns = np.linspace(0, small.shape[1] - 1, tone.shape[1])
+    return _interpolate(_interpolate(paper, rows).T, columns).T
+
+
+def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:
+    """Rows of `values` at fractional places, linearly."""
+    below = np.minimum(places.astype(int), len(values) - 1)
+    above = np.minimum(below + 1, len(values) - 1)
+    part = (places - below).astype(np.float32)[:, None]
+    between: Plane = values[below] * (1 - part) + values[above] * part
+    return between
+
+
+def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
+    """Erase ruled or squared paper's lines: thin, and far longer than a stroke of that width."""
+    mask = relief > 0.25 * _strongest(relief)
+    rules = _find_rules(mask) | _find_rules(mask.T).T
+    if not rules.any():
+        return relief
+    wider = ndimage.binary_dilation(rules, EIGHT)  # the line's soft edge
+    crossing = ndimage.binary_dilation(mask & ~wider, EIGHT)
+    on_rule = relief > 1.5 * np.median(relief[rules])  # a foot that stands on the line
+    return np.where(wider & ~crossing & ~on_rule, 0, relief)
+
+
+def _find_rules(mask: Mask) -> Mask:
+    """Pixels of thin lines that run across `mask`, most of them from rim to rim."""
+    height, width = mask.shape
+    runs, _ = ndimage.label(mask, structure=[[0, 1, 0], [0, 1, 0], [0, 1, 0]])
+    lengths = np.bincount(runs.ravel())
+    lengths[0] = 0
+    thin = mask & (lengths[runs] <= max(THINNEST_RULE, round(THICKEST_RULE * height)))
+    pieces, count = ndimage.label(thin, EIGHT)
+    if count == 0:
+        return np.zeros_like(mask)
+    at_rim, inside = np.zeros((2, count + 1), dtype=bool)
+    for number, (rows, columns) in enumerate(ndimage.find_objects(pieces), start=1):
+        tall, wide = rows.stop - rows.start, columns.stop - columns.start
+        if wide > FLATTEST_STROKE * tall:
+            touches = columns.start <= 2 or columns.stop >= width - 2
+            at_rim[number] = touches and wide > SHORTEST_RULE[0] * width
+            inside[number] = not touches and wide > SHORTEST_RULE[1] * width
+    is_rule = at_rim | inside
+    if is_rule.sum() < 2 and not at_rim.any():  # one alone is a 1, or the bar of a 7
+        return np.zeros_like(mask)
+    rules: Mask = is_rule[pieces]
+    return rules
+
+
+def _strongest(relief: Plane) -> float:
+    """Height of the strongest mark that is more than a speck.
+
+    Raises:
+        PictureError: It is fainter than `MIN_CONTRAST` or drowned in the paper's noise.
+    """
+    if min(relief.shape) < SMALL:
+        strongest, grain = float(relief.max()), 0.0
+    else:
+        smooth = ndimage.uniform_filter(relief, 3)
+        strongest = float(smooth.max())
+        grain = float(np.median(np.abs(relief - smooth)))  # of the paper, which is the larger part
+    if strongest < max(MIN_CONTRAST, 5 * grain):
+        raise PictureError("no ink: the picture is one even tone")
+    return strongest
+
+
+def _ink_level(relief: Plane) -> float:
+    """Relief of full ink; what touches the rim (table, fingers, shadow) has no say in it.
+
+    Raises:
+        PictureError: Nothing stands out from the paper.
+    """
+    strongest = _strongest(relief)
+    marks, count = ndimage.label(relief > 0.35 * strongest, EIGHT)
+    sizes = np.bincount(marks.ravel(), minlength=count + 1)
+    inner = np.ones(count + 1, dtype=bool)
+    inner[np.concatenate([marks[0], marks[-1], marks[:, 0], marks[:, -1]])] = False
+    inner[0] = False
+    inner &= sizes >= 0.0005 * relief.size
+    mask = inner[marks] if inner.any() else marks > 0
+    return _quantile(relief[mask], 0.9)
+
+
+def _quantile(values: npt.NDArray[np.float32], share: float) -> float:
+    """`np.quantile` in a fraction of its time, for small pictures come by the thousand."""
+    below, part = divmod(share * (values.size - 1), 1)
+    low = int(below)
+    high = min(low + 1, values.size - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low]) * (1 - part) + float(ordered[high]) * part

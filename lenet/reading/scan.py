@@ -1,0 +1,247 @@
+"""Read a line or a page of digits, in one of two ways.
+
+``marks`` cuts the page into connected marks and reads each as a picture of its own. ``convolution``
+tries everything: the network slides over the whole page at once, C5 and F6 as convolutions, so that
+neighbouring places share their work; the class map that comes out is searched for confident peaks.
+
+Source: LeCun et al. 1998, section VII, "Space displacement neural networks".
+Deviation: the paper's recogniser was trained to reject what lies between characters and its outputs
+were decoded by a graph; here, a place counts if the ink around it has its centre of mass there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from scipy import ndimage
+from torch import Tensor, nn
+
+from lenet.errors import UsageError
+from lenet.evaluation.classifier import Committee, Network
+from lenet.losses import probabilities
+from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
+from lenet.reading.ink import Ink, Mask, find_ink
+from lenet.reading.pictures import Picture, PictureError
+
+PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
+DIGIT = 20  # px: the height that the network was trained on
+SMALLEST = 0.35  # of the median height: lower marks are dots and dashes
+WINDOW = (24, 20)  # px: rows and columns in which a digit stands
+LEAST_SUPPORT = 0.4  # probability times centring, from which a place holds a digit
+STEP = 4  # px: two subsamplings halve the map twice
+
+
+@dataclass(frozen=True)
+class Found:
+    """One digit on a page: what it is, how sure, and where, as rows and columns of the page."""
+
+    digit: int
+    probability: float
+    box: Box
+
+    def as_dict(self, scale: float = 1.0) -> dict[str, Any]:
+        """The same for machines.
+
+        Args:
+            scale: How many of the file's pixels one of the page's is wide.
+
+        Returns:
+            Digit, probability, and the box as [left, top, right, bottom] in the file's pixels.
+        """
+        rows, columns = self.box
+        edges = [round(e * scale) for e in (columns.start, rows.start, columns.stop, rows.stop)]
+        return {"digit": self.digit, "probability": self.probability, "box": edges}
+
+
+@dataclass(frozen=True)
+class Scan:
+    """All digits of a page in reading order.
+
+    Attributes:
+        lines: The digits of each line, from left to right; lines from top to bottom.
+        class_map: (10, h, w) probabilities over the page, of the convolutional way only.
+    """
+
+    lines: list[list[Found]]
+    class_map: npt.NDArray[np.float32] | None = None
+
+    def text(self) -> str:
+        """The digits as lines of text."""
+        return "\n".join("".join(str(found.digit) for found in line) for line in self.lines)
+
+
+def scan_marks(committee: Committee, picture: Picture) -> Scan:
+    """Read every connected mark of a page.
+
+    Args:
+        committee: Who reads.
+        picture: (H, W, 1 or 3) uint8.
+
+    Raises:
+        PictureError: There is no ink.
+    """
+    ink, groups = _find_marks(picture)
+    inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
+    shares = committee.recognize(torch.from_numpy(inks)[:, None])  # (N, 10)
+    sure, digits = shares.max(dim=1)
+    found = [
+        Found(int(digit), float(share), box)
+        for digit, share, (box, _) in zip(digits, sure, groups, strict=True)
+    ]
+    return Scan(order_lines(found))
+
+
+def scan_convolution(network: Network, picture: Picture) -> Scan:
+    """Read a page in one pass of the network over all of it.
+
+    The page is scaled so that its median mark is 20 pixels high.
+
+    Args:
+        network: A LeNet-5.
+        picture: (H, W, 1 or 3) uint8.
+
+    Raises:
+        PictureError: There is no ink.
+        UsageError: The network cannot be applied to larger pictures.
+    """
+    ink, groups = _find_marks(picture)
+    scale = DIGIT / float(np.median([box[0].stop - box[0].start for box, _ in groups]))
+    page = _scale(ink, scale)
+    class_map = run_convolution(network, torch.from_numpy(page)[None, None])[0].numpy()
+    # Class map (y, x) is centred on page pixel STEP · (y, x): the page is padded by half a field.
+    centred = _measure_centring(page)[::STEP, ::STEP]
+    rows, columns = (min(a, b) for a, b in zip(centred.shape, class_map.shape[1:], strict=True))
+    class_map, centred = class_map[:, :rows, :columns], centred[:rows, :columns]
+    support = class_map.max(axis=0) * centred
+    found: list[Found] = []
+    half = 0.5 * DIGIT / scale
+    for at in np.argsort(-support, axis=None, kind="stable"):
+        y, x = divmod(int(at), columns)
+        if support[y, x] < LEAST_SUPPORT:
+            break
+        centre_y, centre_x = STEP * y / scale, STEP * x / scale
+        box = (
+            slice(max(int(centre_y - half), 0), int(centre_y + half)),
+            slice(max(int(centre_x - 0.7 * half), 0), int(centre_x + 0.7 * half)),
+        )
+        if all(_apart(box, other.box) for other in found):
+            digit = int(class_map[:, y, x].argmax())
+            found.append(Found(digit, float(class_map[digit, y, x]), box))
+    return Scan(order_lines(found), class_map)
+
+
+@torch.inference_mode()
+def run_convolution(network: Network, page: Tensor) -> Tensor:
+    """Apply a LeNet-5 to every place of a page in one pass.
+
+    Args:
+        network: Its F6 and output layers are turned into convolutions.
+        page: Ink in [0, 1], (1, 1, H, W).
+
+    Returns:
+        (1, 10, about H / 4, about W / 4) class probabilities. Place (y, x) has seen the 32 × 32
+        pixels around page pixel (4 y, 4 x).
+
+    Raises:
+        UsageError: The network has other layers than LeNet-5, or looks at each digit's shape first.
+    """
+    present = network.present
+    if present.normalizes_shape:
+        raise UsageError("this network straightens digits one by one; use the way `marks`")
+    half = present.size // 2
+    padded = nn.functional.pad(page, (half, half, half, half))
+    shown = padded * (present.full - present.background) + present.background
+    states = shown
+    for layer in _leaves(network):
+        match layer:
+            case nn.Flatten() | nn.Dropout():
+                continue
+            case nn.Linear():
+                states = nn.functional.conv2d(states, layer.weight[:, :, None, None], layer.bias)
+            case nn.BatchNorm1d():
+                states = nn.functional.batch_norm(
+                    states, layer.running_mean, layer.running_var, layer.weight, layer.bias,
+                    eps=layer.eps,
+                )  # fmt: skip
+            case _ if hasattr(layer, "centres"):  # the RBF layer of 1998
+                flat = states.flatten(2)[0].T  # (places, 84)
+                states = layer(flat).T.reshape(1, 10, *states.shape[2:])
+            case _:
+                states = layer(states)
+    return probabilities(states.movedim(1, -1), network.outputs).movedim(-1, 1)
+
+
+def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:
+    """From 1, where a window's ink has its centre of mass in the window's middle, to 0."""
+    y, x = np.indices(page.shape, dtype=np.float32)
+    mass = ndimage.uniform_filter(page, WINDOW, mode="constant")
+    middle = [
+        ndimage.uniform_filter(page * place, WINDOW, mode="constant") / np.maximum(mass, 1e-6)
+        for place in (y, x)
+    ]
+    away = np.hypot(middle[0] - y, middle[1] - x)
+    centring: npt.NDArray[np.float32] = np.where(mass > 0.06, np.maximum(1 - away / 5, 0), 0)
+    return centring
+
+
+def _leaves(network: Network) -> list[nn.Module]:
+    kinds = {name for name, _ in network.model.named_children()}
+    if not {"c1", "s2", "c3", "s4", "c5", "f6", "output"} <= kinds:
+        raise UsageError("only a LeNet-5 can be slid over a page; use the way `marks`")
+    network.model.eval()
+    return [module for module in network.model.modules() if not any(module.children())]
+
+
+def _scale(ink: Ink, scale: float) -> Ink:
+    size = max(1, round(ink.shape[1] * scale)), max(1, round(ink.shape[0] * scale))
+    image = Image.fromarray((ink * 255).astype(np.uint8)).resize(size, Image.Resampling.BOX)
+    scaled: Ink = np.asarray(image, dtype=np.float32) / np.float32(255)
+    return scaled
+
+
+def _apart(a: Box, b: Box) -> bool:
+    """Whether the centres of two boxes are half a box's width or 0.7 of its height apart."""
+    (y, x), (v, u) = (((p[0].start + p[0].stop) / 2, (p[1].start + p[1].stop) / 2) for p in (a, b))
+    height, width = a[0].stop - a[0].start, a[1].stop - a[1].start
+    return bool(abs(x - u) > 0.6 * width or abs(y - v) > 0.7 * height)
+
+
+def _find_marks(picture: Picture) -> tuple[Ink, list[tuple[Box, Mask]]]:
+    """The ink of a page, and its marks without those that are much lower than the others.
+
+    Raises:
+        PictureError: There are no marks.
+    """
+    ink = find_ink(picture)
+    groups = group_marks(ink, is_in_column)
+    if not groups:
+        raise PictureError("no ink: only specks")
+    heights = [box[0].stop - box[0].start for box, _ in groups]
+    least = SMALLEST * float(np.median(heights))
+    return ink, [group for group, height in zip(groups, heights, strict=True) if height >= least]
+
+
+def order_lines(found: Sequence[Found]) -> list[list[Found]]:
+    """Sort digits into lines, sloping or not: each goes on from the last digit that is level."""
+    lines: list[list[Found]] = []
+    for one in sorted(found, key=lambda f: f.box[1].start):
+        rows, middle = one.box[0], _middle(one)
+        level = [
+            line
+            for line in lines
+            if rows.start < _middle(line[-1]) < rows.stop
+            or line[-1].box[0].start < middle < line[-1].box[0].stop
+        ]
+        if level:
+            min(level, key=lambda line: abs(_middle(line[-1]) - middle)).append(one)
+        else:
+            lines.append([one])
+    return sorted(lines, key=lambda line: float(np.mean([_middle(one) for one in line])))
+
+
+def _middle(found: Found) -> float:
+    return float(found.box[0].start + found.box[0].stop) / 2

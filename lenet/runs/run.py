@@ -1,0 +1,291 @@
+"""The run folder: one training, understandable in ten years.
+
+config.yaml            the resolved config; it runs again as it is
+environment.json       versions, device, commit, data checksums
+metrics.jsonl          one line per pass, the same bits whenever the run is repeated
+timing.jsonl           one line per pass: seconds and images per second
+result.json            the errors of the finished run; its presence means finished
+weights.safetensors    the weights of the result
+state.safetensors      what resuming needs; state.previous.safetensors is the one before
+lock                   while training: the id of the process that holds the folder
+events.out.tfevents.*  TensorBoard's view of the above, with projector/ and its config
+figures/               what `lenet figures` draws
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from lenet.config.load import dump_config, load_config
+from lenet.config.schema import Config
+from lenet.errors import RunError, UsageError
+from lenet.runs.files import (
+    DamagedFileError,
+    read_file,
+    read_tensors,
+    write_atomically,
+    write_tensors,
+)
+
+CHECKPOINTS = ("state.safetensors", "state.previous.safetensors")
+"""The newest checkpoint and the one before it."""
+
+MAX_JSON_BYTES = 100_000_000
+
+DAMAGED = "state.damaged.safetensors"
+"""What a damaged checkpoint is renamed to."""
+
+
+KINDS: dict[str, type | tuple[type, ...]] = {
+    "dataset": str,
+    "errors/": int,
+    "n/": int,
+    "loss/": (int, float),
+    "seed": int,
+    "passes": int,
+    "kept_pass": int,
+}
+"""What JSON values are, by the beginning of their keys."""
+
+
+class Record(dict[str, Any]):
+    """What was read from a file of a run; that it lacks a key is the file's fault.
+
+    Args:
+        content: The values by key.
+        path: The file, for messages.
+    """
+
+    def __init__(self, content: dict[str, Any], path: Path) -> None:
+        super().__init__(content)
+        self.path = path
+
+    def __missing__(self, key: str) -> Any:
+        """Raise a `DamagedFileError` that names the file and the key."""
+        raise DamagedFileError(f"{self.path} is damaged: it has no {key}")
+
+
+@dataclass(frozen=True, order=True)
+class Position:
+    """How far a run has come: `step` updates into pass `pass_number`; the first pass is 1."""
+
+    pass_number: int = 1
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of one config with one seed, and its folder."""
+
+    folder: Path
+    config: Config
+
+    @classmethod
+    def create(cls, name: str, config: Config, root: Path, *, overwrite: bool = False) -> "Run":
+        """Make the folder ``root/name/seed`` and write the config into it.
+
+        Raises:
+            UsageError: The name would leave `root`, the folder holds a run already, or it cannot be
+                written.
+        """
+        check_name(name)
+        folder = root / name / str(config.seed)
+        if is_run(folder) and not overwrite:
+            state = "a finished run" if (folder / "result.json").exists() else "an unfinished run"
+            raise UsageError(
+                f"{folder} holds {state}; --resume continues it, --overwrite replaces it,"
+                " --name NAME puts this one elsewhere"
+            )
+        run = cls(folder, config)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in run.files():
+                path.unlink()
+            write_atomically(folder / "config.yaml", dump_config(config).encode())
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
+        return run
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Open an existing run.
+
+        Raises:
+            UsageError: The folder is no run, or its config is damaged.
+        """
+        folder = Path(folder)
+        if not is_run(folder):
+            raise UsageError(f"{folder} is no run folder: it has no config.yaml")
+        return cls(folder, load_config(folder / "config.yaml").config)
+
+    @property
+    def seed(self) -> int:
+        """The seed that everything random in the run derives from."""
+        return self.config.seed
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end."""
+        return (self.folder / "result.json").is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether any training was done."""
+        return (self.folder / "environment.json").is_file()
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files that a run of this format writes, as far as they exist."""
+        for pattern in (
+            "*.json", "*.jsonl", "*.safetensors", "config.yaml",
+            "events.out.tfevents.*", "projector_config.pbtxt", "projector/*", "figures/*",
+        ):  # fmt: skip
+            yield from self.folder.glob(pattern)
+
+    def write_json(self, file: str, content: dict[str, Any]) -> None:
+        """Write a JSON file whole or not at all."""
+        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        write_atomically(self.folder / file, text.encode())
+
+    def read_json(self, file: str) -> dict[str, Any]:
+        """Read a JSON file of the run.
+
+        Raises:
+            RunError: It is missing or damaged, or lacks what is then asked for.
+        """
+        path = self.folder / file
+        try:
+            content = json.loads(read_file(path, MAX_JSON_BYTES))
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
+        if not isinstance(content, dict):
+            raise DamagedFileError(f"{path} is damaged: expected an object")
+        for key, value in content.items():
+            kind = next((k for start, k in KINDS.items() if key.startswith(start)), object)
+            if not isinstance(value, kind):
+                raise DamagedFileError(f"{path} is damaged: {key} is {str(value)[:20]!r}")
+        return Record(content, path)
+
+    def append(self, file: str, line: dict[str, Any]) -> None:
+        """Add a line to a JSON-lines file, which is replaced as a whole."""
+        path = self.folder / file
+        before = read_file(path, MAX_JSON_BYTES) if path.exists() else b""
+        write_atomically(path, before + json.dumps(line).encode() + b"\n")
+
+    def lines(self, file: str) -> list[dict[str, Any]]:
+        """Read ``metrics.jsonl`` or ``timing.jsonl``: numbers by name, one of them the pass.
+
+        Raises:
+            RunError: It is damaged, or a line lacks what is then asked for.
+        """
+        path = self.folder / file
+        if not path.exists():
+            return []
+        try:
+            text = read_file(path, MAX_JSON_BYTES)
+            found = [json.loads(line) for line in text.splitlines()]
+        except (ValueError, RecursionError) as error:
+            raise DamagedFileError(f"{path} is damaged: {error}") from error
+        for number, line in enumerate(found, start=1):
+            if not (isinstance(line, dict) and isinstance(line.get("pass"), int)):
+                raise DamagedFileError(f"{path}:{number} is damaged: expected a pass's numbers")
+            for key, value in line.items():
+                if isinstance(value, bool) or not isinstance(value, int | float):
+                    raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
+        return [Record(line, path) for line in found]
+
+    def rewind(self, position: Position) -> None:
+        """Drop what was written after `position`: lines, events, files cut short."""
+        for file in ("metrics.jsonl", "timing.jsonl"):
+            kept = [line for line in self.lines(file) if line["pass"] < position.pass_number]
+            text = "".join(json.dumps(line) + "\n" for line in kept)
+            write_atomically(self.folder / file, text.encode())
+        cut_short = [*self.folder.glob(".*.tmp")]
+        if position.pass_number == 1:  # later on, TensorBoard is told which events to hide
+            cut_short += self.folder.glob("events.out.tfevents.*")
+        for path in cut_short:
+            path.unlink()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the weights lie in the folder; those of short studies are not published."""
+        return (self.folder / "weights.safetensors").is_file()
+
+    def save_weights(self, weights: dict[str, Tensor]) -> None:
+        """Write ``weights.safetensors``."""
+        write_tensors(self.folder / "weights.safetensors", weights)
+
+    def load_weights(self) -> dict[str, Tensor]:
+        """Read ``weights.safetensors``.
+
+        Raises:
+            RunError: It is missing or damaged.
+        """
+        path = self.folder / "weights.safetensors"
+        if not path.exists():
+            why = "was kept without them" if self.finished else "has not finished a pass"
+            raise RunError(f"{path} is missing: the run {why}")
+        return read_tensors(path)[0]
+
+    def save_state(self, state: dict[str, Tensor], position: Position) -> None:
+        """Write a checkpoint, keeping the one before it."""
+        newest, previous = (self.folder / file for file in CHECKPOINTS)
+        metadata = {"pass": str(position.pass_number), "step": str(position.step)}
+        write_tensors(newest, state, metadata, keep_as=previous)
+
+    def load_states(
+        self, say: Callable[[str], None] = lambda line: None
+    ) -> dict[Position, dict[str, Tensor]]:
+        """Read the checkpoints, newest first; a damaged one is set aside.
+
+        Args:
+            say: Takes a line about each damaged one.
+
+        Raises:
+            RunError: All are damaged, or one is of a newer format.
+        """
+        states: dict[Position, dict[str, Tensor]] = {}
+        damaged: dict[Path, DamagedFileError] = {}
+        for file in CHECKPOINTS:
+            path = self.folder / file
+            try:
+                if path.exists():
+                    state, metadata = read_tensors(path)
+                    states.setdefault(_position(metadata, path), state)
+            except DamagedFileError as error:
+                damaged[path] = error
+        if damaged and not states:
+            faults = "\n".join(map(str, damaged.values()))
+            raise RunError(f"{faults}\nno other checkpoint is left: --overwrite begins anew")
+        for path, fault in damaged.items():
+            path.replace(self.folder / DAMAGED)
+            say(f"warning: {fault}")
+            say(f"warning: the other checkpoint is used; the damaged one is now {DAMAGED}")
+        return states
+
+
+def _position(metadata: dict[str, str], path: Path) -> Position:
+    try:
+        return Position(int(metadata["pass"]), int(metadata["step"]))
+    except (KeyError, ValueError) as error:
+        raise DamagedFileError(f"{path} does not say how far it had come") from error
+
+
+def check_name(name: str) -> None:
+    """Refuse names of experiments that would leave their folder.
+
+    Raises:
+        UsageError: The name is empty, absolute, or has a part such as ``..``.
+    """
+    parts = name.split("/")
+    if not all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._=,+-]*", part) for part in parts):
+        raise UsageError(f"{name!r} is no name for a run: use letters, digits and . _ = , + - /")
+
+
+def is_run(folder: Path) -> bool:
+    """Say whether a folder holds a run."""
+    return (folder / "config.yaml").is_file()

@@ -1,0 +1,342 @@
+"""Searching for the config with the fewest validation errors, by Optuna.
+
+All workers, on any number of machines, share a storage: a journal file on a shared disk, or a
+database. Each trial is an ordinary run, in ``RUNS/NAME/trial-0007/SEED``. A worker says now and
+then that it lives; when it falls silent, another one takes its trial up from its last checkpoint.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import BaseStorage, JournalStorage, RDBStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from lenet.config.load import dump_config, load_config
+from lenet.config.schema import Config
+from lenet.data.datasets import Dataset
+from lenet.data.splits import Parts, divide
+from lenet.device import choose_device
+from lenet.errors import DivergedError, LenetError, UsageError
+from lenet.runs.files import write_atomically
+from lenet.runs.lock import lock
+from lenet.runs.run import Run
+from lenet.studies.search_space import Range, Space
+from lenet.training.environment import describe_environment
+from lenet.training.experiment import check, check_last_batch, load_data
+from lenet.training.train import train
+
+SILENCE_SECONDS = 120.0
+"""How long a worker may be silent before its trial is taken up by another."""
+
+ALIVE, TAKEN_UP = "alive", "taken up"
+"""What a trial's attributes are called: when its worker last spoke, which trial it goes on with."""
+
+SEARCH = "search"
+"""What the study's attribute is called that says what is searched."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One search, as each of its workers sees it.
+
+    Attributes:
+        source: The config file that the trials change.
+        overrides: Changes that all trials share.
+        space: What is searched.
+        name: Of the study; its runs lie below ``root/name``.
+        root: The folder of the runs.
+        storage: A database's URL; None: the file ``root/name/study.journal``.
+        seed: What the sampler derives from.
+        silence_seconds: How long a worker may be silent before its trial is taken up.
+    """
+
+    source: str
+    overrides: list[str]
+    space: Space
+    name: str
+    root: Path
+    storage: str | None = None
+    seed: int = 0
+    silence_seconds: float = SILENCE_SECONDS
+
+    @property
+    def folder(self) -> Path:
+        """Where the trials' runs, the journal and the best config lie."""
+        return self.root / self.name
+
+    def open(self, worker: int = 0) -> optuna.Study:
+        """Make the study, or join it.
+
+        Raises:
+            UsageError: The storage cannot be used, or holds another search of this name.
+        """
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            storage: BaseStorage = (
+                RDBStorage(self.storage, engine_kwargs={"pool_pre_ping": True})
+                if self.storage
+                else JournalStorage(JournalFileBackend(str(self.folder / "study.journal")))
+            )
+            study = optuna.create_study(
+                storage=storage,
+                study_name=self.name,
+                sampler=optuna.samplers.TPESampler(seed=self.seed + worker),
+                pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+                direction="minimize",
+                load_if_exists=True,
+            )
+        except Exception as error:  # whatever a database driver raises
+            first = str(error).splitlines()[0]
+            raise UsageError(f"the storage {self._place} cannot be used: {first}") from error
+        self._check_same(study)
+        return study
+
+    @property
+    def _place(self) -> str:
+        """The storage as one may show it: without a password."""
+        if self.storage is None:
+            return str(self.folder / "study.journal")
+        try:
+            return make_url(self.storage).render_as_string(hide_password=True)
+        except ArgumentError:
+            return "given by --storage"
+
+    def _check_same(self, study: optuna.Study) -> None:
+        """Write into a new study what it searches; refuse one that searches something else."""
+        search = {
+            "config": self.config({}).model_dump(mode="json"),
+            "space": {key: values.model_dump() for key, values in self.space.items()},
+        }
+        known = study.user_attrs.get(SEARCH)
+        if known is None:
+            study.set_user_attr(SEARCH, search)
+            return
+        for part, now in search.items():
+            for key in now.keys() | known[part].keys():
+                if now.get(key) != known[part].get(key):
+                    raise UsageError(
+                        f"{self.name} is another search, in {part} {key}: choose another --name"
+                    )
+
+    def config(self, values: dict[str, Any]) -> Config:
+        """Return the config of a trial.
+
+        Raises:
+            UsageError: A key is unknown or a value illegal.
+        """
+        changes = [f"{key}={json.dumps(value)}" for key, value in values.items()]
+        return load_config(self.source, [*self.overrides, *changes]).config
+
+
+def work(
+    sweep: Sweep,
+    trials: int,
+    *,
+    worker: int = 0,
+    device: str = "auto",
+    data: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda line: None,
+) -> None:
+    """Run trials until the study has `trials` that are done, all workers' together.
+
+    Raises:
+        UsageError: The config holds no validation images out, or the storage cannot be used.
+        RunError: The data are missing, or a training failed.
+    """
+    study = sweep.open(worker)
+    chosen = choose_device(device)
+    cache: dict[str, tuple[Dataset, Parts]] = {}
+
+    while not stop():
+        _take_up_lost(study, sweep)
+        waiting = study.get_trials(deepcopy=False, states=[TrialState.WAITING])
+        begun = study.get_trials(
+            deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
+        )
+        if len(begun) >= trials and not waiting:
+            if all(t.state.is_finished() for t in begun):
+                return
+            time.sleep(min(1.0, sweep.silence_seconds / 4))  # another worker's trial may be lost
+            continue
+        trial = study.ask()
+        trial.set_user_attr(ALIVE, time.time())
+        try:
+            values = {key: _suggest(trial, key, sweep) for key in sweep.space}
+            config = sweep.config(values)
+            if config.data.validation == 0:
+                raise UsageError("a sweep needs data.validation: the test set chooses nothing")
+            check(config)
+            key = config.data.model_dump_json()
+            if key not in cache:
+                dataset = load_data(config, data, say)
+                cache[key] = dataset, divide(dataset, config, chosen)
+            dataset, parts = cache[key]
+            check_last_batch(config, len(parts.train))
+            run = _open_run(sweep, trial, config)
+            if not run.begun:
+                run.write_json("environment.json", describe_environment(chosen, dataset))
+            watch = _Watch(study, trial, run, stop)
+            with lock(run.folder):
+                done = train(config, [run], parts, chosen, stop=watch)
+        except UpdateFinishedTrialError:
+            say(f"trial {trial.number}: another worker took it up, for this one was silent")
+            continue
+        except DivergedError:
+            _tell(study, trial, None)
+            say(f"trial {trial.number}: diverged with {values}")
+            continue
+        except LenetError:
+            study.tell(trial, state=TrialState.FAIL)
+            raise
+        if done is not None:
+            errors = done[0]["errors/validation"]
+            _tell(study, trial, errors)
+            say(f"trial {trial.number}: {errors} validation errors with {values}")
+        elif watch.pruned:
+            _tell(study, trial, None)
+            say(f"trial {trial.number}: given up after pass {watch.passes} with {values}")
+        else:  # stopped; whoever comes next goes on with it
+            _hand_on(study, study.trials[trial.number])
+
+
+def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
+    """Write the best trial's config as YAML, ready for `lenet train`, and the importance plot.
+
+    Raises:
+        UsageError: No trial is complete.
+    """
+    study = sweep.open()
+    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    if not complete:
+        raise UsageError(f"no trial of {sweep.name} is complete")
+    best = min(complete, key=lambda t: (t.value, t.number))
+    path = sweep.folder / "best.yaml"
+    header = (
+        f"# The best of {len(complete)} complete trials of {sweep.name}: trial {best.number},"
+        f" {best.value:.0f} validation errors.\n# Command: lenet train {path}\n"
+    )
+    write_atomically(path, (header + dump_config(sweep.config(best.params))).encode())
+    if len(complete) > 1 and len({t.value for t in complete}) > 1:
+        _plot_importances(study, sweep.folder / "importance.png")
+    return path, best
+
+
+def _tell(study: optuna.Study, trial: Trial, errors: int | None) -> None:
+    """End a trial with its errors, or None if it was given up."""
+    state = TrialState.COMPLETE if errors is not None else TrialState.PRUNED
+    # Skipped if another worker ended it, to go on with it: that one's result is the same.
+    study.tell(trial, errors, state=state, skip_if_finished=True)
+
+
+class _Watch:
+    """Asked after each step of a trial: reports its passes, and says when to give up."""
+
+    def __init__(
+        self, study: optuna.Study, trial: Trial, run: Run, stop: Callable[[], bool]
+    ) -> None:
+        self.study, self.trial, self.run, self.stop = study, trial, run, stop
+        self.metrics = run.folder / "metrics.jsonl"
+        self.passes = 0
+        self.pruned = False
+        self.size = 0
+        self.spoke = time.monotonic()
+
+    def __call__(self) -> bool:
+        if time.monotonic() - self.spoke > 10:
+            self.trial.set_user_attr(ALIVE, time.time())
+            self.spoke = time.monotonic()
+        size = self.metrics.stat().st_size if self.metrics.exists() else 0
+        if size != self.size:
+            self.size = size
+            for line in self.run.lines("metrics.jsonl")[self.passes :]:
+                self.passes = line["pass"]
+                if "errors/validation" in line:
+                    self.trial.report(line["errors/validation"], self.passes)
+            self.pruned = self.trial.should_prune()
+        return self.pruned or self.stop()
+
+
+def _open_run(sweep: Sweep, trial: Trial, config: Config) -> Run:
+    """Make the run of a trial, or open that of the lost trial that it goes on with.
+
+    Raises:
+        UsageError: The folder holds a run of another config.
+    """
+    first = trial.user_attrs.get(TAKEN_UP, trial.number)
+    folder = sweep.folder / f"trial-{first:04d}" / str(config.seed)
+    if (folder / "config.yaml").is_file():
+        run = Run.open(folder)
+        if run.config != config:
+            raise UsageError(f"{folder} is another search's: remove it, or choose another --name")
+        return run
+    return Run.create(f"{sweep.name}/trial-{first:04d}", config, sweep.root)
+
+
+def _suggest(trial: Trial, key: str, sweep: Sweep) -> Any:
+    values = sweep.space[key]
+    if not isinstance(values, Range):
+        return trial.suggest_categorical(key, values.choices)
+    if values.whole:
+        return trial.suggest_int(
+            key, int(values.low), int(values.high), step=int(values.step or 1), log=values.log
+        )
+    return trial.suggest_float(key, values.low, values.high, step=values.step, log=values.log)
+
+
+def _take_up_lost(study: optuna.Study, sweep: Sweep) -> None:
+    """Put the trials of workers that fell silent, and let go of their run, back into the queue."""
+    for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
+        spoke = trial.user_attrs.get(ALIVE)
+        if spoke is None:
+            assert trial.datetime_start is not None
+            spoke = trial.datetime_start.timestamp()
+        if time.time() - spoke > sweep.silence_seconds:
+            first = trial.user_attrs.get(TAKEN_UP, trial.number)
+            locks = (sweep.folder / f"trial-{first:04d}").glob("*/lock")
+            if not any(_is_held(path.parent) for path in locks):
+                _hand_on(study, trial)
+
+
+def _is_held(folder: Path) -> bool:
+    """Say whether a run is being trained: a busy worker may be silent, but holds its run."""
+    try:
+        with lock(folder):
+            return False
+    except UsageError:
+        return True
+
+
+def _hand_on(study: optuna.Study, trial: FrozenTrial) -> None:
+    """End a trial, and queue one that goes on where it left off."""
+    try:
+        study.tell(trial.number, state=TrialState.FAIL)
+    except (ValueError, RuntimeError):
+        return  # another worker was faster
+    first = trial.user_attrs.get(TAKEN_UP, trial.number)
+    study.enqueue_trial(trial.params, user_attrs={TAKEN_UP: first})
+
+
+def _plot_importances(study: optuna.Study, path: Path) -> None:
+    """Draw how much each searched key matters to the validation errors, as Optuna sees it."""
+    import warnings
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    with warnings.catch_warnings():  # Optuna says that its matplotlib plots are experimental
+        warnings.simplefilter("ignore")
+        axes = optuna.visualization.matplotlib.plot_param_importances(
+            study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
+        )
+    axes.figure.savefig(path, dpi=150, bbox_inches="tight")

@@ -1,0 +1,53 @@
+"""Learning from a trained network: what it says of a picture, beside the picture's label.
+
+A label says 4; a good network says that this 4, once distorted, is a little like a 9.
+
+Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network", at their
+temperature 1.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from lenet.config.schema import Config
+from lenet.evaluation.classifier import Committee, load_network
+from lenet.losses import weigh_classes
+from lenet.runs.find import find_earlier
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network, or a committee of several, that a network learns from."""
+
+    committee: Committee
+    share: float
+    """Of the targets; the label has the rest."""
+
+    @classmethod
+    def of(cls, config: Config, device: torch.device) -> Self | None:
+        """Load the teacher that a config names, if it names one.
+
+        Raises:
+            UsageError: There is no such run, or it has learnt from images that this one holds out.
+            RunError: Its weights are missing or damaged.
+        """
+        if config.distil is None:
+            return None
+        runs = find_earlier(config.distil.teacher, config, ("distil", "teacher"))
+        committee = Committee([load_network(run, device) for run in runs])
+        return cls(committee, config.distil.share)
+
+    def teach(self, ink: Tensor, targets: Tensor) -> Tensor:
+        """Return what the network should say of pictures.
+
+        Args:
+            ink: As the network will see it, in [0, 1], (B, 1, 28, 28).
+            targets: Labels, int64 (B,), or shares of each class, float32 (B, 10).
+
+        Returns:
+            Shares of each class, float32 (B, 10).
+        """
+        return torch.lerp(weigh_classes(targets), self.committee.recognize(ink), self.share)

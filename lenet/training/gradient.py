@@ -1,0 +1,179 @@
+"""Gradient descent: one update per batch, by autograd."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lenet.rng import derive_seed
+from lenet.runs.files import check_layout
+from lenet.training.learner import Sample, Tally
+from lenet.training.optimizers import WeightAverage
+from lenet.training.schedules import Schedule
+
+
+class GradientLearner:
+    """One update per batch, by autograd.
+
+    Args:
+        models: One network per seed, on the device.
+        seeds: The members' seeds; dropout derives from them.
+        loss: Outputs (B, 10) and targets → losses (B,).
+        classify: Outputs (B, 10) → labels (B,).
+        optimizer: Makes the optimizer of a network.
+        schedule: Passes done → factor on the learning rate.
+        steps_per_pass: Updates in a pass.
+        ema: Decay of the weight average per update, in [0, 1); 0 for none.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        seeds: Sequence[int],
+        loss: Callable[[Tensor, Tensor], Tensor],
+        classify: Callable[[Tensor], Tensor],
+        optimizer: Callable[[nn.Module], torch.optim.Optimizer],
+        schedule: Schedule,
+        steps_per_pass: int,
+        ema: float = 0.0,
+    ) -> None:
+        self.models = list(models)
+        self.seeds = list(seeds)
+        self.loss = loss
+        self.classify = classify
+        self.optimizers = [optimizer(model) for model in models]
+        self.full_rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
+        self.schedule = schedule
+        self.steps_per_pass = steps_per_pass
+        self.averages = [WeightAverage(model, ema) if ema else None for model in models]
+        self.updates = 0
+        self.drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in models[0].modules())
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next update."""
+        return float(self.full_rates[0][0] * self.schedule(self.updates / self.steps_per_pass))
+
+    def begin_pass(self, pass_number: int, sample: Sample) -> None:
+        """Nothing to prepare."""
+
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+        """Make one update per member; see `Learner.learn`."""
+        factor = self.schedule(self.updates / self.steps_per_pass)
+        self.updates += 1
+        tallies = self.each(
+            lambda member: self._learn(member, factor, inputs[member], targets[member]),
+            range(len(self.models)),
+        )
+        return Tally(torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies]))
+
+    def each(
+        self, learn: Callable[[int], tuple[Tensor, Tensor]], members: Iterable[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Let members learn, and return the sum of the losses and the errors of each."""
+        return [learn(member) for member in members]
+
+    def _learn(
+        self, member: int, factor: float, inputs: Tensor, targets: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        model, optimizer = self.models[member], self.optimizers[member]
+        for group, rate in zip(optimizer.param_groups, self.full_rates[member], strict=True):
+            group["lr"] = rate * factor
+        if self.drops:
+            torch.manual_seed(derive_seed(self.seeds[member], "dropout", self.updates))
+        model.train()
+        optimizer.zero_grad(set_to_none=True)
+        tally = self.descend(member, inputs, targets)
+        optimizer.step()
+        average = self.averages[member]
+        if average is not None:
+            average.update(model)
+        return tally
+
+    def descend(self, member: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave the gradient of the mean loss in a member's weights.
+
+        Args:
+            member: Whose.
+            inputs: (B, 1, H, W).
+            targets: (B,) or (B, 10).
+
+        Returns:
+            The sum of the losses, float64, and the number of errors, int64.
+        """
+        outputs = self.models[member](inputs)
+        losses = self.loss(outputs, targets)
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        return losses.detach().double().sum(), count_errors(self.classify, outputs, targets)
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Return weights, average, momenta and the count of updates; see `Learner.state`."""
+        state = {"updates": torch.tensor(self.updates)}
+        state |= _prefixed("model", self.models[member].state_dict().items())
+        average = self.averages[member]
+        if average is not None:
+            state |= _prefixed("average", average.model.state_dict().items())
+        state |= _prefixed("optimizer", self.momenta(member).items())
+        return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+        """Go back to `state`; see `Learner.load_state`."""
+        self.make_momenta(member)
+        check_layout(state, self.state(member))
+        self.updates = int(state["updates"])
+        self.models[member].load_state_dict(_section("model", state))
+        average = self.averages[member]
+        if average is not None:
+            average.model.load_state_dict(_section("average", state))
+            average.updates = self.updates
+        kept = _section("optimizer", state)
+        for name, value in self.momenta(member).items():
+            value.copy_(kept[name])
+
+    def momenta(self, member: int) -> dict[str, Tensor]:
+        """Return what the optimizer remembers for a member, as it is used, not copied."""
+        return {
+            f"{index}.{name}": value
+            for index, values in self.optimizers[member].state_dict()["state"].items()
+            for name, value in values.items()
+            if value is not None
+        }
+
+    def make_momenta(self, member: int) -> None:
+        """Let there be momenta, by a step without gradients; the weights stay what they are."""
+        optimizer = self.optimizers[member]
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        before = [weight.detach().clone() for weight in weights]
+        for weight in weights:
+            weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+        with torch.no_grad():  # weight decay has changed them
+            for weight, value in zip(weights, before, strict=True):
+                weight.copy_(value)
+
+    def model(self, member: int) -> nn.Module:
+        """Return the averaged network if there is one, else the network itself."""
+        average = self.averages[member]
+        return (average.model if average is not None else self.models[member]).eval()
+
+
+@torch.no_grad()
+def count_errors(classify: Callable[[Tensor], Tensor], outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return how many predictions are wrong, int64 (...,).
+
+    Args:
+        classify: Outputs (..., B, 10) → labels (..., B).
+        outputs: (..., B, 10).
+        targets: Labels, int64 (..., B), or shares of each class, (..., B, 10).
+    """
+    labels = targets.argmax(-1) if targets.is_floating_point() else targets
+    return (classify(outputs) != labels).sum(-1)
+
+
+def _prefixed(prefix: str, items: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in items}
+
+
+def _section(prefix: str, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    start = prefix + "."
+    return {k.removeprefix(start): v for k, v in state.items() if k.startswith(start)}

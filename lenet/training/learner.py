@@ -1,0 +1,148 @@
+"""What the training loop drives: something that learns from batches, for several seeds at once.
+
+Two learners fulfil this: `GradientLearner` (one update per batch, by autograd) and `SDLMLearner`
+(the 1998 rule, one update per image). S is the number of seeds.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from lenet.errors import DivergedError
+
+Sample = Callable[[int], tuple[Tensor, Tensor]]
+"""Draws n presented training images: inputs (S, n, 1, H, W) and targets (S, n)."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a learner saw of some images, before it learnt from them."""
+
+    loss_sum: Tensor
+    """Sum of the losses, float64 (S,)."""
+    errors: Tensor
+    """Images whose prediction was wrong, int64 (S,)."""
+
+
+class Learner(Protocol):
+    """Networks, one per seed, and the rule by which they learn."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The global learning rate of the next update."""
+
+    def begin_pass(self, pass_number: int, sample: Sample) -> None:
+        """Prepare for a pass over the training set; the first is 1."""
+
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+        """Learn from a batch.
+
+        Args:
+            inputs: Presented images, float32 (S, B, 1, H, W).
+            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
+        """
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Return everything that the member's next update depends on."""
+
+    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+        """Go back to where `state` was taken; the next updates are the same to the bit.
+
+        Raises:
+            RunError: It is the state of another network or rule.
+        """
+
+    def model(self, member: int) -> nn.Module:
+        """Return the member's network as it is evaluated and saved."""
+
+
+class RunningTally:
+    """Losses and errors of the current pass, kept on the device until somebody asks.
+
+    Args:
+        seeds: One per member.
+        device: Where the learner computes.
+    """
+
+    def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
+        self.seeds = list(seeds)
+        self.device = device
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new pass."""
+        self.loss_sum = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
+        self.errors = torch.zeros(len(self.seeds), dtype=torch.int64, device=self.device)
+        self.n = 0
+        self.seconds = 0.0
+        self.unchecked: list[Tensor] = []
+
+    def start_clock(self) -> None:
+        """Count the time from here on."""
+        self.began = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        """Add the time since `start_clock` to the pass's seconds."""
+        self.seconds += time.perf_counter() - self.began
+
+    def add(self, tally: Tally, n: int) -> None:
+        """Add what was seen of `n` images."""
+        self.loss_sum += tally.loss_sum
+        self.errors += tally.errors
+        self.n += n
+        self.unchecked.append(tally.loss_sum)
+
+    def check(self, pass_number: int, step: int) -> None:
+        """Look whether all losses up to `step` were finite.
+
+        Raises:
+            DivergedError: One was not; the message says whose and at which step.
+        """
+        if not self.unchecked:
+            return
+        finite = torch.stack(self.unchecked).isfinite()
+        if not finite.all():
+            bad_step, member = (~finite).nonzero()[0].tolist()
+            first = step - len(self.unchecked) + 1
+            raise DivergedError(
+                f"the loss of seed {self.seeds[member]} is not finite in pass {pass_number},"
+                f" step {first + bad_step}: try a smaller optimizer.lr;"
+                " the last checkpoint before it is kept"
+            )
+        self.unchecked.clear()
+
+    def metrics(self, member: int) -> dict[str, Any]:
+        """Return the member's errors, error rate and mean loss on the images as they came."""
+        errors = int(self.errors[member])
+        return {
+            "errors/train": errors,
+            "error_rate/train": errors / self.n,
+            "loss/train": float(self.loss_sum[member]) / self.n,
+        }
+
+    def timing(self) -> dict[str, float]:
+        """Return what the pass cost; images/s of all members together."""
+        return {
+            "seconds": round(self.seconds, 3),
+            "images_per_second": round(self.n * len(self.seeds) / self.seconds, 1),
+        }
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Return the member's part as tensors."""
+        return {
+            "tally.loss_sum": self.loss_sum[member].cpu(),
+            "tally.errors": self.errors[member].cpu(),
+            "tally.n": torch.tensor(self.n),
+            "tally.seconds": torch.tensor(self.seconds),
+        }
+
+    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+        """Go back to where `state` was taken."""
+        self.loss_sum[member] = state["tally.loss_sum"]
+        self.errors[member] = state["tally.errors"]
+        self.n = int(state["tally.n"])
+        self.seconds = float(state["tally.seconds"])

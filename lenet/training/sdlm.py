@@ -1,0 +1,149 @@
+"""The paper's own rule: stochastic diagonal Levenberg-Marquardt, one update per image.
+
+Each weight has a step size of its own, η / (µ + h), where h is the diagonal of the Gauss-Newton
+approximation of the loss's second derivatives, estimated on some images before each pass.
+
+Source: Appendix C, equations 18 to 27, and Section III-B for the numbers.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lenet.losses import CurvedLoss, classify, weigh_classes
+from lenet.runs.files import check_layout
+from lenet.training.backpropagation import Weighted, connected, pack, unpack, write_rules
+from lenet.training.learner import Sample, Tally
+
+CACHED_WEIGHTS = 1_200_000
+"""Weights up to which stepping more seeds at once was faster on a CPU core with 16 MiB of cache: a
+perceptron of 300 units took five at once best, one of 1,000 each alone."""
+
+
+def seeds_at_once(model: nn.Module, device: torch.device) -> int:
+    """Say how many networks like this one to step at once: on a GPU, any number."""
+    if device.type != "cpu":
+        return sys.maxsize
+    return max(1, CACHED_WEIGHTS // sum(w.numel() for w in model.parameters()))
+
+
+class SDLMLearner:
+    """Steps S networks at once, each by one update per image.
+
+    Args:
+        models: S networks of one shape, on the device; `backpropagation.py` knows their layers.
+        loss: What is made small.
+        size: Rows and columns of the input, in pixels.
+        eta: Global learning rate of each pass; the last one goes on.
+        mu: Added to every curvature, > 0: keeps the step finite where the curvature is small.
+        curvature_images: Images on which the curvature is estimated before each pass.
+    """
+
+    def __init__(
+        self,
+        models: Sequence[nn.Module],
+        loss: CurvedLoss,
+        size: tuple[int, int],
+        *,
+        eta: Sequence[float],
+        mu: float = 0.02,
+        curvature_images: int = 500,
+    ) -> None:
+        self.models = list(models)
+        self.loss = loss
+        self.eta = list(eta)
+        self.mu = mu
+        self.curvature_images = curvature_images
+        self.pass_number = 1
+        rules = write_rules(self.models, size)
+        self.rules = list(rules.values())
+        self.weighted = {n: rule for n, rule in rules.items() if isinstance(rule, Weighted)}
+        self.connected = {n: connected(r.layers[0]) for n, r in self.weighted.items()}
+        self.curvature = {n: torch.zeros_like(r.weight) for n, r in self.weighted.items()}
+        self.rates = {n: torch.zeros_like(r.weight) for n, r in self.weighted.items()}
+
+    @property
+    def learning_rate(self) -> float:
+        """The global learning rate η of this pass."""
+        return self.eta[min(self.pass_number, len(self.eta)) - 1]
+
+    @torch.no_grad()
+    def begin_pass(self, pass_number: int, sample: Sample) -> None:
+        """Estimate the curvature anew; the first pass is 1."""
+        self.pass_number = pass_number
+        inputs, targets = sample(self.curvature_images)
+        for curvature in self.curvature.values():
+            curvature.zero_()
+        for image, target in zip(inputs.unbind(1), targets.unbind(1), strict=True):
+            self._propagate(image, target, self.loss.curvature, power=2)
+            for name, rule in self.weighted.items():
+                self.curvature[name].add_(rule.derivatives, alpha=1 / inputs.shape[1])
+        self._set_rates()
+
+    @torch.no_grad()
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+        """Make one update per image, in order.
+
+        Args:
+            inputs: Presented images, float32 (S, B, 1, H, W).
+            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
+        """
+        shares = weigh_classes(targets)
+        updates = [
+            (rule.weight, self.rates[n], rule.derivatives) for n, rule in self.weighted.items()
+        ]
+        outputs = []
+        for image, target in zip(inputs.unbind(1), shares.unbind(1), strict=True):
+            outputs.append(self._propagate(image, target, self.loss.gradient, power=1))
+            for weight, rate, gradient in updates:
+                weight.addcmul_(rate, gradient, value=-1)
+        seen = torch.stack(outputs, 1)  # (S, B, 10)
+        losses = torch.stack([self.loss(o, t) for o, t in zip(seen, shares, strict=True)])
+        wrong = classify(seen, self.loss.outputs) != shares.argmax(2)
+        return Tally(losses.double().sum(1), wrong.sum(1))
+
+    def _propagate(
+        self,
+        image: Tensor,
+        target: Tensor,
+        derivative: Callable[[Tensor, Tensor], Tensor],
+        power: int,
+    ) -> Tensor:
+        """Go forward and back, which leaves each rule its derivatives; return outputs (S, 10)."""
+        states = image
+        for rule in self.rules:
+            states = rule.forward(states)
+        delta = derivative(states, target)
+        for rule in reversed(self.rules):
+            delta = rule.backward(delta, power)
+        return states
+
+    def _set_rates(self) -> None:
+        """Set each weight's own step size, zero where there is no connection."""
+        for name, curvature in self.curvature.items():
+            self.rates[name] = self.learning_rate / (self.mu + curvature) * self.connected[name]
+
+    def state(self, member: int) -> dict[str, Tensor]:
+        """Return the member's weights, its curvature and the pass."""
+        weights = {f"model.{n}": v.clone() for n, v in self.model(member).state_dict().items()}
+        curvature = {f"curvature.{n}": h[member].clone() for n, h in self.curvature.items()}
+        return weights | curvature | {"pass": torch.tensor(self.pass_number)}
+
+    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+        """Go back to where `state` was taken; see `Learner.load_state`."""
+        check_layout(state, self.state(member))
+        model = self.models[member]
+        model.load_state_dict({n: state[f"model.{n}"] for n in model.state_dict()})
+        for name, rule in self.weighted.items():
+            rule.weight[member] = pack(rule.layers[member])
+            self.curvature[name][member] = state[f"curvature.{name}"]
+        self.pass_number = int(state["pass"])
+        self._set_rates()
+
+    def model(self, member: int) -> nn.Module:
+        """Return the member's network, with the weights as they are now."""
+        for rule in self.weighted.values():
+            unpack(rule.layers[member], rule.weight[member])
+        return self.models[member]

@@ -1,0 +1,109 @@
+"""Several seeds as one batched network: one kernel does for all of them what each needs."""
+
+import time
+from collections.abc import Sequence
+from copy import deepcopy
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from lenet.device import synchronize
+from lenet.models.pooling import MaxPool2d
+from lenet.training.gradient import GradientLearner, count_errors
+from lenet.training.learner import Learner, Tally
+
+TRIAL_STEPS = 4
+"""Steps of each kind on which the choice between them is based."""
+
+
+class StackedLearner(GradientLearner):
+    """One update per batch and member, of all members at once.
+
+    The members' weights lie one behind the other in one tensor per layer, (S, …), and the members'
+    networks look into it. To rounding, each becomes what it becomes alone.
+
+    Args:
+        models: Networks of one shape, without dropout: it draws for each network apart.
+        arguments: The other arguments of `GradientLearner`.
+        options: The other arguments of `GradientLearner`.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], *arguments: Any, **options: Any) -> None:
+        super().__init__(models, *arguments, **options)
+        self.weights, self.buffers = stack_module_state(self.models)
+        self.shape = deepcopy(self.models[0]).to("meta").train()
+        for module in self.shape.modules():
+            if isinstance(module, MaxPool2d):
+                module.one_dnn = False  # vmap does not know it
+        # One optimizer, made for a single network so that it tells kernels from biases.
+        self.optimizer = self.optimizers[0]
+        stacks = {id(w): self.weights[name] for name, w in self.models[0].named_parameters()}
+        for group in self.optimizer.param_groups:
+            group["params"] = [stacks[id(weight)] for weight in group["params"]]
+        for member, model in enumerate(self.models):
+            for name, weight in model.named_parameters():
+                weight.data = self.weights[name].data[member]
+            for name, buffer in model.named_buffers():
+                buffer.data = self.buffers[name].data[member]
+
+    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+        """Make one update per member; see `Learner.learn`."""
+        factor = self.schedule(self.updates / self.steps_per_pass)
+        self.updates += 1
+        for group, rate in zip(self.optimizer.param_groups, self.full_rates[0], strict=True):
+            group["lr"] = rate * factor
+        outputs = vmap(partial(functional_call, self.shape))(
+            (self.weights, self.buffers), inputs
+        )  # (S, B, 10)
+        members, batch = inputs.shape[:2]
+        losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(members, batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.mean(1).sum().backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        for average, model in zip(self.averages, self.models, strict=True):
+            if average is not None:
+                average.update(model)
+        errors = count_errors(self.classify, outputs, targets)
+        return Tally(losses.detach().double().sum(1), errors)
+
+    def momenta(self, member: int) -> dict[str, Tensor]:
+        """Return what the optimizer remembers for a member; see `GradientLearner.momenta`."""
+        # Counts of steps have no dimension: the members share them.
+        return {
+            name: value[member] if value.dim() else value
+            for name, value in super().momenta(0).items()
+        }
+
+    def make_momenta(self, member: int) -> None:
+        """Let there be momenta, once for all members."""
+        if not self.optimizer.state:
+            super().make_momenta(0)
+
+
+def can_stack(model: nn.Module) -> bool:
+    """Say whether networks such as this one can be stepped at once: those without dropout can."""
+    return not any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
+
+
+def pays_off(alone: Learner, together: Learner, inputs: Tensor, targets: Tensor) -> bool:
+    """Say whether stepping all members at once takes less time than stepping one, that often.
+
+    Args:
+        alone: Of the first member; what it learns here is of no use.
+        together: Of all members; likewise.
+        inputs: A batch, (S, B, 1, H, W).
+        targets: Its targets, (S, B) or (S, B, 10).
+    """
+
+    def seconds(learner: Learner, members: int) -> float:
+        times = []
+        for _ in range(TRIAL_STEPS):
+            began = time.perf_counter()
+            learner.learn(inputs[:members], targets[:members])
+            synchronize(inputs.device)
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    return seconds(together, len(inputs)) < len(inputs) * seconds(alone, 1)

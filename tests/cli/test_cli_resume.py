@@ -1,0 +1,95 @@
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lenet.cli import app
+from lenet.runs.lock import lock
+from lenet.studies.verify_resume import compare_files
+
+runner = CliRunner()
+SMALL = "data: {name: mnist-sample, train_size: 320}\nmodel: {kind: linear}\n" + (
+    "loss: {kind: cross-entropy}\noptimizer: {kind: sgd}\ntrain: {passes: 3, batch_size: 1}\n"
+    "evaluate: {pictures: false}\n"
+)
+
+
+def send_when_training(number: int, folder: Path) -> threading.Thread:
+    """Send this process a signal as soon as a run has finished its first pass."""
+
+    def wait_and_send() -> None:
+        while not (folder / "state.safetensors").exists():
+            time.sleep(0.001)
+        os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=wait_and_send, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_training_says_how_to_go_on_and_does(
+    number: int, code: int, elsewhere: Path
+) -> None:
+    Path("small.yaml").write_text(SMALL)
+    assert runner.invoke(app, ["train", "small.yaml", "--name", "straight"]).exit_code == 0
+    thread = send_when_training(number, Path("runs/small/0"))
+    stopped = runner.invoke(app, ["train", "small.yaml", "--device", "cpu"])
+    thread.join()
+    assert stopped.exit_code == code
+    assert stopped.stdout == ""
+    assert stopped.stderr.endswith("stopped; go on with:  lenet resume runs/small/0 --device cpu\n")
+    resumed = runner.invoke(app, ["resume", "runs/small/0", "--device", "cpu"])
+    assert resumed.exit_code == 0
+    assert "going on in pass" in resumed.stderr
+    assert resumed.stdout.startswith("seed 0: ")
+    assert compare_files(Path("runs/straight/0"), Path("runs/small/0")) == []
+
+
+def test_the_seeds_in_a_folder_are_resumed_together(elsewhere: Path) -> None:
+    Path("small.yaml").write_text(SMALL.replace("320", "10"))
+    assert runner.invoke(app, ["train", "small.yaml", "--seeds", "2"]).exit_code == 0
+    Path("runs/small/1/result.json").unlink()
+    result = runner.invoke(app, ["resume", "runs/small"])
+    assert result.exit_code == 0
+    assert "seed 0: finished already" in result.stderr
+    assert "test errors: " in result.stdout
+
+
+def test_a_run_in_training_is_refused_with_the_holders_id(elsewhere: Path) -> None:
+    Path("small.yaml").write_text(SMALL)
+    with lock(Path("runs/small/0")):
+        for arguments in (["train", "small.yaml"], ["train", "small.yaml", "--overwrite"]):
+            refused = runner.invoke(app, arguments)
+            assert refused.exit_code == 2
+            assert f"runs/small/0 is in use by process {os.getpid()}" in refused.stderr
+
+
+def test_a_run_is_not_resumed_with_another_config(elsewhere: Path) -> None:
+    Path("small.yaml").write_text(SMALL.replace("320", "10"))
+    assert runner.invoke(app, ["train", "small.yaml"]).exit_code == 0
+    arguments = ["train", "small.yaml", "--name", "small", "--resume", "--set", "optimizer.lr=1"]
+    refused = runner.invoke(app, arguments)
+    assert refused.exit_code == 2
+    assert "runs/small/0 was begun with optimizer.lr = 0.05, not 1.0" in refused.stderr
+
+
+def test_a_folder_without_runs_cannot_be_resumed(elsewhere: Path) -> None:
+    refused = runner.invoke(app, ["resume", "."])
+    assert refused.exit_code == 2
+    assert "holds no run" in refused.stderr
+
+
+@pytest.mark.slow
+def test_verify_resume_stops_and_kills_trainings_and_finds_no_difference(elsewhere: Path) -> None:
+    Path("small.yaml").write_text(SMALL)
+    verified = runner.invoke(app, ["verify-resume", "small.yaml", "--kills", "1"])
+    assert verified.exit_code == 0
+    assert "stopped and resumed 1 times, killed and resumed" in verified.stdout
+    assert "are the same to the bit" in verified.stdout

@@ -1,0 +1,199 @@
+"""Config files: found, extended, overridden, checked, explained."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lenet.config.load import (
+    CONFIGS,
+    _kinds,
+    _name,
+    config_names,
+    dump_config,
+    find_config,
+    json_schema,
+    load_config,
+    read_header,
+)
+from lenet.config.schema import Config
+from lenet.errors import UsageError
+
+MINIMAL = """\
+model: {kind: lenet5-modern}
+loss: {kind: cross-entropy}
+optimizer: {kind: sgd}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def _write(text: str, name: str = "c.yaml") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return _write
+
+
+def faults(path: Path, *overrides: str) -> list[str]:
+    with pytest.raises(UsageError) as caught:
+        load_config(path, overrides)
+    return [line.replace(f"{path}:", "") for line in str(caught.value).splitlines()]
+
+
+def test_what_a_file_does_not_say_has_its_default(write) -> None:
+    config = load_config(write(MINIMAL)).config
+    assert config.train.passes == 10
+    assert config.optimizer.momentum == 0.9
+    assert config.seed == 0
+
+
+def test_all_faults_are_reported_in_the_order_in_which_they_stand(write) -> None:
+    path = write(
+        "model: {kind: lenet5-modern, activaton: relu}\n"
+        "loss: {kind: cross-entropi}\n"
+        "optimizer: {kind: sgd, momentum: 1.5}\n"
+        "train:\n"
+        "  epochs: 3\n"
+        "  passes: many\n"
+        "sed: 1\n"
+    )
+    assert faults(path) == [
+        "1:30: unknown key 'activaton' in section 'model'; did you mean 'activation'?",
+        "2:8: loss.kind: there is no 'cross-entropi'; did you mean 'cross-entropy'?",
+        "3:24: optimizer.momentum: input should be less than 1, not 1.5",
+        "5:3: unknown key 'epochs' in section 'train'; did you mean 'passes'?",
+        "6:3: train.passes: input should be a valid integer, not 'many'",
+        "7:1: unknown key 'sed' in top level; did you mean 'seed'?",
+    ]
+
+
+def test_missing_sections_and_kinds_are_named(write) -> None:
+    assert faults(write("model: {}\nloss: {kind: mse}\n")) == [
+        "1:1: model.kind is missing; it is one of " + ", ".join(_kinds("model")),
+        "1:1: optimizer is missing",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("loss.kind=mse", "mse needs the penalties of lenet5"),
+        ("model.kind=lenet5", "lenet5 puts out penalties"),
+        ("input.size=28", "looks at 32×32 pixels, not 28×28"),
+        ("optimizer.momentum=0", "nesterov needs momentum above 0"),
+        ("train.keep=best-validation", "needs data.validation above 0"),
+        ("train.plain_passes=11", "11 plain passes are more than the 10"),
+        ("data.distorted_copies=9", "go together"),
+    ],
+)
+def test_what_does_not_fit_together_is_explained(write, override: str, complaint: str) -> None:
+    (fault,) = faults(write(MINIMAL), override)
+    assert complaint in fault
+
+
+def test_numbers_are_not_silently_converted(write) -> None:
+    assert "valid boolean" in faults(write(MINIMAL), "model.batch_norm=1")[0]
+    assert "valid integer" in faults(write(MINIMAL), "train.passes=3.0")[0]
+    assert load_config(write(MINIMAL), ["optimizer.lr=1"]).config.optimizer.lr == 1.0
+
+
+def test_a_config_changes_what_the_one_it_extends_says(write) -> None:
+    write(MINIMAL + "train: {passes: 3, batch_size: 64}\n", "base.yaml")
+    child = write("extends: base.yaml\ntrain: {passes: 5}\n", "child.yaml")
+    config = load_config(child).config
+    assert (config.train.passes, config.train.batch_size) == (5, 64)
+
+
+def test_a_circle_of_extends_is_refused(write) -> None:
+    write("extends: b.yaml\n", "a.yaml")
+    b = write("extends: a.yaml\n", "b.yaml")
+    with pytest.raises(UsageError, match=r"circle: b.yaml → a.yaml → b.yaml"):
+        load_config(b)
+
+
+def test_a_missing_base_is_reported_where_it_is_named(write) -> None:
+    assert faults(write("extends: quickstar\n")) == [
+        "1:1: extends: no config 'quickstar'; did you mean 'quickstart'?"
+    ]
+
+
+def test_a_missing_config_suggests_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match="did you mean 'quickstart'"):
+        load_config("quikstart")
+
+
+def test_the_resolved_config_reads_back_as_itself(write, tmp_path: Path) -> None:
+    for name in config_names():
+        config = load_config(name).config
+        again = write(dump_config(config), "again.yaml")
+        assert load_config(again).config == config
+
+
+def test_every_config_of_the_project_has_a_header_and_a_command() -> None:
+    names = config_names()
+    assert len(names) == len(list(CONFIGS.rglob("*.yaml"))) > 0
+    for name in names:
+        header = read_header(find_config(name))
+        assert f"lenet train {name}" in header or "lenet reproduce" in header, name
+
+
+def test_values_say_where_they_were_written(write) -> None:
+    path = write(MINIMAL)
+    values = {key: (value, origin) for key, value, origin in load_config(path, ["seed=7"]).values()}
+    assert values["model.kind"] == ("lenet5-modern", f"{path}:1:9")
+    assert values["seed"] == (7, "--set seed=7")
+    assert values["train.passes"] == (10, "default")
+
+
+def test_an_error_about_a_key_is_put_where_the_key_stands(write) -> None:
+    path = write(MINIMAL + "augment:\n  - Twist: {degrees: 3}\n")
+    source = load_config(path)
+    expected = r"c\.yaml:5:13: augment\.0\.Twist\.degrees: too much"
+    with pytest.raises(UsageError, match=expected), source.explaining():
+        raise UsageError("too much", ("augment", 0, "Twist", "degrees"))
+
+
+@pytest.mark.parametrize(
+    ("file", "overrides", "name"),
+    [
+        ("my exp!.yaml", [], "my-exp"),
+        ("c.yaml", ["train.passes=3"], "c+train.passes=3"),
+        ("c.yaml", ["augment=[{A: {b: 1}}]"], "c+augment=-A-b-1-"),
+    ],
+)
+def test_an_experiment_is_named_after_its_config_and_changes(write, file, overrides, name) -> None:
+    assert _name(write(MINIMAL, file), overrides) == name
+
+
+def test_experiments_with_different_long_changes_have_different_names(write) -> None:
+    path = write(MINIMAL)
+    first, second = (_name(path, [f"{'x' * 200}={i}"]) for i in (1, 2))
+    assert first != second and len(first) < 100
+
+
+def test_the_schema_knows_every_key_and_editors_can_read_it() -> None:
+    schema = json_schema()
+    json.dumps(schema)
+    assert schema["$schema"].endswith("draft-07/schema#")
+    assert set(schema["properties"]) == {*Config.model_fields, "extends"}
+    assert schema["$defs"]["Training"]["properties"]["passes"]["description"]
+
+
+def test_every_key_has_a_description() -> None:
+    for name, definition in json_schema()["$defs"].items():
+        for key, value in definition.get("properties", {}).items():
+            assert key == "kind" or "description" in value, f"{name}.{key}"
+
+
+def test_headers_are_comments_that_yaml_ignores() -> None:
+    for name in config_names():
+        assert isinstance(yaml.safe_load(find_config(name).read_text()), dict)
+
+
+def test_a_key_given_without_its_section_is_told_where_it_belongs() -> None:
+    with pytest.raises(UsageError, match="unknown key 'passes'; did you mean 'train\\.passes'"):
+        load_config("quickstart", ["passes=3"])

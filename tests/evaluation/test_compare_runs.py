@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from lenet.evaluation.compare_runs import Comparison
+
+WRONG = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 0, 0, 1, 0, 0]]).bool()
+
+
+def test_two_runs_are_tested_by_mcnemar():
+    comparison = Comparison(["runs/a/0", "runs/b/0"], WRONG)
+    only_first, only_second, p = comparison.pair
+    assert (only_first, only_second) == (2, 1)
+    assert p == pytest.approx(1.0)  # a sign test of 2 against 1
+    assert "McNemar's exact p = 1" in comparison.describe()
+
+
+def test_seeds_are_summed_up_by_experiment():
+    comparison = Comparison(["runs/a/0", "runs/a/1", "runs/b/0"], torch.cat([WRONG, WRONG[:1]]))
+    assert str(comparison.experiments["runs/a"]) == "2.5 ± 0.7 (n = 2)"
+    assert str(comparison.experiments["runs/b"]) == "3.0 (n = 1)"
+    assert comparison.pair is None
+
+
+def test_images_wrong_in_all_runs_are_listed():
+    comparison = Comparison(["runs/a/0", "runs/a/1"], WRONG)
+    assert comparison.always_wrong == [0]
+    assert "wrong in all 2 runs: 1 images\n0" in comparison.describe()
+    assert comparison.as_dict()["errors"] == {"runs/a/0": 3, "runs/a/1": 2}

@@ -1,0 +1,65 @@
+"""Several networks asked together."""
+
+import torch
+
+from lenet.data.datasets import Dataset
+from lenet.evaluation.ensemble import DOUBTFUL, Opinions
+
+
+def opinions() -> Opinions:
+    """Three members on four images.
+
+    Image 0: all right. Image 1: two weak votes for 5 against a sure one for the label 4.
+    Image 2: each says something else, the second best of the mean is right. Image 3: all wrong.
+    """
+    said = [
+        [{0: 1.0}, {5: 0.6, 4: 0.4}, {1: 0.7, 2: 0.3}, {9: 1.0}],
+        [{0: 1.0}, {5: 0.6, 4: 0.4}, {2: 0.5, 1: 0.4, 3: 0.1}, {9: 0.9, 4: 0.1}],
+        [{0: 1.0}, {4: 1.0}, {3: 0.8, 2: 0.2}, {8: 1.0}],
+    ]
+    probabilities = torch.zeros(3, 4, 10)
+    for member, images in enumerate(said):
+        for image, classes in enumerate(images):
+            for label, probability in classes.items():
+                probabilities[member, image, label] = probability
+    return Opinions(
+        ["a", "b", "c"], probabilities, torch.tensor([0, 4, 2, 4]), {3: "4, or a 9", 0: "no 0"}
+    )
+
+
+def test_members_are_counted_alone() -> None:
+    assert opinions().member_errors == [3, 2, 2]
+
+
+def test_the_mean_listens_to_a_sure_member_and_votes_do_not() -> None:
+    asked = opinions()
+    assert asked.mean.argmax(1).tolist() == [0, 4, 1, 9]
+    assert asked.errors == 2
+    # Image 1 falls to the two weak votes.
+    assert asked.votes[1].tolist() == [0, 0, 0, 0, 1, 2, 0, 0, 0, 0]
+    assert asked.vote_errors == 3
+
+
+def test_the_mean_decides_between_equal_votes() -> None:
+    # On image 2 each class has one vote: the means are 1.1/3, 1.0/3 and 0.9/3.
+    asked = opinions()
+    decided = asked.votes[2] + asked.mean[2] / 2
+    assert decided.argmax() == 1
+
+
+def test_top2_errors_are_labels_beyond_the_second_best() -> None:
+    # Image 2's label is second; image 3's mean is 9: 1.9/3, 8: 1/3, 4: 0.1/3.
+    assert opinions().top2_errors == 1
+
+
+def test_images_on_which_all_fail_are_marked_where_their_label_is_doubtful() -> None:
+    asked = opinions()
+    assert asked.as_dict()["all_fail"] == asked.as_dict()["all_fail_doubtful"] == [3]
+    assert str(asked).splitlines()[-1] == "      3  a 4, said 9  (label: 4, or a 9)"
+    assert "all members fail on 1 images, 1 of them of doubtful label" in str(asked)
+
+
+def test_the_doubtful_labels_are_those_of_the_test_set(mnist: Dataset) -> None:
+    assert len(DOUBTFUL) == 15
+    for index, note in DOUBTFUL.items():
+        assert note.startswith(str(int(mnist.test.labels[index]))), index

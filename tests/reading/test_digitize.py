@@ -1,0 +1,108 @@
+"""A photographed digit arrives as MNIST would have it."""
+
+import numpy as np
+import pytest
+
+from lenet.data.datasets import Dataset
+from lenet.reading.digitize import digitize, fit_ink
+from lenet.reading.pictures import PictureError
+
+
+def bar(tone: int = 0, paper: int = 255, height: int = 120, width: int = 100) -> np.ndarray:
+    """An upright bar of 18 × 60 pixels in the middle."""
+    picture = np.full((height, width, 1), paper, dtype=np.uint8)
+    picture[30:90, 41:59] = tone
+    return picture
+
+
+def test_a_bar_becomes_20_pixels_high_and_centred() -> None:
+    ink = digitize(bar()).ink
+    assert ink.shape == (28, 28)
+    assert ink.dtype == np.float32
+    np.testing.assert_array_equal(np.flatnonzero(ink.any(axis=1)), np.arange(4, 24))
+    np.testing.assert_array_equal(np.flatnonzero(ink.any(axis=0)), np.arange(11, 17))
+    assert ink.max() == 1
+
+
+def test_light_ink_on_dark_paper_is_the_same_as_dark_on_light() -> None:
+    np.testing.assert_allclose(digitize(bar(0, 255)).ink, digitize(bar(255, 0)).ink, atol=1e-6)
+
+
+def test_colours_of_equal_lightness_are_told_apart() -> None:
+    picture = np.empty((120, 100, 3), dtype=np.uint8)
+    picture[:] = (0, 131, 0)
+    picture[30:90, 41:59] = (255, 0, 0)  # the same luminance
+    np.testing.assert_allclose(digitize(picture).ink, digitize(bar()).ink, atol=1e-6)
+
+
+def test_a_slope_of_light_leaves_the_ink_alone() -> None:
+    light = np.linspace(0.3, 1, 100)[None, :, None]
+    picture = np.rint(bar(40, 240) * light).astype(np.uint8)
+    np.testing.assert_allclose(digitize(picture).ink, digitize(bar()).ink, atol=0.2)
+
+
+def test_a_page_on_a_table_is_read_and_the_table_is_not() -> None:
+    picture = np.full((160, 140, 1), 60, dtype=np.uint8)
+    picture[20:140, 20:120] = bar()
+    np.testing.assert_allclose(digitize(picture).ink, digitize(bar()).ink, atol=1e-6)
+
+
+def test_ruled_lines_are_erased() -> None:
+    picture = bar(height=240, width=200)
+    ruled = picture.copy()
+    ruled[10::30] = 150
+    ruled[30:90, 41:59] = 0
+    assert np.abs(digitize(ruled).ink - digitize(picture).ink).mean() < 0.03
+
+
+def test_a_thin_stroke_is_thickened_to_a_pencil_s() -> None:
+    picture = np.full((200, 200, 1), 255, dtype=np.uint8)
+    picture[20:180, 99:102] = 0  # 3 of 160 pixels: 0.4 of 20
+    ink = digitize(picture).ink
+    assert 1.0 <= ink.sum() / 20 <= 3.0  # its width in pixels
+
+
+def test_separate_strokes_of_one_digit_stay_together_and_specks_are_left_out() -> None:
+    picture = np.full((120, 120, 1), 255, dtype=np.uint8)
+    picture[30:35, 50:80] = 0
+    picture[40:90, 50:58] = 0
+    picture[110:112, 5:7] = 0
+    box = digitize(picture).box
+    assert (box[0].start, box[0].stop, box[1].start, box[1].stop) == (30, 90, 50, 80)
+
+
+def test_several_digits_are_counted() -> None:
+    two = np.concatenate([bar(), bar()], axis=1)
+    assert digitize(bar()).others == 0
+    assert digitize(two).others == 1
+
+
+def test_centre_of_mass_is_rounded_to_the_nearest_pixel() -> None:
+    ink = np.zeros((20, 10), dtype=np.float32)
+    ink[:, 0] = 1
+    ink[0, :] = 1  # mass: 29, centred at column (19 · 0.5 + 50) / 29 = 2.05, so left = 12
+    field = fit_ink(ink)
+    assert np.flatnonzero(field.any(axis=0))[0] == 12
+
+
+@pytest.mark.parametrize("tone", [0, 128, 255])
+def test_an_even_picture_has_no_ink(tone: int) -> None:
+    with pytest.raises(PictureError, match="no ink"):
+        digitize(np.full((100, 100, 3), tone, dtype=np.uint8))
+
+
+def test_noise_has_no_ink() -> None:
+    noise = np.random.default_rng(0).integers(90, 160, (200, 200, 1), dtype=np.uint8)
+    with pytest.raises(PictureError, match="no ink"):
+        digitize(noise)
+
+
+def test_a_single_pixel_is_too_small() -> None:
+    with pytest.raises(PictureError, match="1 × 1 pixels are too few"):
+        digitize(np.zeros((1, 1, 1), dtype=np.uint8))
+
+
+def test_most_mnist_images_hardly_change(mnist: Dataset) -> None:
+    images = mnist.test.images[:200, 0].numpy()
+    changes = [np.abs(digitize(image[..., None]).ink - image / 255).mean() for image in images]
+    assert np.median(changes) < 0.01

@@ -1,0 +1,243 @@
+"""What TensorBoard is given, read back from the event files."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.custom_scalar import layout_pb2
+from tensorboard.plugins.hparams import metadata as hparams_metadata
+from torch import nn
+
+from lenet.cli.tensorboard import start_tensorboard
+from lenet.config.load import load_config
+from lenet.data.datasets import Dataset
+from lenet.data.splits import divide
+from lenet.errors import UsageError
+from lenet.figures.seed_bands import write_seeds
+from lenet.runs.run import Run
+from lenet.training.tensorboard import MOST_PICTURES, Dashboard, first_kernels, paint
+from lenet.training.train import train
+
+
+def read(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
+    events.Reload()
+    return events
+
+
+def begin(root: Path, *overrides: str, seed: int = 0) -> Run:
+    settings = [
+        "data.validation=100", "data.train_size=256", "train.passes=2", "data.name=mnist-sample"
+    ]  # fmt: skip
+    config = load_config("quickstart", [*settings, *overrides], seed=seed).config
+    return Run.create("small", config, root)
+
+
+@pytest.fixture(scope="module")
+def finished(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    run = begin(tmp_path_factory.mktemp("runs"))
+    train(run.config, [run], divide(sample, run.config, torch.device("cpu")), torch.device("cpu"))
+    return run
+
+
+def test_every_metric_is_a_scalar_of_the_same_name(finished: Run) -> None:
+    events = read(finished.folder)
+    lines = finished.lines("metrics.jsonl")
+    for tag in set(lines[0]) - {"pass"}:
+        points = [(point.step, point.value) for point in events.Scalars(tag)]
+        assert points == [(m["pass"], pytest.approx(m[tag])) for m in lines], tag
+
+
+def test_the_result_is_written_once_beside_the_curves(finished: Run) -> None:
+    events, result = read(finished.folder), finished.read_json("result.json")
+    for part in ("train", "validation", "test"):
+        (point,) = events.Scalars(f"result/errors/{part}")
+        assert (point.step, point.value) == (3, result[f"errors/{part}"])
+
+
+def test_hyperparameters_are_written_without_describing_an_experiment(finished: Run) -> None:
+    """The first description that TensorBoard finds would hide other runs' values."""
+    content = read(finished.folder).summary_metadata
+    tags = {tag for tag in content if tag.startswith("_hparams_")}
+    assert tags == {
+        hparams_metadata.SESSION_START_INFO_TAG,
+        hparams_metadata.SESSION_END_INFO_TAG,
+    }
+    start = hparams_metadata.parse_session_start_info_plugin_data(
+        content[hparams_metadata.SESSION_START_INFO_TAG].plugin_data.content
+    )
+    assert start.hparams["optimizer.lr"].number_value == 0.05
+    assert start.hparams["model.kind"].string_value == "lenet5-modern"
+    assert not any(key.startswith("evaluate.") for key in start.hparams)
+
+
+def test_the_figures_are_images_and_kernels_are_shown_by_pass(finished: Run) -> None:
+    events = read(finished.folder)
+    images = set(events.Tags()["images"])
+    assert {"kernels", "figures/errors", "figures/confusion", "figures/maps"} <= images
+    assert "figures/embedding" not in images  # slow; the projector shows it
+    assert [image.step for image in events.Images("kernels")] == [1, 2]
+    assert events.Images("figures/errors")[0].width == 830
+
+
+def test_each_digit_has_a_precision_recall_curve(finished: Run) -> None:
+    tags = read(finished.folder).Tags()["tensors"]
+    assert {f"digits/{digit}" for digit in range(10)} <= set(tags)
+
+
+def test_text_holds_config_and_result(finished: Run) -> None:
+    events = read(finished.folder)
+    (config,) = events.Tensors("config/text_summary")
+    assert "kind: lenet5-modern" in config.tensor_proto.string_val[0].decode()
+    (result,) = events.Tensors("result/text_summary")
+    errors = finished.read_json("result.json")["errors/test"]
+    assert f"{errors:,} errors / 1,000" in result.tensor_proto.string_val[0].decode()
+
+
+def test_the_layout_has_a_margin_chart_over_seeds(finished: Run) -> None:
+    (event,) = read(finished.folder).Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    margins = {
+        chart.title: chart.margin.series[0].value
+        for category in layout.category
+        for chart in category.chart
+        if chart.margin.series
+    }
+    assert margins["test: mean ± sd over seeds"] == "seeds/errors/test/mean"
+
+
+def test_the_projector_gets_codes_labels_and_pictures_of_the_same_images(finished: Run) -> None:
+    folder = finished.folder / "projector"
+    codes = (folder / "codes.tsv").read_text().splitlines()
+    head, *labels = (folder / "labels.tsv").read_text().splitlines()
+    assert head == "label\tprediction\tverdict\ttest image"
+    assert len(codes) == len(labels) == 1000
+    assert len(codes[0].split("\t")) == 84
+    wrong = [line.split("\t") for line in labels if "→" in line]
+    assert len(wrong) == finished.read_json("result.json")["errors/test"]
+    assert all(f"{truth} → {said}" == verdict for truth, said, verdict, _ in wrong)
+    assert 'tensor_name: "f6"' in (finished.folder / "projector_config.pbtxt").read_text()
+
+
+def test_every_tag_is_in_the_readmes_glossary(finished: Run) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| tag | tab |")[2].partition("\n\n")[0]
+    known = [
+        re.escape(name).replace("…", ".+")
+        for line in table.splitlines()[2:]
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+    ]
+    tags = read(finished.folder).Tags()
+    written = {
+        tag.removesuffix("/text_summary")
+        for kind in ("scalars", "images", "tensors")
+        for tag in tags[kind]
+    }
+    hidden = {tag for tag in written if tag.startswith(("_hparams_", "custom_scalars__"))}
+    assert [t for t in written - hidden if not any(re.fullmatch(n, t) for n in known)] == []
+
+
+def test_overwriting_a_run_removes_what_the_projector_had(finished: Run, tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    (run.folder / "projector").mkdir()
+    (run.folder / "projector" / "codes.tsv").write_text("1")
+    (run.folder / "projector_config.pbtxt").write_text("")
+    Run.create("small", run.config, tmp_path, overwrite=True)
+    assert not (run.folder / "projector" / "codes.tsv").exists()
+    assert not (run.folder / "projector_config.pbtxt").exists()
+
+
+def test_a_run_that_concludes_again_hides_what_it_concluded_first(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    result = {"errors/test": 9, "n/test": 100, "kept_pass": 2}
+    for first_pass, errors in ((1, 9), (3, 8)):
+        dashboard = Dashboard(run, first_pass)
+        dashboard.conclude(result | {"errors/test": errors})
+        dashboard.close()
+    (point,) = read(run.folder).Scalars("result/errors/test")
+    assert point.value == 8
+
+
+def test_many_passes_show_their_kernels_evenly_spread(tmp_path: Path) -> None:
+    run = begin(tmp_path, "train.passes=120")
+    dashboard = Dashboard(run, 1)
+    for pass_number in range(1, 121):
+        dashboard.show_kernels(nn.Conv2d(1, 2, 3), pass_number)
+    dashboard.close()
+    steps = [image.step for image in read(run.folder).Images("kernels")]
+    assert steps == list(range(3, 121, 3))
+    assert len(steps) <= MOST_PICTURES
+
+
+def test_kernels_are_blue_where_positive_and_orange_where_negative() -> None:
+    painted = paint(torch.tensor([[[1.0, 0.0], [-1.0, 0.5]]]), zoom=1)
+    assert painted.tolist() == [
+        [[0, 114, 178], [255, 255, 255], [255, 255, 255]],
+        [[213, 94, 0], [128, 184, 216], [255, 255, 255]],
+    ]
+
+
+def test_a_network_without_convolutions_has_no_kernels() -> None:
+    assert first_kernels(nn.Linear(2, 2)) is None
+
+
+def seeds_of(root: Path, *errors: list[int]) -> None:
+    for seed, counts in enumerate(errors):
+        run = begin(root, seed=seed)
+        for number, count in enumerate(counts, 1):
+            run.append("metrics.jsonl", {"pass": number, "errors/test": count})
+        run.write_json("result.json", {})
+
+
+def test_means_over_seeds_are_a_run_of_their_own(tmp_path: Path) -> None:
+    seeds_of(tmp_path, [100, 80], [110, 84])
+    assert write_seeds(tmp_path) == [tmp_path / "small" / "seeds"]
+    events = read(tmp_path / "small" / "seeds")
+    shown = {
+        bound: [(p.step, p.value) for p in events.Scalars(f"seeds/errors/test/{bound}")]
+        for bound in ("mean", "low", "high")
+    }
+    sd = 8**0.5
+    assert shown["mean"] == [(1, 105), (2, 82)]
+    assert shown["low"] == [(1, pytest.approx(105 - 50**0.5)), (2, pytest.approx(82 - sd))]
+    assert shown["high"] == [(1, pytest.approx(105 + 50**0.5)), (2, pytest.approx(82 + sd))]
+
+
+def test_means_are_replaced_and_count_finished_seeds_only(tmp_path: Path) -> None:
+    seeds_of(tmp_path, [100], [110])
+    write_seeds(tmp_path)
+    run = begin(tmp_path, seed=2)
+    run.append("metrics.jsonl", {"pass": 1, "errors/test": 900})
+    write_seeds(tmp_path)
+    folder = tmp_path / "small" / "seeds"
+    assert len(list(folder.iterdir())) == 1
+    assert [p.value for p in read(folder).Scalars("seeds/errors/test/mean")] == [105]
+
+
+def test_an_experiment_whose_numbers_are_damaged_is_named_and_the_others_go_on(
+    tmp_path: Path,
+) -> None:
+    seeds_of(tmp_path / "bad", [100], [110])
+    seeds_of(tmp_path / "good", [100], [110])
+    damaged = tmp_path / "bad" / "small" / "0" / "metrics.jsonl"
+    damaged.write_text("{")
+    blocked = tmp_path / "worse"
+    seeds_of(blocked, [100], [110])
+    (blocked / "small" / "seeds").write_text("in the way")
+    said: list[str] = []
+    assert write_seeds(tmp_path, said.append) == [tmp_path / "good" / "small" / "seeds"]
+    first, second = said
+    assert str(damaged) in first
+    assert first.startswith("no mean ± sd of ") and second.startswith("no mean ± sd of ")
+
+
+def test_a_single_seed_has_no_mean(tmp_path: Path) -> None:
+    seeds_of(tmp_path, [100])
+    assert write_seeds(tmp_path) == []
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere is no folder"):
+        start_tensorboard(tmp_path / "nowhere")
