@@ -2,7 +2,7 @@
 
 A loss is built once, e.g. ``LOSSES["map"](j=1.0)``, and called with outputs (B, 10) and targets,
 either labels (B,) int64 or class weights (B, 10) float; it returns one value per image, (B,).
-`outputs` says which kind of network it is for: "penalties" (small is good) or "scores".
+`outputs` says which kind of network it is for: "penalties" (small is good) or "logits".
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ class CurvedLoss(Loss, Protocol):
         """Return dE/dy (..., 10)."""
 
     def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return d²E/dy² (..., 10) of scores, or what the loss weighs each penalty with."""
+        """Return d²E/dy² (..., 10) of logits, or what the loss weighs each penalty with."""
 
 
 def weigh_classes(targets: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class SquaredTargets:
     multilayer perceptrons were trained with, but its Appendix A recommends targets of ±1.
     """
 
-    outputs: ClassVar[str] = "scores"
+    outputs: ClassVar[str] = "logits"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the (B,) losses."""
@@ -134,7 +134,7 @@ class CrossEntropy:
     """
 
     label_smoothing: float = 0.0
-    outputs: ClassVar[str] = "scores"
+    outputs: ClassVar[str] = "logits"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the (B,) losses."""
@@ -156,12 +156,12 @@ def classify(outputs: Tensor, kind: str) -> Tensor:
 
     Args:
         outputs: What the network returned.
-        kind: The network's `outputs`: "penalties", of which the smallest wins, or "scores", of
+        kind: The network's `outputs`: "penalties", of which the smallest wins, or "logits", of
             which the largest does.
     """
     return outputs.argmin(dim=-1) if kind == "penalties" else outputs.argmax(dim=-1)
 
 
 def probabilities(outputs: Tensor, kind: str) -> Tensor:
-    """Return class probabilities (..., 10) that sum to one: the softmax of scores or -penalties."""
+    """Return class probabilities (..., 10) that sum to one: the softmax of logits or -penalties."""
     return (-outputs if kind == "penalties" else outputs).softmax(dim=-1)

@@ -23,6 +23,6 @@ def generator(seed: int, purpose: str, *counters: int) -> torch.Generator:
     Args:
         seed: The run's seed.
         purpose: What the numbers are for, e.g. ``"order"`` or ``"augment"``.
-        counters: Where in the run they are used, e.g. pass and step.
+        counters: Where in the run they are used, e.g. epoch and step.
     """
     return torch.Generator().manual_seed(derive_seed(seed, purpose, *counters))

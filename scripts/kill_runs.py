@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from lenet.data.splits import Parts, divide
+from lenet.data.splits import Splits, make_splits
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.errors import RunError
@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 ALL = {
     "data": {"name": "mnist-sample", "train_size": 200, "validation": 100},
     "augment": [{"RandomAffine": {"degrees": 10.0}}, {"ElasticTransform": {"alpha": 20.0}}],
-    "train": {"passes": 3, "batch_size": 10, "checkpoint_steps": 1},
+    "train": {"epochs": 3, "batch_size": 10, "checkpoint_steps": 1},
 }
 MODERN = {
     "model": {"kind": "lenet5-modern", "dropout": 0.2, "batch_norm": True},
@@ -62,12 +62,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lenet-kills-") as folder:
         configs = {name: Config.model_validate(ALL | config) for name, config in CONFIGS.items()}
         straight = {}
-        parts = divide(load_dataset("mnist-sample"), next(iter(configs.values())), CPU)
-        parts = Parts(parts.dataset, parts.train, parts.validation, parts.validation)
+        splits = make_splits(load_dataset("mnist-sample"), next(iter(configs.values())), CPU)
+        splits = Splits(splits.dataset, splits.train, splits.validation, splits.validation)
         for number, (name, config) in enumerate(configs.items()):
             straight[name] = Run.create(f"straight-{number}", config, Path(folder))
             began = time.monotonic()
-            os.waitpid(start(straight[name], parts), 0)
+            os.waitpid(start(straight[name], splits), 0)
             seconds = time.monotonic() - began
             share = options.kills * (number + 1) // len(configs)
             while kills < share:
@@ -75,7 +75,7 @@ def main() -> int:
                 runs += 1
                 while not run.finished:
                     before = newest(run, faults)
-                    process = start(run, parts)
+                    process = start(run, splits)
                     if kills >= share:
                         os.waitpid(process, 0)
                         continue
@@ -95,13 +95,13 @@ def main() -> int:
     return 1 if faults or lost else 0
 
 
-def start(run: Run, parts: Parts) -> int:
+def start(run: Run, splits: Splits) -> int:
     """Train in a process of its own; return its id."""
     process = os.fork()
     if process:
         return process
     try:
-        train(run.config, [run], parts, CPU)
+        train(run.config, [run], splits, CPU)
     finally:
         os._exit(0 if run.finished else 1)
 

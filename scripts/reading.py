@@ -14,7 +14,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / name) for name in (
 from drawings import count_right, write_drawings, write_string  # noqa: E402
 
 from lenet.data.datasets import load_dataset  # noqa: E402
-from lenet.reading.predict import load_committee, read_digits  # noqa: E402
+from lenet.reading.predict import load_ensemble, read_digits  # noqa: E402
 from lenet.reading.scan import scan_convolution, scan_marks  # noqa: E402
 
 DRAWINGS = 300
@@ -33,10 +33,10 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", default="published:handwriting", help="who reads")
-    committee = load_committee(parser.parse_args().run)
+    ensemble = load_ensemble(parser.parse_args().run)
     test = load_dataset("mnist").test
     with tempfile.TemporaryDirectory() as folder:
-        readings = read_digits(committee, write_drawings(Path(folder), range(DRAWINGS)))
+        readings = read_digits(ensemble, write_drawings(Path(folder), range(DRAWINGS)))
         right = sum(
             reading.digit is not None and reading.ranking[0] == seed % 10
             for seed, reading in enumerate(readings)
@@ -48,8 +48,8 @@ def main() -> None:
         marks = slid = 0
         for first in range(0, DIGITS, 5):
             picture, written = write_string(test, first, gap)
-            marks += count_right(scan_marks(committee, picture).text(), written)
-            slid += count_right(scan_convolution(committee.members[0], picture).text(), written)
+            marks += count_right(scan_marks(ensemble, picture).text(), written)
+            slid += count_right(scan_convolution(ensemble.classifiers[0], picture).text(), written)
         print(f"| {DIGITS} test digits in strings of five, {words} | | {marks} | {slid} |")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.runs.run import Run
@@ -28,7 +28,7 @@ CONFIG = Config.model_validate(
         "model": {"kind": "lenet5-modern", "dropout": 0.1},
         "loss": {"kind": "cross-entropy"},
         "optimizer": {"kind": "adamw"},
-        "train": {"passes": 2, "batch_size": 20, "ema": 0.9, "checkpoint_steps": 3},
+        "train": {"epochs": 2, "batch_size": 20, "ema": 0.9, "checkpoint_steps": 3},
     }
 )
 WITHOUT_PICTURES = CONFIG.model_copy(
@@ -46,13 +46,13 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200)
     runs = parser.parse_args().runs
     tenth = max(runs // 10, 1)
-    parts = divide(load_dataset("mnist-sample"), CONFIG, CPU)
+    splits = make_splits(load_dataset("mnist-sample"), CONFIG, CPU)
     readings: list[tuple[float, int, int]] = []
     with tempfile.TemporaryDirectory(prefix="lenet-soak-") as folder:
         for number in range(runs):
             config = WITHOUT_PICTURES if number % PICTURES_EVERY else CONFIG
             run = Run.create(f"run-{number}", config, Path(folder))
-            train(config, [run], parts, CPU)
+            train(config, [run], splits, CPU)
             shutil.rmtree(run.folder)
             readings.append(read_process())
             memory, files, threads = readings[-1]

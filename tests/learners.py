@@ -3,12 +3,12 @@
 from functools import partial
 
 import torch
-from lenet.training.optimizers import OPTIMIZERS
-from lenet.training.schedules import SCHEDULES
 
 from lenet.losses import LOSSES, classify
 from lenet.models import build_model
 from lenet.training.gradient import GradientLearner
+from lenet.training.optimizers import OPTIMIZERS
+from lenet.training.schedules import SCHEDULES
 
 SEEDS = [3, 4, 5]
 SGD = partial(OPTIMIZERS["sgd"], lr=0.05, weight_decay=0.01, momentum=0.9, nesterov=True)
@@ -36,7 +36,7 @@ def learner(kind, name: str = "modern", optimizer=SGD, ema: float = 0.0) -> Grad
         partial(classify, kind=criterion.outputs),
         optimizer,
         SCHEDULES["cosine"](2),
-        steps_per_pass=3,
+        steps_per_epoch=3,
         ema=ema,
     )
 

@@ -15,14 +15,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lenet.data.splits import Parts, divide
 
 from lenet.config.load import config_names, find_config, flatten_config, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Split, load_dataset
 from lenet.data.idx import read_idx
+from lenet.data.splits import Splits, make_splits
 from lenet.errors import LenetError
-from lenet.evaluation.classifier import load_network
+from lenet.evaluation.classifier import load_classifier
 from lenet.runs.files import write_tensors
 from lenet.runs.history import list_runs, table
 from lenet.runs.run import Run
@@ -139,10 +139,10 @@ def test_mutated_idx_files(
 
 @dataclass(repr=False)
 class Begun:
-    """A run stopped in its second pass, its data, and the bytes of its files."""
+    """A run stopped in its second epoch, its data, and the bytes of its files."""
 
     run: Run
-    parts: Parts
+    splits: Splits
     files: dict[str, bytes]
 
 
@@ -154,24 +154,24 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Begun:
             "model": {"kind": "mlp", "hidden": [4]},
             "loss": {"kind": "cross-entropy"},
             "optimizer": {"kind": "adamw"},
-            "train": {"passes": 2, "batch_size": 20, "ema": 0.9},
+            "train": {"epochs": 2, "batch_size": 20, "ema": 0.9},
             "evaluate": {"pictures": False},  # seconds of each example, and they read nothing more
         }
     )
-    parts = divide(load_dataset("mnist-sample"), config, CPU)
-    test: Split = parts.test.take(torch.arange(0, 1000, 100))
-    parts = Parts(parts.dataset, parts.train, parts.validation, test)
+    splits = make_splits(load_dataset("mnist-sample"), config, CPU)
+    test: Split = splits.test.take(torch.arange(0, 1000, 100))
+    splits = Splits(splits.dataset, splits.train, splits.validation, test)
     run = Run.create("fuzz", config, tmp_path_factory.mktemp("runs"))
     steps: Iterator[bool] = iter([False, False, True, True])
-    assert train(config, [run], parts, CPU, stop=lambda: next(steps)) is None
+    assert train(config, [run], splits, CPU, stop=lambda: next(steps)) is None
     run.write_json("environment.json", {})
     run.write_json(
         "result.json",
-        {"seed": 0, "dataset": "mnist-sample", "passes": 2, "errors/train": 3}
+        {"seed": 0, "dataset": "mnist-sample", "epochs": 2, "errors/train": 3}
         | {"errors/test": 4, "n/test": 10, "loss/test": 0.5},
     )
     files = {p.name: p.read_bytes() for p in run.files() if "tfevents" not in p.name}
-    return Begun(run, parts, files)
+    return Begun(run, splits, files)
 
 
 def restore(run: Run, files: dict[str, bytes]) -> None:
@@ -201,13 +201,13 @@ def test_run_folders_with_a_mutated_file(
     changes: list[tuple[str, float, int, int]],
     begun: Begun,
 ) -> None:
-    run, parts, files = begun.run, begun.parts, begun.files
+    run, splits, files = begun.run, begun.splits, begun.files
     restore(run, files)
     (run.folder / name).write_bytes(mutate(files[name], changes))
     for use in (
         lambda: table(list_runs(run.folder.parent.parent)),
-        lambda: load_network(Run.open(run.folder)),
-        lambda: train(run.config, [Run.open(run.folder)], parts, CPU),
+        lambda: load_classifier(Run.open(run.folder)),
+        lambda: train(run.config, [Run.open(run.folder)], splits, CPU),
     ):
         try:
             use()
@@ -231,7 +231,7 @@ tensors = st.builds(
     tensor=tensors | st.none(),
     name=st.none() | st.text(max_size=20),
     labels=st.dictionaries(
-        st.sampled_from(["pass", "step", "format"]), st.sampled_from(["1", "2", "-1", "x", ""])
+        st.sampled_from(["epoch", "step", "format"]), st.sampled_from(["1", "2", "-1", "x", ""])
     ),
 )
 def test_checkpoints_made_to_deceive(
@@ -243,7 +243,7 @@ def test_checkpoints_made_to_deceive(
     begun: Begun,
 ) -> None:
     """Their checksums are right; a tensor is dropped, replaced, renamed or added."""
-    run, parts, files = begun.run, begun.parts, begun.files
+    run, splits, files = begun.run, begun.splits, begun.files
     restore(run, {n: c for n, c in files.items() if n != "state.previous.safetensors"})
     content: dict[str, Any] = (
         run.load_weights() if file == "weights" else next(iter(run.load_states().values()))
@@ -254,9 +254,9 @@ def test_checkpoints_made_to_deceive(
         content[key if name is None else name] = old if tensor is None else tensor
     try:
         write_tensors(
-            run.folder / f"{file}.safetensors", content, {"pass": "1", "step": "1"} | labels
+            run.folder / f"{file}.safetensors", content, {"epoch": "1", "step": "1"} | labels
         )
-        load_network(run)
-        train(run.config, [run], parts, CPU)
+        load_classifier(run)
+        train(run.config, [run], splits, CPU)
     except LenetError as error:
         assert str(error)

@@ -34,8 +34,8 @@ def test_map_is_mse_plus_a_constant_when_all_classes_are_far_worse_than_rubbish(
 
 
 def test_squared_targets_by_hand():
-    scores = torch.tensor([[1.0, 1.0, *[-1.0] * 8]])
-    assert LOSSES["squared-targets"]()(scores, torch.tensor([0])).tolist() == [2.0]
+    logits = torch.tensor([[1.0, 1.0, *[-1.0] * 8]])
+    assert LOSSES["squared-targets"]()(logits, torch.tensor([0])).tolist() == [2.0]
 
 
 def test_cross_entropy_of_equal_scores_is_log_ten():
@@ -45,8 +45,8 @@ def test_cross_entropy_of_equal_scores_is_log_ten():
 
 
 def test_label_smoothing_gives_every_class_its_share():
-    scores = torch.tensor([[math.log(9.0), *[0.0] * 9]])  # probabilities 1/2, 1/18, ...
-    loss = LOSSES["cross-entropy"](label_smoothing=0.1)(scores, torch.tensor([0]))
+    logits = torch.tensor([[math.log(9.0), *[0.0] * 9]])  # probabilities 1/2, 1/18, ...
+    loss = LOSSES["cross-entropy"](label_smoothing=0.1)(logits, torch.tensor([0]))
     torch.testing.assert_close(loss, torch.tensor([0.91 * math.log(2) + 0.09 * math.log(18)]))
 
 
@@ -72,7 +72,7 @@ def test_gradient_is_autograds(name, options):
 def test_smallest_penalty_or_largest_score_is_the_class():
     outputs = torch.tensor([[3.0, 1.0, 2.0, *[2.5] * 7]])
     assert classify(outputs, "penalties").tolist() == [1]
-    assert classify(outputs, "scores").tolist() == [0]
+    assert classify(outputs, "logits").tolist() == [0]
 
 
 def test_probabilities_fall_with_the_penalty_and_rise_with_the_score():
@@ -80,4 +80,4 @@ def test_probabilities_fall_with_the_penalty_and_rise_with_the_score():
     torch.testing.assert_close(
         probabilities(outputs, "penalties")[0, :2], torch.tensor([0.75, 0.25])
     )
-    torch.testing.assert_close(probabilities(-outputs, "scores")[0, :2], torch.tensor([0.75, 0.25]))
+    torch.testing.assert_close(probabilities(-outputs, "logits")[0, :2], torch.tensor([0.75, 0.25]))

@@ -104,8 +104,8 @@ def list_others() -> str:
     """Return a sentence about the transforms of other libraries that run by name."""
     libraries = " and ".join(f"{library}.NAME" for library in LIBRARIES)
     return (
-        f"also, image by image and with ink from 0 to 255: {', '.join(TORCHVISION)};"
-        f" {libraries} where installed, kornia's on the whole batch with ink from 0 to 1"
+        f"also, image by image and with pixels from 0 to 255: {', '.join(TORCHVISION)};"
+        f" {libraries} where installed, kornia's on the whole batch with pixels from 0 to 1"
     )
 
 

@@ -20,7 +20,7 @@ class RandomCrop(Projection):
         padding: Background to add before: pixels on all sides, or (left and right, top and
             bottom), or (left, top, right, bottom), each in [0, 1000]; None: none.
         pad_if_needed: Add what a window larger than the image lacks, on both sides.
-        fill: The padding's ink, in [0, 1].
+        fill: The padding's pixels, in [0, 1].
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
     Deviation: padding is constant; torchvision's other padding modes are missing. In a chain of
@@ -98,8 +98,8 @@ class RandomResizedCrop(Projection):
         scale: (min, max) area of the window as a fraction of the image, each in (0, 1].
         ratio: (min, max) width by height of the window, each in [0.001, 1000].
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: Ink outside the image, which the rim of a window at its edge is interpolated with, in
-            [0, 1]; None: as the geometry before and after it, 0 if there is none.
+        fill: Pixels outside the image, in [0, 1], with which the rim of a window at its edge is
+            interpolated; None: as the geometry before and after it, 0 if there is none.
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
     Deviation: at the result's border the pixels next to the window are interpolated too, as befits

@@ -22,7 +22,7 @@ class RandomStretch(Projection):
         scale_x: (min, max) factor of the width, each in [0.001, 1000].
         scale_y: (min, max) factor of the height, likewise.
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -59,7 +59,7 @@ class RandomSqueeze(Projection):
     Args:
         ratio: (min, max) factor of the width, each in [0.001, 1000]; the height is divided by it.
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Section III.C of the 1998 paper: "simultaneous horizontal compression and vertical
@@ -96,7 +96,7 @@ class RandomRotationOrShear(Projection):
         narrow_degrees: Largest angle of the narrow classes, in [0, 89].
         narrow_labels: Labels of the narrow classes.
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Where labels are not known, as in a ``Compose`` of torchvision's, all classes are narrow.

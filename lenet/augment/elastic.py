@@ -25,7 +25,7 @@ class ElasticTransform(Displacement):
             Its kernel spans 8 sigma + 1 pixels, one more if that is even; the field is reflected at
             its border.
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Simard et al. 2003, section 2. Its α of 34 at σ = 4 multiplies pixels, so it is 68 here

@@ -1,7 +1,7 @@
 """Transforms of other libraries by name: torchvision's others, kornia's, albumentations'.
 
 They are listed, never looked up by whatever a config says. torchvision's and albumentations' run on
-uint8, so that their arguments are of ink from 0 to 255; kornia's run on floats.
+uint8, so that their arguments are of pixels from 0 to 255; kornia's run on floats.
 """
 
 import functools

@@ -22,7 +22,7 @@ class RandomAffine(Projection):
         shear: Degrees, ±shear of [0, 89] along x; or (min, max) along x; or
             (min x, max x, min y, max y), each in [-89, 89].
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
         p: Probability of an image being transformed, in [0, 1].
@@ -133,7 +133,7 @@ class RandomRotation(RandomAffine):
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
         p: Probability of an image being transformed, in [0, 1].
 
     Deviation: torchvision interpolates by ``nearest`` unless told otherwise. There is no `expand`,

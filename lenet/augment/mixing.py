@@ -43,7 +43,7 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         """Mix as drawn.
 
         Args:
-            images: Ink in [0, 1], float (B, C, H, W).
+            images: Images in [0, 1], float (B, C, H, W).
             targets: Shares of the classes (B, num_classes), each row summing to 1.
             parameters: As drawn, on the images' device.
         """
@@ -70,9 +70,9 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         size = (images.shape[-2], images.shape[-1])
         drawn = self.draw(len(images), size, torch.Generator().manual_seed(seed))
         dtype = images.dtype if images.is_floating_point() else torch.float32
-        ink = v2.functional.to_dtype(images, dtype, scale=True)
+        pixels = v2.functional.to_dtype(images, dtype, scale=True)
         targets = shares(labels, self.num_classes, dtype)
-        mixed, targets = self.mix(ink, targets, to_device(drawn, ink))
+        mixed, targets = self.mix(pixels, targets, to_device(drawn, pixels))
         return v2.functional.to_dtype(mixed, images.dtype, scale=True), targets
 
     def _check_pair(self, given: Any) -> tuple[Tensor, Tensor]:

@@ -20,8 +20,8 @@ class RandomErasing(BatchTransform):
         p: Probability of an image being erased, in [0, 1].
         scale: (min, max) area as a fraction of the image, each in [0, 1].
         ratio: (min, max) height by width, each in [0.001, 1000].
-        value: What the rectangle is filled with: ink in [0, 1], or ``random`` for a number of its
-            own in each pixel.
+        value: What the rectangle is filled with: pixels in [0, 1], or ``random``, drawn for each
+            pixel.
 
     Source: Zhong et al. 2017, algorithm 1.
 
@@ -87,7 +87,7 @@ class Cutout(BatchTransform):
     Args:
         n_holes: Number of squares, in [1, 1000].
         length: Their side in pixels, in [1, 1000].
-        value: What hides, ink in [0, 1].
+        value: What hides, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: DeVries and Taylor 2017, section 3.2; names as in the authors' code.
@@ -125,7 +125,7 @@ class HideAndSeek(BatchTransform):
     Args:
         grid: Cells along each side, in [1, 100]: ``grid`` × ``grid`` of them.
         p_hide: Probability of a cell being hidden, in [0, 1].
-        value: What hides, ink in [0, 1].
+        value: What hides, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Singh and Lee 2017, section 3.1, who hide by the training set's mean so that the first

@@ -106,7 +106,7 @@ def perform(
         operation: Index into `OPERATIONS`, int64 (B,).
         strength: Its strength, (B,).
         interpolation: For the geometric ones, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
     """
     performed = images.clone()
     for index, name in enumerate(OPERATIONS):

@@ -15,7 +15,7 @@ class RandomPerspective(Projection):
         distortion_scale: Largest move of a corner as a fraction of half the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
         interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, ink in [0, 1]; None: as in the geometry next to it.
+        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
 
     Where the four corners fall together (images of one row or column), nothing is changed.
     """

@@ -17,8 +17,8 @@ class GaussianNoise(BatchTransform):
     """Add normal noise.
 
     Args:
-        mean: Of the noise, in ink, in [-1, 1].
-        sigma: Standard deviation of the noise, in ink, in [0, 1000].
+        mean: Of the noise, in pixels, in [-1, 1].
+        sigma: Standard deviation of the noise, in pixels, in [0, 1000].
         clip: Cut the result to [0, 1]. A pipeline's result is cut in any case.
         p: Probability of an image being transformed, in [0, 1].
     """
@@ -49,7 +49,7 @@ class ColorJitter(BatchTransform):
     """Change brightness and contrast, in random order.
 
     Args:
-        brightness: Factor of ink, in [1 - brightness, 1 + brightness], or (min, max) ≥ 0.
+        brightness: Factor of pixels, in [1 - brightness, 1 + brightness], or (min, max) ≥ 0.
         contrast: Factor of the distance from the mean, likewise.
         p: Probability of an image being transformed, in [0, 1].
 
@@ -85,7 +85,7 @@ class ColorJitter(BatchTransform):
 
 
 class RandomGamma(BatchTransform):
-    """Raise ink to a power: below 1 strokes grow, above 1 they thin.
+    """Raise pixels to a power: below 1 strokes grow, above 1 they thin.
 
     Args:
         gamma: (min, max) power, each in [0.001, 1000].
@@ -208,7 +208,7 @@ class RandomAutocontrast(BatchTransform):
 
 
 class RandomInvert(BatchTransform):
-    """Swap ink and background.
+    """Swap pixels and background.
 
     Args:
         p: Probability of an image being transformed, in [0, 1].

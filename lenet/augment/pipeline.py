@@ -41,7 +41,7 @@ class Pipeline:
         """Transform a batch, each image by a draw of its own.
 
         Args:
-            images: Ink in [0, 1], float (B, C, H, W), on any device; left unchanged.
+            images: Images in [0, 1], float (B, C, H, W), on any device; left unchanged.
             labels: int64 (B,), for transforms that treat classes differently.
             generator: On the CPU; the same state gives the same result on any device.
             part: The images to transform and return; what is drawn for them does not depend on it.
@@ -50,7 +50,7 @@ class Pipeline:
             TypeError: The images are no floats.
         """
         if not images.is_floating_point():
-            raise TypeError(f"a pipeline transforms ink in [0, 1], not {images.dtype}")
+            raise TypeError(f"a pipeline transforms pixels in [0, 1], not {images.dtype}")
         drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
         own = [{name: value[part] for name, value in p.items()} for p in drawn]
         return self.apply_to(images[part], own).clamp(0, 1)
@@ -153,7 +153,7 @@ class Mixing:
         """Mix a batch.
 
         Args:
-            images: Ink in [0, 1], float (B, C, H, W), on any device; left unchanged.
+            images: Images in [0, 1], float (B, C, H, W), on any device; left unchanged.
             labels: int64 (B,), on the same device.
             generator: On the CPU.
 

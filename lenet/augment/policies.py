@@ -28,7 +28,7 @@ class Policy(BatchTransform):
 
     Args:
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -53,7 +53,7 @@ class RandAugment(Policy):
         magnitude: Their strength, from 0 to num_magnitude_bins - 1.
         num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Cubuk et al. 2019, in torchvision's form.
@@ -89,7 +89,7 @@ class TrivialAugmentWide(Policy):
     Args:
         num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Müller and Hutter 2021, in torchvision's form. It rotates by up to 135° and shifts by up
@@ -122,7 +122,7 @@ class AutoAugment(Policy):
     Args:
         policy: What they were learned on: ``imagenet``, ``cifar10`` or ``svhn``, which are digits.
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Cubuk et al. 2018, in torchvision's form.
@@ -166,7 +166,7 @@ class AugMix(Policy):
         alpha: Of the Beta and Dirichlet distributions of the shares, in [0.001, 1000].
         all_ops: Also change brightness, contrast and sharpness.
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, ink in [0, 1].
+        fill: What comes in from outside, pixels in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Hendrycks et al. 2019, in torchvision's form.

@@ -2,7 +2,7 @@
 
 A geometric transform says for each pixel of its output where in its input to look. Following these
 places back through a chain of transforms, from the last to the first, gives the places in the
-images themselves, which are then looked up once: one blur instead of one per transform, and ink
+images themselves, which are then looked up once: one blur instead of one per transform, and pixels
 that leaves the frame in one step can come back in another.
 
 Places are (x, y) in pixels from the image's centre, x to the right, y down, the origin at the
@@ -26,11 +26,11 @@ FAR = 1e6
 
 
 class Geometry(BatchTransform):
-    """A transform that moves ink.
+    """A transform that moves pixels.
 
     Args:
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry before and after it.
-        fill: What lies outside the image, ink in [0, 1]; None: as the geometry before and after it.
+        interpolation: ``bilinear`` or ``nearest``; None: as its neighbours'.
+        fill: What lies outside the image, pixels in [0, 1]; None: as its neighbours'.
         p: Probability of an image being transformed, in [0, 1].
     """
 

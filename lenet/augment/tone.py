@@ -1,6 +1,6 @@
 """Changes of grey levels, with a number of its own for each image.
 
-Images are ink in [0, 1], float (B, C, H, W); factors are (B,); the results lie in [0, 1]. Each is
+Images are float (B, C, H, W) in [0, 1], factors (B,); the results lie in [0, 1]. Each is
 torchvision's functional of the same name, which takes one factor for all.
 """
 
@@ -15,18 +15,18 @@ LEVELS = 256
 
 
 def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
-    """Multiply ink by a factor ≥ 0."""
+    """Multiply pixels by a factor ≥ 0."""
     return (images * per_image(factors)).clamp_(0, 1)
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Stretch ink about its mean by a factor ≥ 0; at 0 all is grey."""
+    """Stretch pixels about its mean by a factor ≥ 0; at 0 all is grey."""
     mean = images.mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, images, per_image(factors)).clamp_(0, 1)
 
 
 def adjust_gamma(images: Tensor, gammas: Tensor, gains: Tensor) -> Tensor:
-    """Raise ink to the power of gamma ≥ 0, times a gain ≥ 0; ink is cut to [0, 1] before."""
+    """Raise pixels to the power of gamma ≥ 0, times a gain ≥ 0; pixels is cut to [0, 1] before."""
     return images.clamp(0, 1).pow(per_image(gammas)).mul_(per_image(gains)).clamp_(0, 1)
 
 
@@ -54,7 +54,7 @@ def autocontrast(images: Tensor) -> Tensor:
 
 
 def invert(images: Tensor) -> Tensor:
-    """Swap ink and background."""
+    """Swap pixels and background."""
     return 1 - images
 
 
@@ -85,7 +85,7 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def grey_levels(images: Tensor) -> Tensor:
-    """Ink, cut to [0, 1] → int64 0 to 255, as torchvision converts; contiguous."""
+    """Images, cut to [0, 1] → int64 0 to 255, as torchvision converts; contiguous."""
     return (images.clamp(0, 1) * (LEVELS - 0.001)).long().contiguous()
 
 

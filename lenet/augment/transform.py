@@ -83,7 +83,7 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         """Apply drawn parameters.
 
         Args:
-            images: Ink in [0, 1], float32 or float64 (B, C, H, W), on any device; left unchanged.
+            images: In [0, 1], float32 or float64 (B, C, H, W), on any device; left unchanged.
             parameters: As drawn, on the images' device.
         """
         applied = parameters["applied"].view(-1, 1, 1, 1)
@@ -133,14 +133,14 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         """Apply for torchvision's protocol: same kind of image, dtype and shape come back."""
         image = F.to_image(inpt) if isinstance(inpt, Image.Image) else inpt
         dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
-        ink = F.to_dtype(image, dtype, scale=True).as_subclass(Tensor)
-        flat = ink.reshape(-1, *ink.shape[-3:])
+        images = F.to_dtype(image, dtype, scale=True).as_subclass(Tensor)
+        flat = images.reshape(-1, *images.shape[-3:])
         if len(flat):
             changed = self.apply_to(flat, to_device(params, flat))
         else:
             changed = flat.new_empty(*flat.shape[:2], *self.output_size(tuple(flat.shape[-2:])))
-        changed = changed.reshape(*ink.shape[:-3], *changed.shape[-3:])
-        if not image.is_floating_point():  # what is no ink would wrap around
+        changed = changed.reshape(*images.shape[:-3], *changed.shape[-3:])
+        if not image.is_floating_point():  # what is no pixels would wrap around
             changed = changed.clamp(0, 1)
         result = F.to_dtype(changed, image.dtype, scale=True)
         if isinstance(inpt, TVTensor):

@@ -19,8 +19,8 @@ from lenet.bench.measurement import Row, ratio, take_turns
 from lenet.bench.train import BATCH as BATCH_OF_TRAINING
 from lenet.bench.train import plain_config
 from lenet.data.datasets import Split, load_dataset
-from lenet.data.preprocessing import ink
-from lenet.data.splits import divide
+from lenet.data.preprocessing import scale_pixels
+from lenet.data.splits import make_splits
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.rng import generator
 from lenet.runs.run import Run
@@ -214,7 +214,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
     """Return what measures a case in each column that has it."""
-    images, labels = ink(split.images[:BATCH]), split.labels[:BATCH]
+    images, labels = scale_pixels(split.images[:BATCH]), split.labels[:BATCH]
     work = {f"{name} | {OURS}": _repeated(_ours(CASES[name], images, labels))}
     theirs = torchvision_cases().get(name)
     if theirs is not None:
@@ -298,11 +298,11 @@ def _our_training(specs: Specs, data: Path | None, folder: Path) -> Callable[[],
     plain = plain_config(f"data.train_size={TRAINING_IMAGES}", "evaluate.every=1000")
     config = plain.model_copy(update={"augment": specs})
     device = torch.device("cpu")
-    parts = divide(load_dataset("mnist", data), config, device)
+    splits = make_splits(load_dataset("mnist", data), config, device)
 
     def rate() -> float:
         run = Run.create("bench", config, folder, overwrite=True)
-        train(config, [run], parts, device)
+        train(config, [run], splits, device)
         return float(run.lines("timing.jsonl")[0]["images_per_second"])
 
     return rate

@@ -9,7 +9,7 @@ import torch
 
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.config.load import load_config
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.training.train import build_learner
 
 CONFIG = "paper/lenet5"
@@ -60,10 +60,10 @@ def learn(seeds: int, updates: int) -> float:
     """Return updates/s, all seeds' together, of the rule; its curvature is estimated before."""
     torch.set_num_threads(1)
     config = load_config(CONFIG, ["optimizer.curvature_images=20"]).config
-    networks = [build_network(config, seed) for seed in range(seeds)]
-    learner = build_learner(config, networks, range(seeds), 1, torch.device("cpu"))
+    classifiers = [build_classifier(config, seed) for seed in range(seeds)]
+    learner = build_learner(config, classifiers, range(seeds), 1, torch.device("cpu"))
     images, labels = _noise(seeds, updates)
-    learner.begin_pass(1, lambda n: (images[:, :n], labels[:, :n]))
+    learner.begin_epoch(1, lambda n: (images[:, :n], labels[:, :n]))
     began = time.perf_counter()
     learner.learn(images, labels)
     return seeds * updates / (time.perf_counter() - began)
@@ -71,8 +71,8 @@ def learn(seeds: int, updates: int) -> float:
 
 def descend(updates: int) -> float:
     """Return updates/s of one network by autograd, without oneDNN, which slows single images."""
-    network = build_network(load_config(CONFIG).config)
-    weights = [weight for weight in network.model.parameters() if weight.requires_grad]
+    classifier = build_classifier(load_config(CONFIG).config)
+    weights = [weight for weight in classifier.model.parameters() if weight.requires_grad]
     images, labels = _noise(1, updates)
     began = time.perf_counter()
     with warnings.catch_warnings():
@@ -80,7 +80,7 @@ def descend(updates: int) -> float:
         with torch.backends.mkldnn.flags(enabled=False):
             for number in range(updates):
                 chosen = slice(number, number + 1)
-                loss = network.loss(network.model(images[0, chosen]), labels[0, chosen])
+                loss = classifier.loss(classifier.model(images[0, chosen]), labels[0, chosen])
                 gradients = torch.autograd.grad(loss.sum(), weights)
                 with torch.no_grad():
                     for weight, gradient in zip(weights, gradients, strict=True):

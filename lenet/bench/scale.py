@@ -16,9 +16,9 @@ from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.bench.train import PLAIN, plain_config
 from lenet.data.batches import Batches
 from lenet.data.datasets import load_dataset
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.device import synchronize
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.runs.run import Run
 from lenet.training.distributed import join
 from lenet.training.gradient import GradientLearner
@@ -124,11 +124,11 @@ def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | N
         "WORLD_SIZE": str(processes),
     }
     torch.set_num_threads(1)
-    config = plain_config(*SIZES, "train.batch_size=1024", "train.passes=2", "evaluate.every=2")
+    config = plain_config(*SIZES, "train.batch_size=1024", "train.epochs=2", "evaluate.every=2")
     with join(torch.device("cpu")) as world:
-        parts = divide(load_dataset("mnist", data), config, world.device)
+        splits = make_splits(load_dataset("mnist", data), config, world.device)
         run = Run.create("divided", config, Path(folder) / str(rank))
-        train(config, [run], parts, world.device, world=world)
+        train(config, [run], splits, world.device, world=world)
         if rank:
             world.receive(Path(folder))  # that there is nothing more to do
 
@@ -144,17 +144,19 @@ def _learn(
     torch.set_num_threads(threads)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = plain_config(*SIZES, *changes)
-    parts = divide(load_dataset("mnist", data), config, device)
-    networks = [build_network(config, seed) for seed in seeds]
-    batches = Batches.of(config, parts.train, seeds, networks[0].present)
-    learner = gradient_learner(rule, config, networks, list(seeds), batches.steps_per_pass, device)
+    splits = make_splits(load_dataset("mnist", data), config, device)
+    classifiers = [build_classifier(config, seed) for seed in seeds]
+    batches = Batches.of(config, splits.train, seeds, classifiers[0].preprocess)
+    learner = gradient_learner(
+        rule, config, classifiers, list(seeds), batches.steps_per_epoch, device
+    )
     learner.learn(*batches.batch(1, 0))
     synchronize(device)
     steps = max(STEPS, ENOUGH // config.train.batch_size)
     began = time.perf_counter()
     for step in range(1, 1 + steps):
         learner.learn(
-            *batches.batch(1 + step // batches.steps_per_pass, step % batches.steps_per_pass)
+            *batches.batch(1 + step // batches.steps_per_epoch, step % batches.steps_per_epoch)
         )
     synchronize(device)
     return steps * config.train.batch_size * len(seeds) / (time.perf_counter() - began)
@@ -165,13 +167,13 @@ def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
     from lenet.studies.search_space import Choices
     from lenet.studies.sweep import Sweep, work
 
-    longer = (*SIZES, f"train.passes={TRIAL_PASSES}", "evaluate.pictures=false")
+    longer = (*SIZES, f"train.epochs={TRIAL_PASSES}", "evaluate.pictures=false")
     config = plain_config(*longer)
 
     def plain() -> float:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            loaded = divide(load_dataset("mnist", data), config, torch.device("cpu"))
+            loaded = make_splits(load_dataset("mnist", data), config, torch.device("cpu"))
             train(config, [Run.create("plain", config, Path(folder))], loaded, torch.device("cpu"))
             return TRIAL_PASSES * IMAGES / (time.perf_counter() - began)
 

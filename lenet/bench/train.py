@@ -14,9 +14,9 @@ from lenet.bench.measurement import Row, rate_table, take_turns, timed
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Split, load_dataset
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import SOURCES
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.runs.run import Run
 from lenet.training.train import train
@@ -29,13 +29,13 @@ PLAIN = (
     "model.batch_norm=false",
     "loss.label_smoothing=0",
     "optimizer={lr: 0.05, weight_decay: 0}",
-    f"train={{passes: 1, batch_size: {BATCH}, ema: 0}}",
+    f"train={{epochs: 1, batch_size: {BATCH}, ema: 0}}",
 )
 """Changes to ``modern/plain`` that turn off what the usual script lacks."""
 
 
 def measure(data: Path | None, rounds: int) -> list[Row]:
-    """Return images/s of one pass over 12,800 MNIST images, LeNet-5, batch 128, no augmentation.
+    """Return images/s of one epoch over 12,800 MNIST images, LeNet-5, batch 128, no augmentation.
 
     Raises:
         RunError: MNIST is not to be had.
@@ -43,17 +43,17 @@ def measure(data: Path | None, rounds: int) -> list[Row]:
     dataset = load_dataset("mnist", data)
     device = torch.device("cpu")
     config = plain_config(f"data.train_size={IMAGES}", "evaluate.every=1000")
-    parts = divide(dataset, config, device)
+    splits = make_splits(dataset, config, device)
     with tempfile.TemporaryDirectory() as folder:
 
         def ours() -> float:
             run = Run.create("bench", config, Path(folder), overwrite=True)
-            train(config, [run], parts, device)
+            train(config, [run], splits, device)
             return float(run.lines("timing.jsonl")[0]["images_per_second"])
 
         work: dict[str, Callable[[], float]] = {
             OURS: ours,
-            BARE: timed(lambda: _bare_loop(parts.train)),
+            BARE: timed(lambda: _bare_loop(splits.train)),
         }
         root = _torchvision_root(Path(dataset.source), Path(folder))
         for workers in (0, 2):
@@ -68,7 +68,7 @@ def table(rows: list[Row]) -> str:
 
 
 def plain_config(*changes: str) -> Config:
-    """Return one pass of LeNet-5 as any script trains it, with ``section.key=value`` changes."""
+    """Return one epoch of LeNet-5 as any script trains it, with ``section.key=value`` changes."""
     return load_config("modern/plain", [*PLAIN, *changes]).config
 
 
@@ -80,11 +80,11 @@ def _network() -> tuple[nn.Module, torch.optim.Optimizer]:
 def _bare_loop(split: Split) -> int:
     """Do what any script does: permute, slice, scale, step."""
     model, optimizer = _network()
-    present = Presentation("standard", 32)
+    preprocess = Preprocessing("standard", 32)
     order = torch.randperm(len(split))
     for start in range(0, len(split), BATCH):
         chosen = order[start : start + BATCH]
-        inputs = present(split.images[chosen].float() / 255)
+        inputs = preprocess(split.images[chosen].float() / 255)
         _step(model, optimizer, inputs, split.labels[chosen])
     return len(split)
 

@@ -19,14 +19,14 @@ def summary(
     from lenet.config.load import load_config
 
     source = load_config(config, overrides)
-    from lenet.evaluation.classifier import build_network
+    from lenet.evaluation.classifier import build_classifier
     from lenet.models.summary import summarize_network
     from lenet.training.experiment import check
 
     with source.explaining():
         check(source.config)
     size = source.config.input.size
-    result = summarize_network(build_network(source.config).model, (1, size, size))
+    result = summarize_network(build_classifier(source.config).model, (1, size, size))
     if as_json:
         print_json(result.as_dict())
     else:
@@ -101,16 +101,16 @@ def viewpoint(
 ) -> None:
     """Count errors on shifted, turned, scaled, sheared, noisy, covered and faded test images."""
     from lenet.data.datasets import load_dataset
-    from lenet.evaluation.classifier import load_network
+    from lenet.evaluation.classifier import load_classifier
     from lenet.evaluation.robustness import as_dicts, measure_viewpoint, table
     from lenet.figures import style
     from lenet.figures.viewpoint import draw_viewpoint
-    from lenet.runs.find import find_members
+    from lenet.runs.find import open_runs
 
-    members = [find_members(name) for name in runs]
-    networks = [(m[0].folder.parent.name, [load_network(run) for run in m]) for m in members]
+    members = [open_runs(name) for name in runs]
+    classifiers = [(m[0].folder.parent.name, [load_classifier(run) for run in m]) for m in members]
     split = load_dataset(members[0][0].config.data.name, data).test
-    measurements = measure_viewpoint(networks, split, images)
+    measurements = measure_viewpoint(classifiers, split, images)
     with style.applied(theme):
         style.save(draw_viewpoint(measurements), to)
     if as_json:

@@ -11,7 +11,7 @@ from lenet.cli.options import Data, Device, Json, Overrides, Root, print_json
 
 def runs(
     folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
-    sort: Annotated[str, typer.Option(help="name, errors or passes.")] = "name",
+    sort: Annotated[str, typer.Option(help="name, errors or epochs.")] = "name",
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print mean ± sd per experiment, for a document.")
     ] = False,

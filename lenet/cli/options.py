@@ -11,7 +11,7 @@ ConfigArgument = Annotated[
 ]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.passes=3"),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=3"),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the config's seed.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]

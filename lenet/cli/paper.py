@@ -104,7 +104,7 @@ def compare(
         list[str],
         typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
     ],
-    part: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
     device: Device = "auto",
     data: Data = None,
     as_json: Json = False,
@@ -112,7 +112,7 @@ def compare(
     """Compare runs image by image: mean ± sd, McNemar's exact test, what all get wrong."""
     from lenet.evaluation.compare_runs import compare_runs
 
-    comparison = compare_runs(runs, part, device, data)
+    comparison = compare_runs(runs, split, device, data)
     if as_json:
         print_json(comparison.as_dict())
     else:

@@ -90,7 +90,7 @@ def verify_resume(
     """Prove that interrupted training ends like uninterrupted training, on this machine.
 
     Trains a config three times in a temporary folder: straight through, stopped and resumed, and
-    killed and resumed. Use --set train.passes=2 where the config takes long.
+    killed and resumed. Use --set train.epochs=2 where the config takes long.
     """
     from lenet.config.load import load_config
 
@@ -112,10 +112,10 @@ def evaluate(
         list[str],
         typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
     ],
-    part: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
-    committee: Annotated[
+    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    ensemble: Annotated[
         bool,
-        typer.Option("--committee", help="Ask all runs together: their mean and their votes."),
+        typer.Option("--ensemble", help="Ask all runs together: their mean and their votes."),
     ] = False,
     reliability: Annotated[
         bool,
@@ -134,10 +134,10 @@ def evaluate(
     """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
     from lenet.evaluation.evaluate_runs import ask_runs, evaluate_runs, probe_runs
 
-    if bool(draws) + committee + reliability > 1:
-        raise UsageError("--committee, --reliability and --draws exclude each other")
-    if committee:
-        opinions = ask_runs(runs, part, device, data)
+    if bool(draws) + ensemble + reliability > 1:
+        raise UsageError("--ensemble, --reliability and --draws exclude each other")
+    if ensemble:
+        opinions = ask_runs(runs, split, device, data)
         if as_json:
             print_json(opinions.as_dict())
         else:
@@ -146,21 +146,21 @@ def evaluate(
     if reliability:
         from lenet.evaluation.calibration import reliability_table
 
-        found = probe_runs(runs, part, device, data)
+        found = probe_runs(runs, split, device, data)
         if as_json:
             print_json({name: reliable.as_dict() for name, reliable in found.items()})
         else:
             typer.echo(reliability_table(found))
         return
-    results = evaluate_runs(runs, part, device, data, draws)
+    results = evaluate_runs(runs, split, device, data, draws)
     if as_json:
         print_json(
             {
                 str(run): {
-                    "part": part,
+                    "split": split,
                     "n": result.n,
                     "errors": result.errors,
-                    "error_rate": result.error_rate,
+                    "accuracy": result.accuracy,
                     "interval": result.interval,
                     "loss": result.loss,
                     "errors_by_class": result.errors_by_class,

@@ -40,10 +40,10 @@ def predict(
         from lenet.figures.style import check_suffix
 
         check_suffix(show)
-    from lenet.reading.predict import load_committee, read_digits
+    from lenet.reading.predict import load_ensemble, read_digits
 
     readings = []
-    for reading in read_digits(load_committee(run), paths):
+    for reading in read_digits(load_ensemble(run), paths):
         readings.append(reading)
         if not as_json:
             typer.echo(reading.describe(reject), err=reading.digit is None)
@@ -70,28 +70,28 @@ def export(
     kind: Annotated[
         str, typer.Option("--format", help="onnx, torch-export, safetensors or html.")
     ] = "onnx",
-    ink: Annotated[
+    preprocess: Annotated[
         bool,
         typer.Option(
-            "--ink",
-            help="Put the presentation into the graph: ink in [0, 1], 28 × 28, to probabilities.",
+            "--preprocess",
+            help="Put preprocessing and softmax into the graph: pixels in [0, 1], 28 × 28.",
         ),
     ] = False,
 ) -> None:
     """Write a trained network for other programs, verified against PyTorch."""
-    from lenet.evaluation.classifier import load_network
+    from lenet.evaluation.classifier import load_classifier
     from lenet.export import FORMATS
-    from lenet.runs.find import find_members
+    from lenet.runs.find import open_runs
 
     if kind not in FORMATS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
-    members = find_members(run)
+    members = open_runs(run)
     if len(members) > 1:
         seeds = ", ".join(str(member.folder) for member in members)
         raise UsageError(f"{run} holds several runs; export one of {seeds}")
     suffix, write = FORMATS[kind]
     path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
-    say(write(members[0], load_network(members[0]), path, ink))
+    say(write(members[0], load_classifier(members[0]), path, preprocess))
     typer.echo(str(path))
 
 
@@ -111,23 +111,23 @@ def scan(
 ) -> None:
     """Read a line or a page of digits."""
     from lenet.reading.pictures import PictureError, guarded_decoding, read_scaled
-    from lenet.reading.predict import load_committee
+    from lenet.reading.predict import load_ensemble
     from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 
     if way not in ("marks", "convolution"):
         raise UsageError(f"no way {way!r}; there are marks, convolution")
-    committee = load_committee(run)
-    if way == "convolution" and len(committee.members) > 1:
+    ensemble = load_ensemble(run)
+    if way == "convolution" and len(ensemble.classifiers) > 1:
         raise UsageError(
-            f"one network slides over a page, not {len(committee.members)}; name a run"
+            f"one network slides over a page, not {len(ensemble.classifiers)}; name a run"
         )
     try:
         with guarded_decoding():
             picture, scale = read_scaled(Path(image), PAGE_SIDE)
         if way == "marks":
-            found = scan_marks(committee, picture)
+            found = scan_marks(ensemble, picture)
         else:
-            found = scan_convolution(committee.members[0], picture)
+            found = scan_convolution(ensemble.classifiers[0], picture)
     except PictureError as error:
         raise PictureError(f"{image}: {error}") from error
     if as_json:

@@ -99,13 +99,13 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         "data.distort and data.distorted_copies go together",
     )
     refuse(
-        config.data.boosting is not None and train.images_per_pass is None,
+        config.data.boosting is not None and train.images_per_epoch is None,
         ("data", "boosting"),
-        "how many images earlier networks leave differs by seed: set train.images_per_pass",
+        "how many images earlier networks leave differs by seed: set train.images_per_epoch",
     )
     refuse(
-        train.plain_passes > train.passes,
-        ("train", "plain_passes"),
-        f"{train.plain_passes} plain passes are more than the {train.passes} passes there are",
+        train.no_augment_epochs > train.epochs,
+        ("train", "no_augment_epochs"),
+        f"{train.no_augment_epochs} plain epochs are more than the {train.epochs} epochs there are",
     )
     return found

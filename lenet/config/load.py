@@ -25,7 +25,16 @@ CONFIGS = next(
 """The folder of the configs that come with the project: in a wheel inside the package, in a clone
 beside it."""
 
-SYNONYMS = {"epochs": "passes", "learning_rate": "lr", "batchsize": "batch_size", "type": "kind"}
+SYNONYMS = {
+    "passes": "epochs",
+    "plain_passes": "no_augment_epochs",
+    "images_per_pass": "images_per_epoch",
+    "held_out": "validation_split",
+    "maps": "channels",
+    "learning_rate": "lr",
+    "batchsize": "batch_size",
+    "type": "kind",
+}
 """Other tools' words for our keys."""
 
 

@@ -50,10 +50,11 @@ class Data(Section):
     """Folder that holds the files; None looks in $LENET_DATA, then in data/."""
     validation: int = Field(default=0, ge=0)
     """Images held out of the training set."""
-    held_out: Literal["random", "last"] = "random"
-    """random: drawn by `split_seed`, the same share of each class; last: the file's last. MNIST's
-    training images come writer by writer, its test images are by other writers: with `random`
-    nearly every held-out digit's writer is known from training, with `last` hardly any."""
+    validation_split: Literal["stratified", "tail"] = "stratified"
+    """stratified: drawn by `split_seed`, the same share of each class; tail: the file's last.
+    MNIST's training images come writer by writer, its test images are by other writers: with
+    `stratified` nearly every validation digit's writer is known from training, with `tail` hardly
+    any."""
     train_size: Count | None = None
     """Train on this many images only, the same share of each class; None: all of them."""
     split_seed: int = Field(default=0, ge=0, lt=2**63)
@@ -70,11 +71,11 @@ class Data(Section):
 
 
 class Input(Section):
-    """How pixels are presented to the network."""
+    """How images are prepared for the network."""
 
     levels: Literal["paper", "lush", "unit", "standard"] = "standard"
-    """Grey levels. paper: background -0.1, ink 1.175; lush: 0 and 2.55; unit: 0 and 1; standard:
-    MNIST's mean 0 and standard deviation 1."""
+    """Grey levels. paper: background -0.1, strokes 1.175; lush: 0 and 2.55; unit: 0 and 1;
+    standard: MNIST's mean 0 and standard deviation 1."""
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the picture's size; 0.8 makes 16×16 digits of MNIST's 20×20, as for LeNet-1."""
     size: int = Field(default=32, ge=28, le=64)
@@ -90,47 +91,47 @@ class Input(Section):
 Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]
 
 
-Init = Literal["fan-in", "sqrt-fan-in", "lush"]
+Init = Literal["fan-in", "sqrt-fan-in", "inverse-sqrt-fan-in"]
 
 
 class LeNet1(Section):
-    """LeNet-1: 2,578 weights, for 16×16 digits in 28×28 pixels."""
+    """LeNet-1: 2,578 parameters, for 16×16 digits in 28×28 pixels."""
 
     kind: Literal["lenet1"]
-    init: Init = "lush"
+    init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
 class LeNet4(Section):
-    """LeNet-4: 17,998 weights; its connection tables are not in the paper."""
+    """LeNet-4: 17,998 parameters; its connection tables are not in the paper."""
 
     kind: Literal["lenet4"]
-    init: Init = "lush"
+    init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
 class LeNet5(Section):
-    """LeNet-5 exactly as in 1998: 60,000 weights, Radial Basis Function output."""
+    """LeNet-5 exactly as in 1998: 60,000 parameters, Radial Basis Function output."""
 
     kind: Literal["lenet5"]
-    init: Init = "lush"
+    init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
 class Lush(Section):
-    """LeNet-5 as its authors showed it in 2002: ten scores right after C5; 51,046 weights."""
+    """LeNet-5 as its authors showed it in 2002: ten logits right after C5; 51,046 parameters."""
 
     kind: Literal["lush"]
-    init: Init = "lush"
+    init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
 class LeNet5Modern(Section):
-    """LeNet-5's shape as it is built today: full C3, max-pooling, ReLU, softmax; 61,706 weights."""
+    """LeNet-5's shape as built today: full C3, max-pooling, ReLU, softmax; 61,706 parameters."""
 
     kind: Literal["lenet5-modern"]
     activation: Activation = "relu"
-    """Squashing function after C1, C3, C5 and F6."""
+    """Activation after C1, C3, C5 and F6."""
     pooling: Literal["max", "average"] = "max"
     """What S2 and S4 do with each 2×2 square."""
     batch_norm: bool = False
@@ -144,10 +145,10 @@ class Compact(Section):
     weights unless told otherwise."""
 
     kind: Literal["compact"]
-    maps: list[Count] = Field(default=[12, 24, 24, 40, 48, 56], min_length=1)
-    """Maps of each convolution."""
+    channels: list[Count] = Field(default=[12, 24, 24, 40, 48, 56], min_length=1)
+    """Channels of each convolution."""
     pooled: list[Count] = [1, 3]
-    """The convolutions whose maps are then halved, counted from 1."""
+    """The convolutions whose output is then halved, counted from 1."""
 
 
 class MLP(Section):
@@ -157,9 +158,9 @@ class MLP(Section):
     hidden: list[Count] = Field(default=[300, 100], min_length=1)
     """Units of each hidden layer."""
     activation: Activation = "relu"
-    """Squashing function of the hidden layers."""
+    """Activation of the hidden layers."""
     output_activation: Literal["none", "scaled-tanh"] = "none"
-    """Squashing function of the ten outputs; the 1998 networks squash them, today's do not."""
+    """Activation of the ten outputs; the 1998 networks squash them, today's do not."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each hidden layer's units switched off in training."""
 
@@ -169,7 +170,7 @@ class Linear(Section):
 
     kind: Literal["linear"]
     output_activation: Literal["none", "scaled-tanh"] = "none"
-    """Squashing function of the ten outputs."""
+    """Activation of the ten outputs."""
 
 
 class Layers(Section):
@@ -178,7 +179,7 @@ class Layers(Section):
     kind: Literal["layers"]
     layers: list[Any] = Field(min_length=1)
     """Words such as `relu`, or words with options, `conv: {filters: 6, size: 5}`."""
-    init: Literal["torch", "fan-in", "sqrt-fan-in", "lush"] = "torch"
+    init: Literal["torch", "fan-in", "sqrt-fan-in", "inverse-sqrt-fan-in"] = "torch"
     """Spread of the initial weights: as each layer does by itself, or as in lenet5."""
 
     def ends_in(self, word: str) -> bool:
@@ -194,7 +195,7 @@ Model = Annotated[
 
 
 class CrossEntropy(Section):
-    """Softmax cross-entropy, for networks whose outputs are scores."""
+    """Softmax cross-entropy, for networks whose outputs are logits."""
 
     kind: Literal["cross-entropy"]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -259,11 +260,11 @@ class SDLM(Section):
     eta: list[Annotated[float, Field(gt=0)]] = Field(
         default=[5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8, min_length=1
     )
-    """Global learning rate of each pass; the last one goes on."""
+    """Global learning rate of each epoch; the last one goes on."""
     mu: float = Field(default=0.02, gt=0)
     """Keeps the step finite where the curvature is small."""
     curvature_images: Count = 500
-    """Training images on which the curvature is estimated before each pass."""
+    """Training images on which the curvature is estimated before each epoch."""
 
 
 Optimizer = Annotated[SGD | AdamW | SDLM, Field(discriminator="kind")]
@@ -274,17 +275,17 @@ class Constant(Section):
 
     kind: Literal["constant"]
     warmup: float = Field(default=0.0, ge=0)
-    """Passes over which the learning rate rises from 0."""
+    """Epochs over which the learning rate rises from 0."""
 
 
 class Steps(Section):
-    """A factor for each pass."""
+    """A factor for each epoch."""
 
     kind: Literal["steps"]
     factors: dict[int, Annotated[float, Field(gt=0)]]
-    """From which pass (the first is 1) which factor on the learning rate holds."""
+    """From which epoch (the first is 1) which factor on the learning rate holds."""
     warmup: float = Field(default=0.0, ge=0)
-    """Passes over which the learning rate rises from 0."""
+    """Epochs over which the learning rate rises from 0."""
 
 
 class Cosine(Section):
@@ -292,7 +293,7 @@ class Cosine(Section):
 
     kind: Literal["cosine"]
     warmup: float = Field(default=0.0, ge=0)
-    """Passes over which the learning rate rises from 0."""
+    """Epochs over which the learning rate rises from 0."""
     final: Fraction = 0.0
     """Factor on the learning rate at the very end."""
 
@@ -302,7 +303,7 @@ class OneCycle(Section):
 
     kind: Literal["one-cycle"]
     warmup: float = Field(default=0.0, ge=0)
-    """Passes over which the learning rate rises; 0: the first quarter of all."""
+    """Epochs over which the learning rate rises; 0: the first quarter of all."""
     final: Fraction = 0.0
     """Factor on the learning rate at the very end."""
 
@@ -313,24 +314,24 @@ Schedule = Annotated[Constant | Steps | Cosine | OneCycle, Field(discriminator="
 class Training(Section):
     """How long, in what portions, and what is kept."""
 
-    passes: Count = 10
+    epochs: Count = 10
     """Sweeps over the training set."""
     batch_size: Count = 128
     """Images per step. (The sdlm rule makes one update per image whatever this says.)"""
     order: Literal["shuffled", "constant"] = "shuffled"
-    """shuffled: a new random order in each pass; constant: one random order for all (1998)."""
-    images_per_pass: Count | None = None
-    """Images presented in a pass; None: all. (1998: 60,000, also when there were 600,000.)"""
+    """shuffled: a new random order in each epoch; constant: one random order for all (1998)."""
+    images_per_epoch: Count | None = None
+    """Images presented in an epoch; None: all. (1998: 60,000, also when there were 600,000.)"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of the averaged weights that are evaluated and saved; 0: no averaging."""
-    plain_passes: int = Field(default=0, ge=0)
-    """Passes at the end without augmentation and mixing."""
+    no_augment_epochs: int = Field(default=0, ge=0)
+    """Epochs at the end without augmentation and mixing."""
     keep: Literal["last", "best-validation"] = "last"
     """Which weights are the result; best-validation needs data.validation."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
-    """A checkpoint is also written within a pass, this often."""
+    """A checkpoint is also written within an epoch, this often."""
     checkpoint_steps: Count | None = None
-    """A checkpoint is also written within a pass, every so many steps."""
+    """A checkpoint is also written within an epoch, every so many steps."""
 
 
 class Distillation(Section):
@@ -346,7 +347,7 @@ class Evaluation(Section):
     """How often errors are counted, and on what."""
 
     every: Count = 1
-    """Passes between evaluations; the last pass is always evaluated."""
+    """Epochs between evaluations; the last epoch is always evaluated."""
     batch_size: Count = 1000
     """Images per evaluation batch; results do not depend on it."""
     train: bool = False

@@ -1,4 +1,4 @@
-"""What is presented at each step: a function of seed, pass and step, and of nothing else."""
+"""What is presented at each step: a function of seed, epoch and step, and of nothing else."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from lenet.augment.catalogue import build_mixing, build_pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.rng import generator
 from lenet.training.boosting import choose_images, load_earlier
 from lenet.training.distillation import Teacher
@@ -40,15 +40,14 @@ class Batches:
     Args:
         split: The training images, on the device.
         seeds: One per member.
-        present: Ink (B, 1, H, W) → inputs.
-        batch_size: Images per batch; the last batch of a pass may be smaller.
-        order: ``shuffled`` anew in each pass, or ``constant``.
-        images_per_pass: Images presented in a pass; a constant order goes on in the next pass where
-            it left off.
-        augment: Ink, labels (B,), generator, part → ink of the part.
-        mix: Ink, labels (B,), generator → ink, targets (B, 10).
-        last_augmented: The last pass that is augmented and mixed.
-        teach: Ink as presented, labels (B,) or targets (B, 10) → targets (B, 10).
+        preprocess: Images (B, 1, H, W) → inputs.
+        batch_size: Images per batch; the last batch of an epoch may be smaller.
+        order: ``shuffled`` anew in each epoch, or ``constant``.
+        images_per_epoch: Images in an epoch; a constant order goes on where the last one left off.
+        augment: Images, labels (B,), generator, part → images of the part.
+        mix: Images, labels (B,), generator → images, targets (B, 10).
+        last_augmented: The last epoch that is augmented and mixed.
+        teach: Augmented images, labels (B,) or targets (B, 10) → targets (B, 10).
         pools: Indices of the images that each seed presents; None: all.
         share: The part of each batch to present; its images are those of the whole batch.
     """
@@ -57,11 +56,11 @@ class Batches:
         self,
         split: Split,
         seeds: Sequence[int],
-        present: nn.Module,
+        preprocess: nn.Module,
         *,
         batch_size: int,
         order: Literal["shuffled", "constant"] = "shuffled",
-        images_per_pass: int | None = None,
+        images_per_epoch: int | None = None,
         augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
@@ -71,12 +70,12 @@ class Batches:
     ) -> None:
         self.split = split
         self.seeds = list(seeds)
-        self.present = present
+        self.preprocess = preprocess
         self.batch_size = batch_size
         self.order = order
         everything = torch.arange(len(split), device=split.labels.device)
         self.pools = dict(zip(seeds, pools or [everything] * len(seeds), strict=True))
-        self.images_per_pass = images_per_pass or len(split)
+        self.images_per_epoch = images_per_epoch or len(split)
         self.augment = augment
         self.mix = mix
         self.last_augmented = last_augmented
@@ -90,7 +89,7 @@ class Batches:
         config: Config,
         split: Split,
         seeds: Sequence[int],
-        present: nn.Module,
+        preprocess: nn.Module,
         share: Share = ALL,
     ) -> "Batches":
         """Return the batches that a config describes.
@@ -108,93 +107,91 @@ class Batches:
         return cls(
             split,
             seeds,
-            present,
+            preprocess,
             batch_size=train.batch_size,
             order=train.order,
-            images_per_pass=train.images_per_pass,
+            images_per_epoch=train.images_per_epoch,
             augment=build_pipeline(config.augment) if config.augment else None,
             mix=build_mixing(config.mix) if config.mix else None,
-            last_augmented=train.passes - train.plain_passes,
+            last_augmented=train.epochs - train.no_augment_epochs,
             teach=teacher.teach if teacher else None,
             pools=pools,
             share=share,
         )
 
     @property
-    def steps_per_pass(self) -> int:
-        """Batches in a pass."""
-        return ceil(self.images_per_pass / self.batch_size)
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch."""
+        return ceil(self.images_per_epoch / self.batch_size)
 
     def size(self, step: int) -> int:
         """Return the number of images in a batch, all shares together."""
-        return min(self.batch_size, self.images_per_pass - step * self.batch_size)
+        return min(self.batch_size, self.images_per_epoch - step * self.batch_size)
 
-    def batch(self, pass_number: int, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs (S, B, 1, size, size) and targets (S, B) or (S, B, 10).
 
         Args:
-            pass_number: The first is 1.
-            step: 0 to `steps_per_pass` - 1.
+            epoch: The first is 1.
+            step: 0 to `steps_per_epoch` - 1.
         """
         start = step * self.batch_size
         stop = start + self.size(step)
-        presented = [
-            self._present(seed, order[start:stop], pass_number, step)
-            for seed, order in zip(self.seeds, self._orders_of(pass_number), strict=True)
+        prepared = [
+            self._prepare(seed, order[start:stop], epoch, step)
+            for seed, order in zip(self.seeds, self._orders_of(epoch), strict=True)
         ]
-        if len(presented) == 1:  # saves a copy of the batch
-            inputs, targets = presented[0]
+        if len(prepared) == 1:  # saves a copy of the batch
+            inputs, targets = prepared[0]
             return inputs[None], targets[None]
-        return torch.stack([p[0] for p in presented]), torch.stack([p[1] for p in presented])
+        return torch.stack([p[0] for p in prepared]), torch.stack([p[1] for p in prepared])
 
-    def sample(self, pass_number: int, n: int) -> tuple[Tensor, Tensor]:
+    def sample(self, epoch: int, n: int) -> tuple[Tensor, Tensor]:
         """Return n random training images, unaugmented: inputs (S, n, …) and labels (S, n)."""
         inputs, labels = [], []
         for seed in self.seeds:
-            draw = generator(seed, "sample", pass_number)
+            draw = generator(seed, "sample", epoch)
             pool = self.pools[seed]
             chosen = torch.randperm(len(pool), generator=draw)[:n]
             part = self.split.take(pool[chosen.to(pool.device)])
-            inputs.append(self.present(ink(part.images)))
+            inputs.append(self.preprocess(scale_pixels(part.images)))
             labels.append(part.labels)
         return torch.stack(inputs), torch.stack(labels)
 
-    def _present(
-        self, seed: int, indices: Tensor, pass_number: int, step: int
-    ) -> tuple[Tensor, Tensor]:
+    def _prepare(self, seed: int, indices: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         part = self.share.part(len(indices))
-        distorted = pass_number <= self.last_augmented
+        distorted = epoch <= self.last_augmented
         if not distorted or (self.augment is None and self.mix is None):
             indices, part = indices[part], slice(None)
-        images, targets = ink(self.split.images[indices]), self.split.labels[indices]
+        images, targets = scale_pixels(self.split.images[indices]), self.split.labels[indices]
         if distorted:
             # Mixing needs the whole batch, whatever part of it is presented here.
             early = slice(None) if self.mix is not None else part
             if self.augment is not None:
-                draw = generator(seed, "augment", pass_number, step)
+                draw = generator(seed, "augment", epoch, step)
                 images, targets = self.augment(images, targets, draw, early), targets[early]
             if self.mix is not None:
-                draw = generator(seed, "mix", pass_number, step)
+                draw = generator(seed, "mix", epoch, step)
                 images, targets = self.mix(images, targets, draw)
                 images, targets = images[part], targets[part]
         if self.teach is not None:
             targets = self.teach(images, targets)
-        return self.present(images), targets
+        return self.preprocess(images), targets
 
-    def _orders_of(self, pass_number: int) -> list[Tensor]:
-        """Return the images' indices in the order of a pass, for each seed."""
-        if self._orders[0] != pass_number:
-            orders = [self._order(seed, pass_number) for seed in self.seeds]
-            self._orders = (pass_number, orders)
+    def _orders_of(self, epoch: int) -> list[Tensor]:
+        """Return the images' indices in the order of an epoch, for each seed."""
+        if self._orders[0] != epoch:
+            orders = [self._order(seed, epoch) for seed in self.seeds]
+            self._orders = (epoch, orders)
         return self._orders[1]
 
-    def _order(self, seed: int, pass_number: int) -> Tensor:
+    def _order(self, seed: int, epoch: int) -> Tensor:
         pool = self.pools[seed]
         n = len(pool)
         if self.order == "shuffled":
-            order = torch.randperm(n, generator=generator(seed, "order", pass_number))
-            places = torch.arange(self.images_per_pass)
+            order = torch.randperm(n, generator=generator(seed, "order", epoch))
+            places = torch.arange(self.images_per_epoch)
         else:
             order = torch.randperm(n, generator=generator(seed, "order"))
-            places = torch.arange(self.images_per_pass) + (pass_number - 1) * self.images_per_pass
+            places = torch.arange(self.images_per_epoch) + (epoch - 1) * self.images_per_epoch
         return pool[order[places % n].to(pool.device)]

@@ -1,4 +1,4 @@
-"""How a picture is presented to a network: its slant and width, its grey levels, its background."""
+"""How an image is prepared for a network: its slant and width, its grey levels, its background."""
 
 from typing import Literal
 
@@ -14,20 +14,20 @@ LEVELS: dict[str, tuple[float, float]] = {
     "unit": (0.0, 1.0),
     "standard": (-0.1307 / 0.3081, (1 - 0.1307) / 0.3081),
 }
-"""What background and full ink become. 0.1307 and 0.3081 are the mean and the standard deviation of
-MNIST's training pixels."""
+"""What 0 and 1 become. 0.1307 and 0.3081 are the mean and the standard deviation of MNIST's
+training pixels."""
 
-INK = 0.5
-"""From half of full ink on, a pixel counts as part of the digit when its width is measured."""
+STROKE = 0.5
+"""A pixel this bright counts as part of the digit when its width is measured."""
 MOST_STRETCH = 2.0
 """So that a 1 does not become a bar."""
 
 
-class Presentation(nn.Module):
-    """Scale ink to grey levels and surround the picture with background.
+class Preprocessing(nn.Module):
+    """Scale pixels to grey levels and surround the picture with background.
 
     Args:
-        levels: ``paper`` (background -0.1, ink 1.175), ``lush`` (0, 2.55), ``unit`` (0, 1) or
+        levels: ``paper`` (background -0.1, strokes 1.175), ``lush`` (0, 2.55), ``unit`` (0, 1) or
             ``standard``.
         size: Width and height of the result in pixels, at least the picture's.
         shuffle: Seed of a shuffle that puts all pixels of the result elsewhere, in every picture
@@ -69,52 +69,52 @@ class Presentation(nn.Module):
         """Whether digits are brought to one slant or width."""
         return self.upright or self.width is not None
 
-    def forward(self, ink: Tensor) -> Tensor:
-        """Ink in [0, 1], (B, 1, H, W) → input (B, 1, size, size)."""
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in [0, 1], (B, 1, H, W) → input (B, 1, size, size)."""
         if self.normalizes_shape:
-            ink = normalize_shape(ink, self.upright, self.width)
+            images = normalize_shape(images, self.upright, self.width)
         if self.scale != 1:
-            ink = F.interpolate(ink, scale_factor=self.scale, mode="bilinear", antialias=True)
-        spare_y, spare_x = self.size - ink.shape[-2], self.size - ink.shape[-1]
+            images = F.interpolate(images, scale_factor=self.scale, mode="bilinear", antialias=True)
+        spare_y, spare_x = self.size - images.shape[-2], self.size - images.shape[-1]
         top, left = spare_y // 2, spare_x // 2
-        padded = F.pad(ink, (left, spare_x - left, top, spare_y - top))
-        presented = padded * (self.full - self.background) + self.background
+        padded = F.pad(images, (left, spare_x - left, top, spare_y - top))
+        prepared = padded * (self.full - self.background) + self.background
         if self.places is None:
-            return presented
-        return presented.flatten(1)[:, self.places].view_as(presented)
+            return prepared
+        return prepared.flatten(1)[:, self.places].view_as(prepared)
 
 
-def normalize_shape(ink: Tensor, upright: bool, width: int | None) -> Tensor:
+def normalize_shape(images: Tensor, upright: bool, width: int | None) -> Tensor:
     """Bring digits to one slant, to one width, or to both, in one interpolation.
 
     Args:
-        ink: In [0, 1], (B, 1, H, W).
+        images: In [0, 1], (B, 1, H, W).
         upright: Shear each digit about its centre of mass, by at most 45°, until the covariance of
-            its ink's x and y is 0.
+            its pixels' x and y is 0.
         width: Stretch or squeeze the box around each digit to so many pixels, by a factor of at
             most `MOST_STRETCH`, and move it to the middle; None does neither.
 
     Returns:
-        Ink of the same shape. A picture without ink stays as it is.
+        Images of the same shape. A blank image stays as it is.
 
     Source: Cireşan et al. 2011, "Convolutional neural network committees for handwritten character
         classification", for the width; the 1998 paper's section III.C for the slant, which it
         removes for classifiers other than LeNet.
     """
-    height, length = ink.shape[-2:]
-    y = torch.arange(height, dtype=ink.dtype, device=ink.device)[:, None] - (height - 1) / 2
-    x = torch.arange(length, dtype=ink.dtype, device=ink.device) - (length - 1) / 2
-    slant = centre_y = ink.new_zeros(ink.shape[0])
+    height, length = images.shape[-2:]
+    y = torch.arange(height, dtype=images.dtype, device=images.device)[:, None] - (height - 1) / 2
+    x = torch.arange(length, dtype=images.dtype, device=images.device) - (length - 1) / 2
+    slant = centre_y = images.new_zeros(images.shape[0])
     if upright:
         ones = torch.ones_like(x * y)
         powers = torch.stack([ones, x * ones, y * ones, x * y, y * y * ones]).flatten(1)
-        mass, *moments = (ink.flatten(1) @ powers.T).unbind(dim=1)
+        mass, *moments = (images.flatten(1) @ powers.T).unbind(dim=1)
         centre_x, centre_y, xy, yy = (moment / mass.clamp(min=1e-6) for moment in moments)
         slant = ((xy - centre_x * centre_y) / (yy - centre_y**2).clamp(min=1e-6)).clamp(-1, 1)
     squeeze, middle = torch.ones_like(slant), torch.zeros_like(slant)
     if width is not None:
         stands = x - slant[:, None, None] * (y - centre_y[:, None, None])  # (B, H, W): x, upright
-        seen = ink[:, 0] > INK
+        seen = images[:, 0] > STROKE
         left = stands.masked_fill(~seen, length).amin(dim=(1, 2))
         right = stands.masked_fill(~seen, -length).amax(dim=(1, 2))
         blank = ~seen.any(dim=2).any(dim=1)
@@ -125,10 +125,10 @@ def normalize_shape(ink: Tensor, upright: bool, width: int | None) -> Tensor:
     across = [squeeze, slant * height / length, 2 / length * (middle - slant * centre_y)]
     down_only = [torch.zeros_like(slant), torch.ones_like(slant), torch.zeros_like(slant)]
     theta = torch.stack([torch.stack(across, dim=1), torch.stack(down_only, dim=1)], dim=1)
-    grid = F.affine_grid(theta, list(ink.shape), align_corners=False)
-    return F.grid_sample(ink, grid, padding_mode="zeros", align_corners=False)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 
-def ink(images: Tensor) -> Tensor:
-    """Turn bytes into ink: uint8 (…, H, W) → float32 in [0, 1], 0 background, 1 full ink."""
+def scale_pixels(images: Tensor) -> Tensor:
+    """Scale bytes: uint8 (…, H, W) → float32 in [0, 1], 0 is background."""
     return images.to(torch.float32).div_(255)

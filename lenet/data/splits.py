@@ -8,13 +8,13 @@ import torch
 from lenet.augment.catalogue import build_pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import CLASSES, Dataset, Split
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.rng import generator
 
 
 @dataclass(frozen=True)
-class Parts:
+class Splits:
     """The images of a run, on the device."""
 
     dataset: str
@@ -24,25 +24,27 @@ class Parts:
     test: Split
 
 
-def divide(dataset: Dataset, config: Config, device: torch.device) -> Parts:
+def make_splits(dataset: Dataset, config: Config, device: torch.device) -> Splits:
     """Hold out validation images, cut the training set to size, add distorted copies.
 
     Raises:
         UsageError: More images are asked for than there are.
     """
     settings = config.data
-    if settings.held_out == "last":
-        train, validation = cut_off(dataset.train, settings.validation)
+    if settings.validation_split == "tail":
+        train, validation = tail_split(dataset.train, settings.validation)
     else:
-        train, validation = hold_out(dataset.train, settings.validation, settings.split_seed)
+        train, validation = stratified_split(
+            dataset.train, settings.validation, settings.split_seed
+        )
     if settings.train_size is not None:
-        _, train = hold_out(train, settings.train_size, settings.split_seed)
+        _, train = stratified_split(train, settings.train_size, settings.split_seed)
     if settings.distorted_copies:
-        train = with_distorted_copies(train, config)
-    return Parts(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
+        train = add_distorted_copies(train, config)
+    return Splits(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
 
 
-def with_distorted_copies(split: Split, config: Config) -> Split:
+def add_distorted_copies(split: Split, config: Config) -> Split:
     """Return a split followed by copies of it, each distorted by a draw of its own.
 
     Source: Section III.C of the 1998 paper: 60,000 originals and 540,000 distorted images.
@@ -52,12 +54,12 @@ def with_distorted_copies(split: Split, config: Config) -> Split:
     for copy in range(config.data.distorted_copies):
         for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):
             draw = generator(config.data.split_seed, "distort", copy, start)
-            distorted = distort(ink(block), labels[start : start + len(block)], draw)
+            distorted = distort(scale_pixels(block), labels[start : start + len(block)], draw)
             images.append((distorted * 255).round_().to(torch.uint8))
     return Split(torch.cat(images), labels.repeat(1 + config.data.distorted_copies))
 
 
-def cut_off(split: Split, n: int) -> tuple[Split, Split]:
+def tail_split(split: Split, n: int) -> tuple[Split, Split]:
     """Divide a split in two: all but the last n images, and these.
 
     Raises:
@@ -68,7 +70,7 @@ def cut_off(split: Split, n: int) -> tuple[Split, Split]:
     return split.take(places[: len(split) - n]), split.take(places[len(split) - n :])
 
 
-def hold_out(split: Split, n: int, seed: int) -> tuple[Split, Split]:
+def stratified_split(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     """Divide a split in two, each class in the same proportion.
 
     Args:

@@ -12,13 +12,13 @@ def margins(outputs: Tensor, kind: str) -> Tensor:
 
     Args:
         outputs: What a network puts out, (N, 10).
-        kind: ``penalties`` or ``scores``.
+        kind: ``penalties`` or ``logits``.
 
     Source: Section III.C.9 of the 1998 paper: patterns are rejected whose two best class scores
     differ by less than a threshold.
     """
-    scores = -outputs if kind == "penalties" else outputs
-    best = scores.topk(2, dim=1).values
+    logits = -outputs if kind == "penalties" else outputs
+    best = logits.topk(2, dim=1).values
     return best[:, 0] - best[:, 1]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from lenet.config.schema import MLP, Config, Layers
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
 from lenet.device import naming_memory
 from lenet.errors import RunError, UsageError
 from lenet.evaluation.evaluate import Result, count_errors, evaluate, infer, infer_draws
@@ -20,11 +20,11 @@ from lenet.runs.run import Run
 
 
 @dataclass(frozen=True)
-class Network:
+class Classifier:
     """A model, the presentation of its input, its loss, and the meaning of its outputs."""
 
     model: nn.Module
-    present: Presentation
+    preprocess: Preprocessing
     loss: Loss
     """Outputs (B, 10) and targets → losses (B,)."""
     batch_size: int = 1000
@@ -32,7 +32,7 @@ class Network:
 
     @property
     def outputs(self) -> str:
-        """``penalties`` (small is good) or ``scores`` (large is good)."""
+        """``penalties`` (small is good) or ``logits`` (large is good)."""
         return str(self.model.outputs)
 
     def classify(self, outputs: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Network:
         """Count the errors on a split that lies on the model's device."""
         with naming_memory("evaluate.batch_size", self.batch_size):
             return evaluate(
-                self.model, self.present, split, self.loss, self.classify, self.batch_size
+                self.model, self.preprocess, split, self.loss, self.classify, self.batch_size
             )
 
     def count(self, outputs: Tensor, labels: Tensor) -> Result:
@@ -60,74 +60,74 @@ class Network:
         """Count the errors of the mean outputs over augmented draws; see `infer_draws`."""
         with naming_memory("evaluate.batch_size", self.batch_size):
             outputs = infer_draws(
-                self.model, self.present, split.images, augment, draws, seed, self.batch_size
+                self.model, self.preprocess, split.images, augment, draws, seed, self.batch_size
             )
             return self.count(outputs, split.labels)
 
     def infer(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""
         with naming_memory("evaluate.batch_size", self.batch_size):
-            return infer(self.model, self.present, images, self.batch_size)
+            return infer(self.model, self.preprocess, images, self.batch_size)
 
     def probabilities(self, images: Tensor) -> Tensor:
         """uint8 images (N, 1, 28, 28) → probability of each class (N, 10)."""
         return probabilities(self.infer(images), self.outputs)
 
     @torch.inference_mode()
-    def recognize(self, ink: Tensor) -> Tensor:
-        """Ink in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
+    def recognize(self, images: Tensor) -> Tensor:
+        """Images in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
         self.model.eval()
-        return probabilities(self.model(self.present(ink)), self.outputs)
+        return probabilities(self.model(self.preprocess(images)), self.outputs)
 
 
 @dataclass(frozen=True)
-class Committee:
+class Ensemble:
     """Networks that decide together: the mean of their probabilities."""
 
-    members: list[Network]
+    classifiers: list[Classifier]
 
-    def recognize(self, ink: Tensor) -> Tensor:
-        """Ink in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
-        return torch.stack([member.recognize(ink) for member in self.members]).mean(dim=0)
+    def recognize(self, images: Tensor) -> Tensor:
+        """Images in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
+        return torch.stack([each.recognize(images) for each in self.classifiers]).mean(dim=0)
 
 
-MAX_WEIGHTS = 100_000_000
+MAX_PARAMETERS = 100_000_000
 """A typing error must not fill the memory; the largest network that ships has 25 million."""
 
 
-def build_network(config: Config, seed: int | None = None) -> Network:
+def build_classifier(config: Config, seed: int | None = None) -> Classifier:
     """Build the untrained network of a config; its weights derive from the seed (the config's).
 
     Raises:
-        UsageError: It would have more than `MAX_WEIGHTS` weights.
+        UsageError: It would have more than `MAX_PARAMETERS` weights.
     """
     _check_size(config)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive_seed(config.seed if seed is None else seed, "weights"))
         model = build_model(config.model.kind, config.input.size, **config.model.options())
-    return Network(
+    return Classifier(
         model,
-        Presentation(**config.input.model_dump()),
+        Preprocessing(**config.input.model_dump()),
         LOSSES[config.loss.kind](**config.loss.options()),
         config.evaluate.batch_size,
     )
 
 
-def load_network(run: Run, device: torch.device | str = "cpu") -> Network:
+def load_classifier(run: Run, device: torch.device | str = "cpu") -> Classifier:
     """Build a run's network and load the weights of its result.
 
     Raises:
         RunError: The weights are missing, damaged, or another network's.
     """
-    network = build_network(run.config)
+    classifier = build_classifier(run.config)
     weights = run.load_weights()
     try:
-        check_layout(weights, network.model.state_dict())
+        check_layout(weights, classifier.model.state_dict())
     except RunError as error:
         raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
-    network.model.load_state_dict(weights)
-    network.model.to(device).eval()
-    return network
+    classifier.model.load_state_dict(weights)
+    classifier.model.to(device).eval()
+    return classifier
 
 
 def _check_size(config: Config) -> None:
@@ -140,6 +140,6 @@ def _check_size(config: Config) -> None:
     with torch.device("meta"):  # shapes without memory
         model = build_model(config.model.kind, config.input.size, **options)
     weights = sum(weight.numel() for weight in model.parameters())
-    if weights > MAX_WEIGHTS:
-        message = f"{weights:,} weights are more than the {MAX_WEIGHTS:,} allowed"
+    if weights > MAX_PARAMETERS:
+        message = f"{weights:,} weights are more than the {MAX_PARAMETERS:,} allowed"
         raise UsageError(message, ("model",))

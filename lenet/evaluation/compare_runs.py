@@ -74,14 +74,14 @@ class Comparison:
 
 
 def compare_runs(
-    names: Sequence[str], part: str = "test", device: str = "auto", data: Path | None = None
+    names: Sequence[str], split: str = "test", device: str = "auto", data: Path | None = None
 ) -> Comparison:
     """Find out which images trained networks get wrong; see `evaluate_runs` for the arguments.
 
     Raises:
-        UsageError: There is no such run or part, or the runs do not look at the same images.
+        UsageError: There is no such run or split, or the runs do not look at the same images.
         RunError: Weights or data are missing or damaged.
     """
-    opinions = ask_runs(names, part, device, data)
+    opinions = ask_runs(names, split, device, data)
     wrong = opinions.probabilities.argmax(2) != opinions.labels
-    return Comparison(list(opinions.members), wrong)
+    return Comparison(list(opinions.names), wrong)

@@ -36,16 +36,16 @@ their repository cleanlab/label-errors, file mturk/mnist_mturk.json."""
 
 @dataclass(frozen=True)
 class Opinions:
-    """What each member of a committee says of the same N images.
+    """What each member of an ensemble says of the same N images.
 
     Attributes:
-        members: Their names.
+        names: Their names.
         probabilities: Of each class, by each member, float (members, N, 10).
         labels: int64 (N,).
         doubtful: What is to be said against the labels of some images, by index.
     """
 
-    members: Sequence[str]
+    names: Sequence[str]
     probabilities: Tensor
     labels: Tensor
     doubtful: Mapping[int, str]
@@ -62,7 +62,7 @@ class Opinions:
         return F.one_hot(said, CLASSES).sum(0)
 
     @property
-    def member_errors(self) -> list[int]:
+    def errors_alone(self) -> list[int]:
         """The errors of each member alone."""
         counts: list[int] = (self.probabilities.argmax(2) != self.labels).sum(1).tolist()
         return counts
@@ -94,7 +94,7 @@ class Opinions:
         """Return the counts for JSON."""
         return {
             "n": len(self.labels),
-            "members": dict(zip(self.members, self.member_errors, strict=True)),
+            "runs": dict(zip(self.names, self.errors_alone, strict=True)),
             "errors": self.errors,
             "vote_errors": self.vote_errors,
             "top2_errors": self.top2_errors,
@@ -108,8 +108,8 @@ class Opinions:
         doubted = sum(index in self.doubtful for index in failures)
         return "\n".join(
             [
-                *(f"{m}: {e}" for m, e in zip(self.members, self.member_errors, strict=True)),
-                f"one member alone: {summarize(self.member_errors)}",
+                *(f"{m}: {e}" for m, e in zip(self.names, self.errors_alone, strict=True)),
+                f"one member alone: {summarize(self.errors_alone)}",
                 f"mean of probabilities: {describe_errors(self.errors, n)}",
                 f"majority of votes: {describe_errors(self.vote_errors, n)}",
                 f"not among the two most probable: {describe_errors(self.top2_errors, n)}",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.data.datasets import CLASSES, Split
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.rng import generator
 from lenet.statistics import describe_errors, wilson_interval
 
@@ -23,9 +23,9 @@ class Result:
     """Images by true class (row) and prediction (column), int64 (10, 10)."""
 
     @property
-    def error_rate(self) -> float:
-        """Share of wrong predictions, 0 to 1."""
-        return self.errors / self.n
+    def accuracy(self) -> float:
+        """Share of correct predictions, 0 to 1."""
+        return (self.n - self.errors) / self.n
 
     @property
     def loss(self) -> float:
@@ -59,23 +59,27 @@ class Result:
 
 
 @torch.inference_mode()
-def infer(model: nn.Module, present: nn.Module, images: Tensor, batch_size: int = 1000) -> Tensor:
+def infer(
+    model: nn.Module, preprocess: nn.Module, images: Tensor, batch_size: int = 1000
+) -> Tensor:
     """Return a network's outputs on images, float32 (N, 10), on the images' device.
 
     Args:
         model: The network; it is put into evaluation mode.
-        present: The `Presentation` that it was trained with.
+        preprocess: The `Preprocessing` that it was trained with.
         images: uint8 (N, 1, 28, 28).
         batch_size: Images at a time.
     """
     model.eval()
-    return torch.cat([model(present(ink(batch))) for batch in torch.split(images, batch_size)])
+    return torch.cat(
+        [model(preprocess(scale_pixels(batch))) for batch in torch.split(images, batch_size)]
+    )
 
 
 @torch.inference_mode()
 def infer_draws(
     model: nn.Module,
-    present: nn.Module,
+    preprocess: nn.Module,
     images: Tensor,
     augment: Callable[[Tensor, None, torch.Generator], Tensor],
     draws: int,
@@ -86,9 +90,9 @@ def infer_draws(
 
     Args:
         model: The network; it is put into evaluation mode.
-        present: The `Presentation` that it was trained with.
+        preprocess: The `Preprocessing` that it was trained with.
         images: uint8 (N, 1, 28, 28).
-        augment: Ink, no labels, generator → ink.
+        augment: Images, no labels, generator → images.
         draws: At least 1.
         seed: Of the draws, which also depend on the batch size.
         batch_size: Images at a time.
@@ -97,7 +101,11 @@ def infer_draws(
     total = torch.zeros(len(images), CLASSES, device=images.device)
     for draw in range(draws):
         outputs = [
-            model(present(augment(ink(batch), None, generator(seed, "evaluate", draw, step))))
+            model(
+                preprocess(
+                    augment(scale_pixels(batch), None, generator(seed, "evaluate", draw, step))
+                )
+            )
             for step, batch in enumerate(torch.split(images, batch_size))
         ]
         total += torch.cat(outputs)
@@ -106,7 +114,7 @@ def infer_draws(
 
 def evaluate(
     model: nn.Module,
-    present: nn.Module,
+    preprocess: nn.Module,
     split: Split,
     loss: Callable[[Tensor, Tensor], Tensor],
     classify: Callable[[Tensor], Tensor],
@@ -116,13 +124,13 @@ def evaluate(
 
     Args:
         model: The network.
-        present: The `Presentation` that it was trained with.
+        preprocess: The `Preprocessing` that it was trained with.
         split: Images and labels, on the network's device.
         loss: Outputs (N, 10) and labels (N,) → losses (N,).
         classify: Outputs (N, 10) → labels (N,).
         batch_size: Images at a time; the counts do not depend on it.
     """
-    outputs = infer(model, present, split.images, batch_size)
+    outputs = infer(model, preprocess, split.images, batch_size)
     return count_errors(outputs, split.labels, loss, classify)
 
 

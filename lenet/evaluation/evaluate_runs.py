@@ -7,21 +7,21 @@ import torch
 
 from lenet.augment.catalogue import build_pipeline
 from lenet.data.datasets import Dataset, Split, load_dataset
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
 from lenet.evaluation.calibration import Reliability, calibrate, margins, reject
-from lenet.evaluation.classifier import Network, load_network
+from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.ensemble import DOUBTFUL, Opinions
 from lenet.evaluation.evaluate import Result
 from lenet.losses import probabilities
-from lenet.runs.find import find_members
+from lenet.runs.find import open_runs
 from lenet.runs.run import Run
 
 
 def evaluate_runs(
     names: Sequence[str],
-    part: str,
+    split: str,
     device: str = "auto",
     data: Path | None = None,
     draws: int = 0,
@@ -30,7 +30,7 @@ def evaluate_runs(
 
     Args:
         names: Runs, folders of several seeds, or ``published:NAME``.
-        part: Which images.
+        split: Which images.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         data: A folder to look for the datasets in first.
         draws: Average the outputs over so many draws of each run's own augmentation; 0: look at
@@ -40,43 +40,43 @@ def evaluate_runs(
         The result of each run's folder.
 
     Raises:
-        UsageError: There is no such run, or no such part, or draws are asked for of a run without
+        UsageError: There is no such run, or no such split, or draws are asked for of a run without
             augmentation.
         RunError: Weights or data are missing or damaged.
     """
     results = {}
-    for run, network, _, split in _present(names, part, device, data):
+    for run, classifier, _, images in _open(names, split, device, data):
         if not draws:
-            results[run.folder] = network.evaluate(split)
+            results[run.folder] = classifier.evaluate(images)
             continue
         specs = run.config.augment or run.config.data.distort
         if not specs:
             raise UsageError(f"{run.folder} was trained without augmentation: nothing to draw")
         augment = build_pipeline(specs)
-        results[run.folder] = network.evaluate_draws(split, augment, draws, run.seed)
+        results[run.folder] = classifier.evaluate_draws(images, augment, draws, run.seed)
     return results
 
 
 def probe_runs(
-    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
+    names: Sequence[str], split: str, device: str = "auto", data: Path | None = None
 ) -> dict[str, Reliability]:
     """Find out how far trained networks know when they are wrong.
 
     See `evaluate_runs` for the arguments and errors.
     """
     found = {}
-    for run, network, _, split in _present(names, part, device, data):
-        outputs = network.infer(split.images)
-        wrong = network.classify(outputs) != split.labels
+    for run, classifier, _, images in _open(names, split, device, data):
+        outputs = classifier.infer(images.images)
+        wrong = classifier.classify(outputs) != images.labels
         found[str(run.folder)] = Reliability(
-            reject(margins(outputs, network.outputs), wrong),
-            calibrate(probabilities(outputs, network.outputs), split.labels),
+            reject(margins(outputs, classifier.outputs), wrong),
+            calibrate(probabilities(outputs, classifier.outputs), images.labels),
         )
     return found
 
 
 def ask_runs(
-    names: Sequence[str], part: str, device: str = "auto", data: Path | None = None
+    names: Sequence[str], split: str, device: str = "auto", data: Path | None = None
 ) -> Opinions:
     """Ask trained networks together; see `evaluate_runs` for the arguments.
 
@@ -84,34 +84,34 @@ def ask_runs(
         UsageError: As `evaluate_runs`, and where members do not look at the same images.
         RunError: Weights or data are missing or damaged.
     """
-    opened = list(_present(names, part, device, data))
+    opened = list(_open(names, split, device, data))
     first, _, dataset, images = opened[0]
-    for run, _, _, split in opened:
-        if not torch.equal(split.images, images.images):
-            raise UsageError(f"{run.folder} has other {part} images than {first.folder}")
+    for run, _, _, others in opened:
+        if not torch.equal(others.images, images.images):
+            raise UsageError(f"{run.folder} has other {split} images than {first.folder}")
     return Opinions(
-        members=[str(run.folder) for run, *_ in opened],
+        names=[str(run.folder) for run, *_ in opened],
         probabilities=torch.stack([n.probabilities(images.images).cpu() for _, n, *_ in opened]),
         labels=images.labels.cpu(),
-        doubtful=DOUBTFUL if (dataset, part) == ("mnist", "test") else {},
+        doubtful=DOUBTFUL if (dataset, split) == ("mnist", "test") else {},
     )
 
 
-def _present(
-    names: Sequence[str], part: str, device: str, data: Path | None
-) -> Iterator[tuple[Run, Network, str, Split]]:
+def _open(
+    names: Sequence[str], split: str, device: str, data: Path | None
+) -> Iterator[tuple[Run, Classifier, str, Split]]:
     """Yield each run, its network, its dataset's name and the images to look at."""
-    parts = ("train", "validation", "test")
-    if part not in parts:
-        raise UsageError(f"no part {part!r}; there are {', '.join(parts)}")
+    known = ("train", "validation", "test")
+    if split not in known:
+        raise UsageError(f"there is no split {split!r}; there are {', '.join(known)}")
     chosen = choose_device(device)
     datasets: dict[str, Dataset] = {}
-    for run in [run for name in names for run in find_members(name)]:
-        network = load_network(run, chosen)
+    for run in [run for name in names for run in open_runs(name)]:
+        classifier = load_classifier(run, chosen)
         name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
         if name not in datasets:
             datasets[name] = load_dataset(name, data or run.config.data.root)
-        split = getattr(divide(datasets[name], run.config, chosen), part)
-        if not len(split):
-            raise UsageError(f"{run.folder} held no {part} images out")
-        yield run, network, name, split
+        images = getattr(make_splits(datasets[name], run.config, chosen), split)
+        if not len(images):
+            raise UsageError(f"{run.folder} has no {split} images")
+        yield run, classifier, name, images

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from lenet.augment.geometry import RandomAffine
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import ink
-from lenet.data.splits import hold_out
-from lenet.evaluation.classifier import Network
+from lenet.data.preprocessing import scale_pixels
+from lenet.data.splits import stratified_split
+from lenet.evaluation.classifier import Classifier
 from lenet.losses import classify
 from lenet.rng import generator
 
@@ -27,7 +27,7 @@ class Distortion:
     amounts: tuple[float, ...]
     """The first one changes nothing."""
     apply: Callable[[Tensor, float, torch.Generator], Tensor]
-    """Ink (B, 1, H, W), amount, generator → ink."""
+    """Images (B, 1, H, W), amount, generator → images."""
     claim: float | None = None
     """The amount up to which the 1998 paper says that LeNet-5 recognizes characters.
 
@@ -59,7 +59,7 @@ class Measurement:
 
 
 def measure_viewpoint(
-    networks: Sequence[tuple[str, Sequence[Network]]],
+    classifiers: Sequence[tuple[str, Sequence[Classifier]]],
     split: Split,
     images: int | None,
     seed: int = 0,
@@ -70,41 +70,41 @@ def measure_viewpoint(
     networks and amounts.
 
     Args:
-        networks: Names of experiments and their networks, one per seed, on the split's device.
+        classifiers: Names of experiments and their networks, one per seed, on the split's device.
         split: The pictures.
         images: How many of them, the same share of each class; None: all.
         seed: Of the directions and of the noise.
     """
     if images is not None and images < len(split):
-        _, split = hold_out(split, images, seed)
-    pictures = ink(split.images)
+        _, split = stratified_split(split, images, seed)
+    pictures = scale_pixels(split.images)
     found = []
     for name, distortion in DISTORTIONS.items():
-        errors: dict[str, list[list[int]]] = {e: [[] for _ in nets] for e, nets in networks}
+        errors: dict[str, list[list[int]]] = {e: [[] for _ in nets] for e, nets in classifiers}
         for amount in distortion.amounts:
             draw = generator(seed, "viewpoint")
             changed = distortion.apply(pictures.cpu(), amount, draw).to(pictures.device)
-            for experiment, nets in networks:
-                for counts, network in zip(errors[experiment], nets, strict=True):
-                    counts.append(count_wrong(network, changed, split.labels))
+            for experiment, nets in classifiers:
+                for counts, classifier in zip(errors[experiment], nets, strict=True):
+                    counts.append(count_wrong(classifier, changed, split.labels))
         found += [
             Measurement(
                 experiment, name, distortion.unit, list(distortion.amounts), errors[experiment],
                 len(split), distortion.claim,
             )
-            for experiment, _ in networks
+            for experiment, _ in classifiers
         ]  # fmt: skip
     return found
 
 
 @torch.inference_mode()
-def count_wrong(network: Network, pictures: Tensor, labels: Tensor) -> int:
-    """Count the pictures (B, 1, 28, 28), ink in [0, 1], that a network gets wrong."""
-    network.model.eval()
+def count_wrong(classifier: Classifier, pictures: Tensor, labels: Tensor) -> int:
+    """Count the pictures (B, 1, 28, 28), pixels in [0, 1], that a network gets wrong."""
+    classifier.model.eval()
     outputs = torch.cat(
-        [network.model(network.present(batch)) for batch in torch.split(pictures, BATCH)]
+        [classifier.model(classifier.preprocess(batch)) for batch in torch.split(pictures, BATCH)]
     )
-    return int((classify(outputs, network.outputs) != labels).sum())
+    return int((classify(outputs, classifier.outputs) != labels).sum())
 
 
 def table(measurements: Sequence[Measurement]) -> str:
@@ -187,4 +187,4 @@ DISTORTIONS: dict[str, Distortion] = {
     "occlusion": Distortion("pixels across", (0, 4, 6, 8, 10, 12), _occlude),
     "contrast": Distortion("%", (100, 70, 50, 30, 20, 10), _fade),
 }
-"""What is done to pictures. Ink that leaves the 28×28 pixels is lost, as digits have 20×20."""
+"""What is done to pictures. What leaves the 28×28 pixels is lost; digits have 20×20."""

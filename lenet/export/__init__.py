@@ -6,18 +6,18 @@ A new format is a function here or in a module of this room, and a line in `FORM
 from collections.abc import Callable
 from pathlib import Path
 
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.export.graph import export_onnx, export_torch
 from lenet.export.page import export_page
 from lenet.export.weights import export_weights
 from lenet.runs.run import Run
 
-FORMATS: dict[str, tuple[str, Callable[[Run, Network, Path, bool], str]]] = {
+FORMATS: dict[str, tuple[str, Callable[[Run, Classifier, Path, bool], str]]] = {
     "onnx": (".onnx", export_onnx),
     "torch-export": (".pt2", export_torch),
     "safetensors": (".safetensors", export_weights),
     "html": (".html", export_page),
 }
-"""Suffix, and the function (run, network, file, ink) → what was verified, as a sentence. With `ink`
-the network takes ink in [0, 1] (B, 1, 28, 28) and gives probabilities; else what it was trained on,
+"""Suffix, and the function (run, classifier, file, with preprocessing) → what was verified, as a
+sentence. With preprocessing it takes pixels in [0, 1] (B, 1, 28, 28) and gives probabilities; else
 and its own outputs."""

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.errors import RunError, UsageError
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.losses import probabilities
 from lenet.rng import generator
 from lenet.runs.files import write_atomically
@@ -25,20 +25,20 @@ EXPORT_BATCH = 2  # torch.export takes a batch of one for a constant
 
 
 class Reader(nn.Module):
-    """Ink in [0, 1] (B, 1, 28, 28) → probabilities (B, 10)."""
+    """Images in [0, 1] (B, 1, 28, 28) → probabilities (B, 10)."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
-        self.present = network.present
-        self.model = network.model
-        self.outputs = network.outputs
+        self.preprocess = classifier.preprocess
+        self.model = classifier.model
+        self.outputs = classifier.outputs
 
-    def forward(self, ink: Tensor) -> Tensor:
-        """Present the ink, run the model, turn its outputs into probabilities."""
-        return probabilities(self.model(self.present(ink)), self.outputs)
+    def forward(self, images: Tensor) -> Tensor:
+        """Preprocess the pixels, run the model, turn its outputs into probabilities."""
+        return probabilities(self.model(self.preprocess(images)), self.outputs)
 
 
-def export_onnx(run: Run, network: Network, path: Path, ink: bool) -> str:
+def export_onnx(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
     """Write an ONNX file and compare it with PyTorch in onnxruntime.
 
     Raises:
@@ -50,14 +50,14 @@ def export_onnx(run: Run, network: Network, path: Path, ink: bool) -> str:
         runtime = importlib.import_module("onnxruntime")
     except ImportError:
         raise UsageError("ONNX needs more packages: pip install 'lenet[onnx]'") from None
-    module, images = _prepare(network, ink)
+    module, images = _prepare(classifier, with_preprocessing)
     program = torch.onnx.export(
         module,
         (images[:EXPORT_BATCH].clone(),),
         dynamo=True,
         verbose=False,
-        input_names=["ink" if ink else "input"],
-        output_names=["probabilities" if ink else network.outputs],
+        input_names=["pixels" if with_preprocessing else "input"],
+        output_names=["probabilities" if with_preprocessing else classifier.outputs],
         dynamic_shapes=({0: torch.export.Dim("batch")},),
     )
     if program is None:
@@ -76,13 +76,13 @@ def export_onnx(run: Run, network: Network, path: Path, ink: bool) -> str:
     return sentence
 
 
-def export_torch(run: Run, network: Network, path: Path, ink: bool) -> str:
+def export_torch(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
     """Write a torch.export program, load it again and compare it with the network.
 
     Raises:
         RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
     """
-    module, images = _prepare(network, ink)
+    module, images = _prepare(classifier, with_preprocessing)
     # A copy: the file would hold all images that a slice is a view of.
     example = images[:EXPORT_BATCH].clone()
     program = torch.export.export(
@@ -96,13 +96,13 @@ def export_torch(run: Run, network: Network, path: Path, ink: bool) -> str:
     return sentence
 
 
-def _prepare(network: Network, ink: bool) -> tuple[nn.Module, Tensor]:
+def _prepare(classifier: Classifier, with_preprocessing: bool) -> tuple[nn.Module, Tensor]:
     """Return the module to export and images to verify it on: blurred noise, as inky as digits."""
     noise = torch.rand(IMAGES, 1, 28, 28, generator=generator(0, "export"))
     images = (nn.functional.avg_pool2d(noise, 5, stride=1, padding=2) * 4 - 1.5).clamp(0, 1)
-    if ink:
-        return Reader(network).eval(), images
-    return network.model.eval(), network.present(images)
+    if with_preprocessing:
+        return Reader(classifier).eval(), images
+    return classifier.model.eval(), classifier.preprocess(images)
 
 
 @torch.inference_mode()

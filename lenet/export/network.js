@@ -105,8 +105,8 @@ function buildNetwork({size, background, full, layers, outputs}, weights) {
       for (const step of steps) state = STEPS[step.kind](state, step);
       states[name] = state;
     }
-    const scores = Array.from(state.values, (v) => (outputs === "penalties" ? -v : v));
-    const shares = scores.map((v) => Math.exp(v - Math.max(...scores)));
+    const logits = Array.from(state.values, (v) => (outputs === "penalties" ? -v : v));
+    const shares = logits.map((v) => Math.exp(v - Math.max(...logits)));
     const total = shares.reduce((a, b) => a + b);
     return {states, probabilities: shares.map((v) => v / total)};
   }

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.models.activations import ScaledTanh
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.pooling import MaxPool2d
@@ -45,30 +45,30 @@ PREPARATION = ("FIELD", "FIT", "CENTRE", "FINE", "THIN", "STROKE", "EDGE", "HAZE
 Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 
 
-def export_page(run: Run, network: Network, path: Path, ink: bool) -> str:
+def export_page(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
     """Write the page.
 
-    `ink` changes nothing: the page always draws, prepares and reads.
+    `with_preprocessing` changes nothing: the page always draws, prepares and reads.
 
     Raises:
         UsageError: The network is no LeNet-5, or has a part that the page cannot compute.
     """
-    description, weights = describe_network(network)
+    description, weights = describe_network(classifier)
     constants = ", ".join(f"{name} = {getattr(digitize, name)}" for name in PREPARATION)
     scripts = (_text(name) for name in ("network.js", "digitize.js", "page.js"))
     script = "\n".join((f"const {constants};", *scripts))
-    penalties = network.outputs == "penalties"
+    penalties = classifier.outputs == "penalties"
     page = Template(_text("page.html")).substitute(
         title=html.escape(f"LeNet-5 reads your digit ({run.config.model.kind})"),
         about="LeNet-5 as of 1998." if penalties else "LeNet-5's shape with today's parts.",
-        meaning="distance of F6 to each bitmap: small is good" if penalties else "scores",
+        meaning="distance of F6 to each bitmap: small is good" if penalties else "logits",
         sections="\n".join(
             f"    <section><h2>{name.upper() if name != 'input' else 'Input'} <small>{about}"
             f'</small></h2><canvas id="map-{name}" role="img" aria-label="states of {name}">'
             "</canvas></section>"
             for name, about in LAYERS.items()
         ),
-        network=json.dumps(description, separators=(",", ":")),
+        classifier=json.dumps(description, separators=(",", ":")),
         weights=base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode(),
         script=script,
     )
@@ -79,7 +79,7 @@ def export_page(run: Run, network: Network, path: Path, ink: bool) -> str:
     return f"{len(content):,} bytes; open it in a browser"
 
 
-def describe_network(network: Network) -> tuple[dict[str, Any], Tensor]:
+def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:
     """Describe a LeNet-5 for ``network.js``.
 
     Returns:
@@ -90,12 +90,12 @@ def describe_network(network: Network) -> tuple[dict[str, Any], Tensor]:
         UsageError: The network is no LeNet-5, or has a part that ``network.js`` does not know, or
             looks at each digit's shape first.
     """
-    if network.present.normalizes_shape:
+    if classifier.preprocess.normalizes_shape:
         raise UsageError("the page cannot bring digits to one slant or width, as this network does")
     numbers: list[Tensor] = []
     layers: list[dict[str, Any]] = []
     start = 0
-    for name, module in network.model.named_modules():
+    for name, module in classifier.model.named_modules():
         if any(module.children()) or isinstance(module, nn.Flatten | nn.Dropout):
             continue
         if type(module) not in STEPS:
@@ -113,10 +113,10 @@ def describe_network(network: Network) -> tuple[dict[str, Any], Tensor]:
     if names != [*list(LAYERS)[1:], "output"]:
         raise UsageError(f"the page draws LeNet-5's layers, not {', '.join(names)}")
     description = {
-        "size": network.present.size,
-        "background": network.present.background,
-        "full": network.present.full,
-        "outputs": network.outputs,
+        "size": classifier.preprocess.size,
+        "background": classifier.preprocess.background,
+        "full": classifier.preprocess.full,
+        "outputs": classifier.outputs,
         "layers": layers,
     }
     return description, torch.cat(numbers)

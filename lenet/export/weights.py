@@ -6,20 +6,20 @@ from safetensors.torch import save
 
 from lenet.config.load import dump_config
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.runs.files import write_atomically
 from lenet.runs.run import Run
 
 
-def export_weights(run: Run, network: Network, path: Path, ink: bool) -> str:
+def export_weights(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
     """Write a safetensors file whose metadata hold the run's config as YAML.
 
     Raises:
-        UsageError: `ink` is asked for; there is no graph to put it into.
+        UsageError: `with_preprocessing` is asked for; there is no graph to put it into.
     """
-    if ink:
-        raise UsageError("safetensors holds weights, no graph: leave out --ink")
-    tensors = {name: value.contiguous() for name, value in network.model.state_dict().items()}
+    if with_preprocessing:
+        raise UsageError("safetensors holds weights, no graph: leave out --preprocess")
+    tensors = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
     metadata = {"model": run.config.model.kind, "config": dump_config(run.config)}
     write_atomically(path, save(tensors, metadata))
     return f"{sum(t.numel() for t in tensors.values()):,} weights"

@@ -25,7 +25,7 @@ from lenet.runs.run import Run
 
 
 def _draw_augmentation(subject: Subject) -> Figure:
-    """Draw what the network learns from: augmented digits, and where their ink falls.
+    """Draw what the network learns from: augmented digits, and where their pixels falls.
 
     Raises:
         UnfitError: The config augments nothing.

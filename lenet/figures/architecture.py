@@ -97,8 +97,8 @@ def _describe(module: nn.Module) -> tuple[str, str]:
 
 def draw_architecture(subject: Subject) -> Figure:
     """Draw a run's network. Source: Figure 2 of the 1998 paper."""
-    model = subject.network.model
-    blocks = describe_layers(model, subject.network.present.size)
+    model = subject.classifier.model
+    blocks = describe_layers(model, subject.classifier.preprocess.size)
     weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
     title = f"{subject.run.config.model.kind}: {weights:,} trainable weights"
     rest = weights - sum(block.weights for block in blocks)
@@ -162,14 +162,16 @@ def _fit_type(captions: Sequence[tuple[float, str]], points: float) -> float:
 def _draw_block(axes: Axes, block: Block, x: float) -> None:
     fill = style.tint(block.colour, 0.25)
     if not block.planes:
-        axes.add_patch(Polygon(_bar(block, x), facecolor=fill, edgecolor=style.ink(), linewidth=1))
+        axes.add_patch(
+            Polygon(_bar(block, x), facecolor=fill, edgecolor=style.foreground(), linewidth=1)
+        )
         return
     for plane in range(block.planes):
         left, low = _plane(block, x, plane)
         axes.add_patch(
             Rectangle(
                 (left, low), block.side, block.side,
-                facecolor=fill, edgecolor=style.ink(), linewidth=0.7,
+                facecolor=fill, edgecolor=style.foreground(), linewidth=0.7,
             )
         )  # fmt: skip
 

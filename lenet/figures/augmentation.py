@@ -1,4 +1,4 @@
-"""What a config's augmentations do to digits, and to where their ink falls."""
+"""What a config's augmentations do to digits, and to where their strokes fall."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from lenet.augment.catalogue import build_mixing, build_pipeline
 from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import CLASSES, Split
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.rng import generator
@@ -22,13 +22,13 @@ from lenet.rng import generator
 GAP = 2
 """Pixels between pictures."""
 MOST_IMAGES = 10_000
-"""Images whose ink is summed up."""
+"""Images whose pixels are summed up."""
 FAINTEST = 1e-3
-"""Mean ink below this looks like none."""
+"""A mean pixel below this looks like none."""
 
 
 def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) -> Figure:
-    """Draw a digit of each class beside `draws` augmented ones, and where ink falls.
+    """Draw a digit of each class beside `draws` augmented ones, and where strokes fall.
 
     Args:
         config: Whose ``augment`` (or else ``data.distort``) and ``mix`` are shown.
@@ -54,7 +54,7 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     if mixing.transforms:
         _draw_mixed(strip, originals, pipeline, mixing, config.seed)
     some = Split(split.images[:MOST_IMAGES], split.labels[:MOST_IMAGES])
-    _draw_maps(maps, *ink_maps(some, pipeline, config.seed))
+    _draw_maps(maps, *pixel_maps(some, pipeline, config.seed))
     return figure
 
 
@@ -64,29 +64,29 @@ def first_of_each_class(labels: Tensor) -> Tensor:
 
 
 def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Tensor:
-    """Return each image followed by its draws, ink (N, 1 + draws, H, W).
+    """Return each image followed by its draws, pixels (N, 1 + draws, H, W).
 
     Pictures of another size than the images lie, as they do, in the middle of H×W pixels.
     """
-    columns = [ink(originals.images)]
+    columns = [scale_pixels(originals.images)]
     for draw in range(draws):
         columns.append(pipeline(columns[0], originals.labels, generator(seed, "picture", draw)))
     size = [max(column.shape[dim] for column in columns) for dim in (-2, -1)]
     return torch.cat([center_crop(column, size) for column in columns], 1)
 
 
-def ink_maps(split: Split, pipeline: Pipeline, seed: int) -> tuple[Tensor, Tensor]:
-    """Return the mean ink of each pixel before and after one draw per image, (H, W) each."""
-    images = ink(split.images)
+def pixel_maps(split: Split, pipeline: Pipeline, seed: int) -> tuple[Tensor, Tensor]:
+    """Return each pixel's mean before and after one draw per image, (H, W) each."""
+    images = scale_pixels(split.images)
     changed = pipeline(images, split.labels, generator(seed, "picture-ink"))
     return images.mean((0, 1)), changed.mean((0, 1))
 
 
-def spread_px(mean_ink: Tensor) -> tuple[float, float]:
-    """Return the standard deviation in pixels, across and down, of where ink falls."""
+def spread_px(mean_pixel: Tensor) -> tuple[float, float]:
+    """Return the standard deviation in pixels, across and down, of where strokes fall."""
     spreads = []
     for dim in (0, 1):
-        share = mean_ink.sum(dim) / mean_ink.sum()
+        share = mean_pixel.sum(dim) / mean_pixel.sum()
         at = torch.arange(len(share), dtype=share.dtype)
         mean = (share * at).sum()
         spreads.append(float((share * (at - mean) ** 2).sum().sqrt()))
@@ -128,7 +128,9 @@ def _draw_grid(figure: SubFigure, rows: Tensor) -> None:
 def _draw_mixed(
     figure: SubFigure, originals: Split, pipeline: Pipeline, mixing: Mixing, seed: int
 ) -> None:
-    images = pipeline(ink(originals.images), originals.labels, generator(seed, "picture", 0))
+    images = pipeline(
+        scale_pixels(originals.images), originals.labels, generator(seed, "picture", 0)
+    )
     mixed, targets = mixing(images, originals.labels, generator(seed, "picture-mix"))
     panels = figure.subplots(1, len(mixed))
     figure.suptitle("mixed", x=0.01, ha="left", fontsize=9)
@@ -140,14 +142,16 @@ def _draw_mixed(
 
 def _draw_maps(figure: SubFigure, before: Tensor, after: Tensor) -> None:
     panels = figure.subplots(1, 2)
-    for axes, mean_ink, title in zip(panels, (before, after), ("before", "after"), strict=True):
+    for axes, mean_pixel, title in zip(panels, (before, after), ("before", "after"), strict=True):
         shown = style.bare(axes).imshow(
-            mean_ink.clamp(min=FAINTEST).numpy(), norm=LogNorm(FAINTEST, 1), cmap=style.sequential()
+            mean_pixel.clamp(min=FAINTEST).numpy(),
+            norm=LogNorm(FAINTEST, 1),
+            cmap=style.sequential(),
         )
-        height, width = mean_ink.shape
+        height, width = mean_pixel.shape
         axes.add_patch(
             Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=style.faint(), lw=0.8)
         )
-        across, down = spread_px(mean_ink)
-        axes.set_title(f"ink {title}: {across:.1f} px wide, {down:.1f} px high (sd)")
-    figure.colorbar(shown, ax=list(panels), label="mean ink", shrink=0.8)
+        across, down = spread_px(mean_pixel)
+        axes.set_title(f"strokes {title}: {across:.1f} px wide, {down:.1f} px high (sd)")
+    figure.colorbar(shown, ax=list(panels), label="mean pixel", shrink=0.8)

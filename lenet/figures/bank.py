@@ -44,7 +44,7 @@ def draw_arithmetic(picture: Tensor, name: str) -> Figure:
     """
     figure = style.new_figure(6.6, f"Padding, strides and transposed convolution on {name}")
     borders, strides, undone = figure.subfigures(3, 1, squeeze=False)[:, 0]
-    # The middle, where ink reaches the border and the borders differ.
+    # The middle, where pixels reaches the border and the borders differ.
     top, left = (n // 4 for n in picture.shape)
     middle = picture[top : picture.shape[0] - top, left : picture.shape[1] - left]
     margin = max(1, min(middle.shape) * 3 // 10)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet.data.datasets import CLASSES
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject, UnfitError
@@ -66,10 +66,10 @@ def activation_maps(
         last = layers[seeing[-1]]
         state = last.state  # (B, maps, H', W')
         outputs = layers[-1].units
-        scores = -outputs if model.outputs == "penalties" else outputs
+        logits = -outputs if model.outputs == "penalties" else outputs
         maps = []
         for label in classes:
-            (gradient,) = torch.autograd.grad(scores[:, label].sum(), state, retain_graph=True)
+            (gradient,) = torch.autograd.grad(logits[:, label].sum(), state, retain_graph=True)
             importance = gradient.mean((2, 3), keepdim=True)  # (B, maps, 1, 1)
             maps.append((importance * state).sum(1))
     step = prod(layer.stride for layer in layers[: seeing[-1] + 1])
@@ -92,8 +92,8 @@ def draw_cam(subject: Subject) -> Figure:
     else:
         indices = torch.tensor([subject.image])
         asked = [list(subject.classes or range(CLASSES))]
-    presented = subject.network.present(ink(subject.test.images[indices]))
-    found = activation_maps(subject.network.model, presented, range(CLASSES))
+    inputs = subject.classifier.preprocess(scale_pixels(subject.test.images[indices]))
+    found = activation_maps(subject.classifier.model, inputs, range(CLASSES))
     if found is None:
         raise UnfitError(
             f"{subject.run.folder}: {subject.run.config.model.kind} has no convolution, so it"
@@ -115,7 +115,7 @@ def draw_cam(subject: Subject) -> Figure:
         style.bare(axes)
     for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
         cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
-        picture = presented[image, 0].cpu()
+        picture = inputs[image, 0].cpu()
         axes = next(cell)
         axes.imshow(picture.numpy())
         axes.set_title(f"a {int(subject.test.labels[index])}", loc="center")
@@ -145,15 +145,15 @@ def draw_scene(subject: Subject) -> Figure:
         if not len(found):
             raise UnfitError(f"{subject.run.folder}: there is no test image of class {label}")
         images.append(subject.test.images[found[0]])
-    pictures = [subject.network.present(ink(image)) for image in images]
-    layers = observe(subject.network.model, pictures[0])
+    pictures = [subject.classifier.preprocess(scale_pixels(image)) for image in images]
+    layers = observe(subject.classifier.model, pictures[0])
     if not any(isinstance(layer.module, nn.AdaptiveAvgPool2d) for layer in layers):
         raise UnfitError(
             f"{subject.run.folder}: {subject.run.config.model.kind} does not end in global"
             " averages, so it takes pictures of one digit only; the figure `maps` fits"
         )
     scene = torch.cat(pictures, dim=3)  # (1, 1, size, 2 size)
-    seen = activation_maps(subject.network.model, scene, classes)
+    seen = activation_maps(subject.classifier.model, scene, classes)
     assert seen is not None  # a global average has maps to average
     figure = style.new_figure(2.3, f"{subject.name}: one picture, the maps of two classes")
     whole, *panels = figure.subplots(1, 3)
@@ -194,4 +194,4 @@ def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
     coloured = torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()
     inked = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
     amount = 0.75 * inked[..., None]
-    return coloured * (1 - amount) + amount * torch.tensor(to_rgb(style.ink()))
+    return coloured * (1 - amount) + amount * torch.tensor(to_rgb(style.foreground()))

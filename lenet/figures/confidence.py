@@ -21,7 +21,7 @@ def draw_rejection(subject: Subject) -> Figure:
     those are not reached by accepting all, 0.1 % are asked for.
     """
     wrong = subject.predictions != subject.test.labels
-    curve = reject(margins(subject.outputs, subject.network.outputs), wrong)
+    curve = reject(margins(subject.outputs, subject.classifier.outputs), wrong)
     start = float(curve.error_rate[0])
     target = next((asked for asked in (TARGET, STRICT) if asked < start), start)
     needed = curve.rejected_for(target)

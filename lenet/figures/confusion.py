@@ -28,7 +28,7 @@ def draw_confusion(subject: Subject) -> Figure:
             wrong = truth != said
             axes.text(
                 said, truth, f"{count:,}" if count else "·", ha="center", va="center",
-                color=style.ink() if count else style.faint(), fontsize=11 if wrong else 8.5,
+                color=style.foreground() if count else style.faint(), fontsize=11 if wrong else 8.5,
                 fontweight="bold" if wrong and count else "normal",
             )  # fmt: skip
         axes.text(CLASSES, truth, str(int(mistakes[truth].sum())), ha="center", va="center")

@@ -1,4 +1,4 @@
-"""The 1998 paper's Figure 5: errors by pass, for one or several experiments."""
+"""The 1998 paper's Figure 5: errors by epoch, for one or several experiments."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lenet.figures.subject import UnfitError
 from lenet.runs.find import group_seeds
 from lenet.runs.run import Run
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
 MARKERS = "osD^v"
 """Which experiment it is, once all seven colours are taken."""
@@ -26,24 +26,24 @@ TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 @dataclass(frozen=True)
 class Curve:
-    """A number by pass, over the seeds of an experiment."""
+    """A number by epoch, over the seeds of an experiment."""
 
-    passes: NDArray[np.int64]
+    epochs: NDArray[np.int64]
     values: NDArray[np.float64]
-    """(seeds, passes); NaN where a seed has no value."""
+    """(seeds, epochs); NaN where a seed has no value."""
 
     @classmethod
     def of(cls, histories: Sequence[Sequence[dict[str, Any]]], key: str) -> "Curve | None":
         """Collect a metric from the lines of several runs, or return None if none has it."""
-        passes = sorted({m["pass"] for lines in histories for m in lines if key in m})
-        if not passes:
+        epochs = sorted({m["epoch"] for lines in histories for m in lines if key in m})
+        if not epochs:
             return None
-        values = np.full((len(histories), len(passes)), np.nan)
+        values = np.full((len(histories), len(epochs)), np.nan)
         for row, lines in zip(values, histories, strict=True):
             for metrics in lines:
                 if key in metrics:
-                    row[passes.index(metrics["pass"])] = metrics[key]
-        return cls(np.array(passes), values)
+                    row[epochs.index(metrics["epoch"])] = metrics[key]
+        return cls(np.array(epochs), values)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -61,14 +61,14 @@ class Curve:
 
 
 def draw_curves(runs: Sequence[Run]) -> Figure:
-    """Draw error rates by pass and, beneath, the learning rate.
+    """Draw error rates by epoch and, beneath, the learning rate.
 
     Runs in the same folder are seeds of one experiment: their mean is drawn, with a band of one
     standard deviation to either side. Of more than `FEW` experiments only test errors are drawn.
     Source: Figure 5 of the 1998 paper.
 
     Raises:
-        UnfitError: No run has finished a pass.
+        UnfitError: No run has finished an epoch.
     """
     found = {
         name: [run.lines("metrics.jsonl") for run in seeds]
@@ -76,7 +76,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     }
     experiments = {name: histories for name, histories in found.items() if any(histories)}
     if not experiments:
-        raise UnfitError(f"{runs[0].folder}/metrics.jsonl holds no finished pass to draw")
+        raise UnfitError(f"{runs[0].folder}/metrics.jsonl holds no finished epoch to draw")
     several, many = len(experiments) > 1, len(experiments) > FEW
     height = max(4.6, 0.6 + 0.19 * len(experiments)) if many else 4.6
     figure = style.new_figure(height, _title(experiments))
@@ -85,19 +85,19 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     rates: list[float] = []
     for number, (name, histories) in enumerate(experiments.items()):
         marker = MARKERS[number // 7 % len(MARKERS)]
-        for part in PARTS:
-            curve = Curve.of(histories, f"error_rate/{part}")
-            left_out = (several and part == "validation") or (many and part == "train")
+        for split in SPLITS:
+            curve = Curve.of(histories, f"accuracy/{split}")
+            left_out = (several and split == "validation") or (many and split == "train")
             if curve is not None and not left_out:
-                colour = f"C{number % 7}" if several else style.PART_COLOURS[part]
-                label = f"{style.shorten(name)}: {part}" if several else part
-                look = {"color": colour, "linestyle": DASHES[part], "marker": marker}
+                colour = f"C{number % 7}" if several else style.SPLIT_COLOURS[split]
+                label = f"{style.shorten(name)}: {split}" if several else split
+                look = {"color": colour, "linestyle": DASHES[split], "marker": marker}
                 _draw_curve(above, curve, label=label, **look)
-                lowest += curve.mean.tolist()
+                lowest += (1 - curve.mean).tolist()
         rate = Curve.of(histories, "learning_rate")
         if rate is not None:
             colour = f"C{number % 7}" if several else style.faint()
-            below.plot(rate.passes, rate.mean, color=colour, marker=marker, markersize=2.5)
+            below.plot(rate.epochs, rate.mean, color=colour, marker=marker, markersize=2.5)
             rates.append(float(rate.mean.max()))
     above.set_yscale("log")
     # The lines decide what is seen: a band may reach down to 0, which a logarithm has no place for.
@@ -117,23 +117,24 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
         below.set_yscale("log")
     else:
         below.set_ylim(bottom=0)
-    below.set_xlabel("pass over the training set")
+    below.set_xlabel("epoch")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
 def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
     if len(experiments) > 1:
-        return "errors by pass"
+        return "errors by epoch"
     name, histories = next(iter(experiments.items()))
     seeds = f", {len(histories)} seeds, mean ± sd" if len(histories) > 1 else ""
-    return f"{name}: errors by pass{seeds}"
+    return f"{name}: errors by epoch{seeds}"
 
 
 def _draw_curve(axes: Axes, curve: Curve, **line: Any) -> None:
-    mean, sd = 100 * curve.mean, 100 * curve.sd
-    axes.plot(curve.passes, mean, markersize=2.5, **line)
+    """Draw an accuracy as the error rate in per cent."""
+    mean, sd = 100 * (1 - curve.mean), 100 * curve.sd
+    axes.plot(curve.epochs, mean, markersize=2.5, **line)
     if len(curve.values) > 1:
         axes.fill_between(
-            curve.passes, mean - sd, mean + sd, color=line["color"], alpha=0.22, linewidth=0
+            curve.epochs, mean - sd, mean + sd, color=line["color"], alpha=0.22, linewidth=0
         )

@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from lenet.data.datasets import CLASSES
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import observe
 from lenet.figures.subject import Subject
@@ -27,11 +27,11 @@ def encode(subject: Subject, images: Tensor) -> tuple[str, Tensor]:
         subject: The run.
         images: uint8 (N, 1, 28, 28).
     """
-    network, names, codes = subject.network, "input", []
-    for block in torch.split(images, network.batch_size):
-        presented = network.present(ink(block))
-        layers = observe(network.model, presented)
-        states = presented.flatten(1)
+    classifier, names, codes = subject.classifier, "input", []
+    for block in torch.split(images, classifier.batch_size):
+        inputs = classifier.preprocess(scale_pixels(block))
+        layers = observe(classifier.model, inputs)
+        states = inputs.flatten(1)
         if len(layers) > 1:
             names, states = layers[-2].name, layers[-2].units
         codes.append(states)
@@ -62,7 +62,7 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
         axes.scatter(x, y, s=12, marker=MARKERS[digit], color=f"C{digit % 7}", alpha=0.6, lw=0)
     x, y = points[torch.isin(shown, wrong).numpy()].T
     axes.scatter(
-        x, y, s=42, facecolor="none", edgecolor=style.ink(), linewidth=0.9,
+        x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
         label=f"all {len(wrong)} misclassified",
     )  # fmt: skip
     for digit in range(CLASSES):

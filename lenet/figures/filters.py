@@ -41,8 +41,8 @@ def draw_filters(subject: Subject) -> Figure:
     Raises:
         UnfitError: The network has no weights on pixels.
     """
-    size = subject.network.present.size
-    layers = observe(subject.network.model, torch.zeros(1, 1, size, size))
+    size = subject.classifier.preprocess.size
+    layers = observe(subject.classifier.model, torch.zeros(1, 1, size, size))
     found = [(layer, *k) for layer in layers if (k := kernels(layer)) and k[0].shape[-1] > 1][:2]
     if found:
         return _draw_convolutions(subject, found)

@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lenet.data.datasets import CLASSES
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject
@@ -31,16 +31,16 @@ def draw_maps(subject: Subject) -> Figure:
     F6's 84 units stand as the 7×12 bitmap that they are, beside the ten bitmaps that the outputs
     compare it with (in networks with an RBF output).
     """
-    network, image = subject.network, subject.image or 0
+    classifier, image = subject.classifier, subject.image or 0
     with torch.inference_mode():
-        presented = network.present(ink(subject.test.images[image : image + 1]))
-        layers = observe(network.model, presented)
+        inputs = classifier.preprocess(scale_pixels(subject.test.images[image : image + 1]))
+        layers = observe(classifier.model, inputs)
     last = layers[-1]
     targets = last.module.centres if isinstance(last.module, RBF) else None
     rows = [_plan(layer, bitmaps=targets is not None) for layer in layers[:-1]]
     height = LARGEST_MAP + sum(h for _, _, h in rows) + 0.22 * len(rows) + 1.87
 
-    label, said = int(subject.test.labels[image]), int(network.classify(last.units)[0])
+    label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
         height, f"{subject.name}: test image {image}, a {label}, recognized as {said}"
     )
@@ -50,9 +50,9 @@ def draw_maps(subject: Subject) -> Figure:
     axes.set_ylim(height - 0.32, 0)
     x = style.WIDTH - LEFT
     y = 0.1
-    _name(axes, y, "input", f"{presented.shape[-2]}×{presented.shape[-1]}")
+    _name(axes, y, "input", f"{inputs.shape[-2]}×{inputs.shape[-1]}")
     extent = (LEFT, LEFT + LARGEST_MAP, y + LARGEST_MAP, y)
-    axes.imshow(presented[0, 0].cpu().numpy(), extent=extent)
+    axes.imshow(inputs[0, 0].cpu().numpy(), extent=extent)
     _frame(axes, extent)
     y += LARGEST_MAP + 0.22
     for layer, (states, columns, tall) in zip(layers[:-1], rows, strict=True):
@@ -66,7 +66,7 @@ def draw_maps(subject: Subject) -> Figure:
         if targets is not None and states.shape[1:] == BITMAP:
             _draw_targets(axes, targets.cpu(), LEFT + wide + 0.3, y, tall)
         y += tall + 0.22
-    _name(axes, y, "output", f"{last.size} {network.outputs}")
+    _name(axes, y, "output", f"{last.size} {classifier.outputs}")
     _draw_outputs(axes, last.units[0].tolist(), said, y, x)
     axes.set_aspect("auto")
     return figure
@@ -135,6 +135,6 @@ def _draw_outputs(axes: Axes, values: Sequence[float], said: int, y: float, widt
         )  # fmt: skip
         axes.text(
             x, y + 1.0, str(digit), ha="center", va="top",
-            color="C1" if digit == said else style.ink(),
+            color="C1" if digit == said else style.foreground(),
             fontweight="bold" if digit == said else "normal",
         )  # fmt: skip

@@ -58,7 +58,7 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     spread = [m.summary.sd or 0.0 for m in measured]
     axes.barh(places + 0.2, paper, 0.38, color=style.tint(style.faint(), 0.4), label="paper")
     axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
-    axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.ink(), capsize=2)
+    axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.foreground(), capsize=2)
     for place, p, o, s in zip(places, paper, ours, spread, strict=True):
         axes.text(p, place + 0.2, f" {p:g}", va="center", fontsize=8)
         axes.text(o + s, place - 0.2, f"  {o:.2f}", va="center", fontsize=8)
@@ -89,7 +89,7 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
         [m.summary.mean for _, m in found],
         yerr=[m.summary.sd or 0.0 for _, m in found],
         fmt="o-",
-        color=style.PART_COLOURS["test"],
+        color=style.SPLIT_COLOURS["test"],
         capsize=2,
         label="ours: test",
     )
@@ -97,7 +97,7 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
         sizes,
         [m.train_percent for _, m in found],
         "s-",
-        color=style.PART_COLOURS["train"],
+        color=style.SPLIT_COLOURS["train"],
         label="ours: training",
     )
     distorted = rows.get("lenet5-distorted")

@@ -10,7 +10,7 @@ from lenet.errors import RunError
 from lenet.figures.curves import Curve
 from lenet.runs.find import find_runs
 from lenet.runs.run import Run
-from lenet.training.tensorboard import PARTS
+from lenet.training.tensorboard import SPLITS
 
 FOLDER = "seeds"
 """Name of the folder, beside the seeds' own, that holds an experiment's events."""
@@ -19,8 +19,8 @@ FOLDER = "seeds"
 def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> list[Path]:
     """Write the means of every experiment below a folder that has two or more finished seeds.
 
-    Tags are ``seeds/errors/PART/mean``, ``low`` and ``high``, the latter one sample standard
-    deviation away; the step is the pass. Older events are replaced: the chart shows the seeds that
+    Tags are ``seeds/errors/SPLIT/mean``, ``low`` and ``high``, the latter one sample standard
+    deviation away; the step is the epoch. Older events are replaced: the chart shows the seeds that
     are finished now.
 
     Args:
@@ -50,14 +50,14 @@ def _write(folder: Path, runs: list[Run]) -> None:
         old.unlink()
     histories = [run.lines("metrics.jsonl") for run in runs]
     with SummaryWriter(str(folder)) as writer:
-        for part in PARTS:
-            curve = Curve.of(histories, f"errors/{part}")
+        for split in SPLITS:
+            curve = Curve.of(histories, f"errors/{split}")
             if curve is None:
                 continue
             for step, mean, sd in zip(
-                curve.passes.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
+                curve.epochs.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
             ):
                 for bound, value in (("mean", mean), ("low", mean - sd), ("high", mean + sd)):
-                    writer.add_scalar(f"seeds/errors/{part}/{bound}", value, step)
+                    writer.add_scalar(f"seeds/errors/{split}/{bound}", value, step)
         seeds = ", ".join(str(run.seed) for run in runs)
         writer.add_text("seeds", f"{len(runs)} finished runs: seeds {seeds}", 0)

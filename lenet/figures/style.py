@@ -28,7 +28,7 @@ LONGEST_TITLE = 76
 """Characters that fit across in bold."""
 FORMATS = ("png", "svg", "pdf")
 
-PART_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
+SPLIT_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
 """Every picture that shows parts of the data shows them in these colours."""
 
 _COMMON: dict[Any, Any] = {
@@ -53,13 +53,15 @@ _COMMON: dict[Any, Any] = {
 }
 
 
-def _theme(ink: str, faint: str, line: str, paper: str, image: str, *cycle: str) -> dict[Any, Any]:
-    """Return a theme's settings from its colours; `image` is the colour map of ink on paper."""
+def _theme(
+    images: str, faint: str, line: str, paper: str, image: str, *cycle: str
+) -> dict[Any, Any]:
+    """Return a theme's settings from its colours; `image` is the colour map of strokes on paper."""
     inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
     papered = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
     return {
         **_COMMON,
-        **dict.fromkeys((*inked, "ytick.labelcolor"), ink),
+        **dict.fromkeys((*inked, "ytick.labelcolor"), images),
         **dict.fromkeys(papered, paper),
         **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), faint),
         "grid.color": line,
@@ -96,7 +98,7 @@ def applied(theme: str = "light") -> Iterator[None]:
         yield
 
 
-def ink() -> str:
+def foreground() -> str:
     """Return the theme's colour of text."""
     return str(mpl.rcParams["text.color"])
 
@@ -164,7 +166,7 @@ def new_figure(height: float, title: str = "") -> Figure:
 def shorten(name: str, most: int = 40) -> str:
     """Return a name with its middle left out, if it has more than `most` (≥ 3) characters.
 
-    Runs with overrides are named after them, ``gap+train.passes=2,…``, at any length.
+    Runs with overrides are named after them, ``gap+train.epochs=2,…``, at any length.
     """
     if len(name) <= most:
         return name

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenet.data.datasets import CLASSES, Split, load_dataset
 from lenet.errors import RunError, UsageError
-from lenet.evaluation.classifier import Network, load_network
+from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.evaluate import Result
 from lenet.losses import probabilities
 from lenet.runs.run import Run
@@ -27,7 +27,7 @@ class Subject:
     """
 
     run: Run
-    network: Network
+    classifier: Classifier
     dataset: str
     """The dataset's name."""
     test: Split
@@ -67,7 +67,7 @@ class Subject:
             )
         dataset = run.read_json("result.json")["dataset"]
         test = load_dataset(dataset, data or run.config.data.root).test
-        return cls(run, load_network(run, device), dataset, test.to(device), data=data)
+        return cls(run, load_classifier(run, device), dataset, test.to(device), data=data)
 
     @property
     def name(self) -> str:
@@ -82,22 +82,22 @@ class Subject:
     @cached_property
     def outputs(self) -> Tensor:
         """What the network puts out for the test images, float32 (N, 10)."""
-        return self.network.infer(self.test.images) if self.known is None else self.known
+        return self.classifier.infer(self.test.images) if self.known is None else self.known
 
     @cached_property
     def probabilities(self) -> Tensor:
         """The probability of each class, float32 (N, 10)."""
-        return probabilities(self.outputs, self.network.outputs)
+        return probabilities(self.outputs, self.classifier.outputs)
 
     @cached_property
     def predictions(self) -> Tensor:
         """The class of each test image as the network says, int64 (N,)."""
-        return self.network.classify(self.outputs)
+        return self.classifier.classify(self.outputs)
 
     @cached_property
     def result(self) -> Result:
         """The errors on the test images, counted."""
-        return self.network.count(self.outputs, self.test.labels)
+        return self.classifier.count(self.outputs, self.test.labels)
 
     def mistakes(self) -> Tensor:
         """Return the indices of the misclassified test images, surest first, int64 (M,)."""

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-# One row of characters per bitmap row, one column group per digit; "#" is ink (+1), "." is -1.
+# One row of characters per bitmap row, one column group per digit; "#" is pixels (+1), "." is -1.
 # The detached bars over 0, 2, 4 and 5 and the descender of 4 are in the paper's font.
 # Source: Fig. 3, which the paper's PDF stores as one-bit images.
 _DIGITS_0_TO_4 = """

@@ -13,7 +13,7 @@ from lenet.errors import UsageError
 class Compact(nn.Sequential):
     """3×3 convolutions and one linear layer; of itself 58,974 weights, fewer than LeNet-5's 60,000.
 
-    (B, 1, size, size) inputs become (B, 10) scores. Each map of the last convolution is averaged
+    (B, 1, size, size) inputs become (B, 10) logits. Each map of the last convolution is averaged
     over its positions, so that a map says how much of something there is, wherever it is.
 
     Args:
@@ -29,17 +29,17 @@ class Compact(nn.Sequential):
     2013, section 3.2; 3×3 kernels, twice between poolings, from Simonyan and Zisserman 2014.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
     def __init__(
         self,
         size: int = 28,
-        maps: Sequence[int] = (12, 24, 24, 40, 48, 56),
+        channels: Sequence[int] = (12, 24, 24, 40, 48, 56),
         pooled: Sequence[int] = (1, 3),
     ) -> None:
-        if not all(1 <= number < len(maps) for number in pooled):
+        if not all(1 <= number < len(channels) for number in pooled):
             raise UsageError(
-                f"pooled must be of the convolutions 1 to {len(maps) - 1}, not {list(pooled)}",
+                f"pooled must be of the convolutions 1 to {len(channels) - 1}, not {list(pooled)}",
                 ("pooled",),
             )
         halved = len(set(pooled))
@@ -50,8 +50,8 @@ class Compact(nn.Sequential):
             )
         layers: OrderedDict[str, nn.Module] = OrderedDict()
         before = 1
-        for number, after in enumerate(maps, start=1):
-            padding = 0 if number == len(maps) else 1
+        for number, after in enumerate(channels, start=1):
+            padding = 0 if number == len(channels) else 1
             # Batch norm brings the bias.
             layers[f"c{number}"] = nn.Conv2d(before, after, 3, padding=padding, bias=False)
             layers[f"norm{number}"] = nn.BatchNorm2d(after)

@@ -134,7 +134,7 @@ def fan_in(layer: nn.Module) -> Tensor:
 INITIALS: dict[str, tuple[float, float]] = {
     "fan-in": (2.4, 1.0),
     "sqrt-fan-in": (2.4, 0.5),
-    "lush": (1.0, 0.5),
+    "inverse-sqrt-fan-in": (1.0, 0.5),
 }
 """(scale, power): weights start uniform in ±scale / F^power, F being the inputs of the unit."""
 

@@ -29,7 +29,7 @@ C3_TABLE = (
 
 
 class LeNet1(nn.Sequential):
-    """The network of Section III-C.6, from 28×28 pixels to ten scores.
+    """The network of Section III-C.6, from 28×28 pixels to ten logits.
 
     Args:
         init: How the weights start, a key of `lenet.models.layers.INITIALS`.
@@ -39,9 +39,9 @@ class LeNet1(nn.Sequential):
     there are about 100,000 multiply-adds and 2,600 parameters.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
-    def __init__(self, init: str = "lush", size: int = 28) -> None:
+    def __init__(self, init: str = "inverse-sqrt-fan-in", size: int = 28) -> None:
         if size != 28:
             raise ValueError(f"LeNet-1 looks at 28×28 pixels, not {size}×{size}")
         layers: OrderedDict[str, nn.Module] = OrderedDict(

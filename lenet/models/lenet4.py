@@ -17,7 +17,7 @@ C5_TABLE = tuple(tuple(sorted((u + i) % 16 for i in range(5))) for u in range(12
 
 
 class LeNet4(nn.Sequential):
-    """The network of Section III-C.7, from 32×32 pixels to ten scores; 17,998 parameters.
+    """The network of Section III-C.7, from 32×32 pixels to ten logits; 17,998 parameters.
 
     Args:
         init: How the weights start, a key of `lenet.models.layers.INITIALS`.
@@ -28,9 +28,9 @@ class LeNet4(nn.Sequential):
     two tables here give 259,306 connections and 17,998 parameters.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
-    def __init__(self, init: str = "lush", size: int = 32) -> None:
+    def __init__(self, init: str = "inverse-sqrt-fan-in", size: int = 32) -> None:
         if size != 32:
             raise ValueError(f"LeNet-4 looks at 32×32 pixels, not {size}×{size}")
         layers: OrderedDict[str, nn.Module] = OrderedDict(

@@ -42,9 +42,9 @@ class LeNet5(nn.Sequential):
         size: Width and height of the input in pixels: 32.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "penalties"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "penalties"
 
-    def __init__(self, init: str = "lush", size: int = 32) -> None:
+    def __init__(self, init: str = "inverse-sqrt-fan-in", size: int = 32) -> None:
         if size != 32:
             raise ValueError(f"LeNet-5 looks at 32×32 pixels, not {size}×{size}")
         layers: OrderedDict[str, nn.Module] = OrderedDict(

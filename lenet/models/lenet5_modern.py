@@ -25,7 +25,7 @@ class LeNet5Modern(nn.Module):
     weights and no squashing, and the output is ten weighted sums instead of distances.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
     def __init__(
         self,
@@ -56,12 +56,12 @@ class LeNet5Modern(nn.Module):
         self.output = nn.Linear(84, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Input (B, 1, 32, 32) → scores (B, 10)."""
+        """Input (B, 1, 32, 32) → logits (B, 10)."""
         x = self.squash1(self.c1(x))  # (B, 6, 28, 28)
         x = self.s2(x)  # (B, 6, 14, 14)
         x = self.squash3(self.c3(x))  # (B, 16, 10, 10)
         x = self.s4(x)  # (B, 16, 5, 5)
         x = self.squash5(self.c5(x))  # (B, 120, 1, 1)
         x = self.squash6(self.f6(torch.flatten(x, 1)))  # (B, 84)
-        scores: Tensor = self.output(self.dropout(x))  # (B, 10)
-        return scores
+        logits: Tensor = self.output(self.dropout(x))  # (B, 10)
+        return logits

@@ -1,4 +1,4 @@
-"""LeNet-5 as its authors showed it in 2002: no F6 and no bitmaps, ten squashed scores."""
+"""LeNet-5 as its authors showed it in 2002: no F6 and no bitmaps, ten squashed logits."""
 
 from collections import OrderedDict
 from typing import ClassVar, Literal
@@ -13,7 +13,7 @@ from lenet.models.lenet5 import C3_TABLE
 class Lush(nn.Sequential):
     """The network of the Lush demonstration and of Bottou's reruns; 51,046 parameters.
 
-    (B, 1, 32, 32) images become (B, 10) scores, trained towards +1 for the right class and -1 for
+    (B, 1, 32, 32) images become (B, 10) logits, trained towards +1 for the right class and -1 for
     the others.
 
     Args:
@@ -21,9 +21,9 @@ class Lush(nn.Sequential):
         size: Width and height of the input in pixels: 32.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
-    def __init__(self, init: str = "lush", size: int = 32) -> None:
+    def __init__(self, init: str = "inverse-sqrt-fan-in", size: int = 32) -> None:
         if size != 32:
             raise ValueError(f"LeNet-5 looks at 32×32 pixels, not {size}×{size}")
         layers: OrderedDict[str, nn.Module] = OrderedDict(

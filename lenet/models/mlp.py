@@ -20,7 +20,7 @@ class MLP(nn.Module):
         size: Width and height of the input in pixels.
     """
 
-    outputs: ClassVar[Literal["penalties", "scores"]] = "scores"
+    outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class MLP(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Input (B, 1, size, size) → scores (B, 10)."""
-        scores: Tensor = self.layers(x)
-        return scores
+        """Input (B, 1, size, size) → logits (B, 10)."""
+        logits: Tensor = self.layers(x)
+        return logits
 
 
 class Linear(MLP):

@@ -57,8 +57,8 @@ class LayerSequence(nn.Sequential):
                 ("layers", max(len(layers) - 1, 0)),
             )
         super().__init__(modules)
-        self.outputs: Literal["penalties", "scores"] = (
-            "penalties" if isinstance(self[-1], RBF) else "scores"
+        self.outputs: Literal["penalties", "logits"] = (
+            "penalties" if isinstance(self[-1], RBF) else "logits"
         )
         if init != "torch":
             draw_weights(self, init)

@@ -1,4 +1,4 @@
-"""Read pictures of single digits with one network or a committee."""
+"""Read pictures of single digits with one network or an ensemble."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from lenet.evaluation.classifier import Committee, load_network
+from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import Digit, Prepared, prepare
 from lenet.reading.pictures import STDIN
-from lenet.runs.find import find_members
+from lenet.runs.find import open_runs
 
 MANY = 3  # batches: from here on, starting a process per core pays off
 
@@ -68,18 +68,18 @@ class Reading:
         }
 
 
-def load_committee(name: str) -> Committee:
-    """Load the run, or all members of the committee, that `name` means.
+def load_ensemble(name: str) -> Ensemble:
+    """Load the run, or all members of the ensemble, that `name` means.
 
     Raises:
         UsageError: There is no such run.
         RunError: Weights are missing or damaged.
     """
-    return Committee([load_network(run) for run in find_members(name)])
+    return Ensemble([load_classifier(run) for run in open_runs(name)])
 
 
 def read_digits(
-    committee: Committee,
+    ensemble: Ensemble,
     paths: Sequence[Path],
     workers: int | None = None,
     batch_size: int = 256,
@@ -87,7 +87,7 @@ def read_digits(
     """Read pictures of one digit each, in their order.
 
     Args:
-        committee: Who reads.
+        ensemble: Who reads.
         paths: From `lenet.reading.pictures.list_pictures`.
         workers: Processes that prepare many pictures; by default one per core.
         batch_size: Pictures at a time.
@@ -101,7 +101,7 @@ def read_digits(
         shares: Iterator[list[float]] = iter(())
         if found:
             ink = torch.from_numpy(np.stack([digit.ink for digit in found]))[:, None]
-            shares = iter(committee.recognize(ink).tolist())
+            shares = iter(ensemble.recognize(ink).tolist())
         for path, digit, complaint in prepared:
             yield Reading(path, digit, tuple(next(shares)) if digit else (), complaint)
 

@@ -21,7 +21,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Committee, Network
+from lenet.evaluation.classifier import Classifier, Ensemble
 from lenet.losses import probabilities
 from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
 from lenet.reading.ink import Ink, Mask, find_ink
@@ -74,11 +74,11 @@ class Scan:
         return "\n".join("".join(str(found.digit) for found in line) for line in self.lines)
 
 
-def scan_marks(committee: Committee, picture: Picture) -> Scan:
+def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
     """Read every connected mark of a page.
 
     Args:
-        committee: Who reads.
+        ensemble: Who reads.
         picture: (H, W, 1 or 3) uint8.
 
     Raises:
@@ -86,7 +86,7 @@ def scan_marks(committee: Committee, picture: Picture) -> Scan:
     """
     ink, groups = _find_marks(picture)
     inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
-    shares = committee.recognize(torch.from_numpy(inks)[:, None])  # (N, 10)
+    shares = ensemble.recognize(torch.from_numpy(inks)[:, None])  # (N, 10)
     sure, digits = shares.max(dim=1)
     found = [
         Found(int(digit), float(share), box)
@@ -95,13 +95,13 @@ def scan_marks(committee: Committee, picture: Picture) -> Scan:
     return Scan(order_lines(found))
 
 
-def scan_convolution(network: Network, picture: Picture) -> Scan:
+def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
     """Read a page in one pass of the network over all of it.
 
     The page is scaled so that its median mark is 20 pixels high.
 
     Args:
-        network: A LeNet-5.
+        classifier: A LeNet-5.
         picture: (H, W, 1 or 3) uint8.
 
     Raises:
@@ -111,7 +111,7 @@ def scan_convolution(network: Network, picture: Picture) -> Scan:
     ink, groups = _find_marks(picture)
     scale = DIGIT / float(np.median([box[0].stop - box[0].start for box, _ in groups]))
     page = _scale(ink, scale)
-    class_map = run_convolution(network, torch.from_numpy(page)[None, None])[0].numpy()
+    class_map = run_convolution(classifier, torch.from_numpy(page)[None, None])[0].numpy()
     # Class map (y, x) is centred on page pixel STEP · (y, x): the page is padded by half a field.
     centred = _measure_centring(page)[::STEP, ::STEP]
     rows, columns = (min(a, b) for a, b in zip(centred.shape, class_map.shape[1:], strict=True))
@@ -135,11 +135,11 @@ def scan_convolution(network: Network, picture: Picture) -> Scan:
 
 
 @torch.inference_mode()
-def run_convolution(network: Network, page: Tensor) -> Tensor:
+def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
     """Apply a LeNet-5 to every place of a page in one pass.
 
     Args:
-        network: Its F6 and output layers are turned into convolutions.
+        classifier: Its F6 and output layers are turned into convolutions.
         page: Ink in [0, 1], (1, 1, H, W).
 
     Returns:
@@ -149,14 +149,14 @@ def run_convolution(network: Network, page: Tensor) -> Tensor:
     Raises:
         UsageError: The network has other layers than LeNet-5, or looks at each digit's shape first.
     """
-    present = network.present
-    if present.normalizes_shape:
+    preprocess = classifier.preprocess
+    if preprocess.normalizes_shape:
         raise UsageError("this network straightens digits one by one; use the way `marks`")
-    half = present.size // 2
+    half = preprocess.size // 2
     padded = nn.functional.pad(page, (half, half, half, half))
-    shown = padded * (present.full - present.background) + present.background
+    shown = padded * (preprocess.full - preprocess.background) + preprocess.background
     states = shown
-    for layer in _leaves(network):
+    for layer in _leaves(classifier):
         match layer:
             case nn.Flatten() | nn.Dropout():
                 continue
@@ -172,7 +172,7 @@ def run_convolution(network: Network, page: Tensor) -> Tensor:
                 states = layer(flat).T.reshape(1, 10, *states.shape[2:])
             case _:
                 states = layer(states)
-    return probabilities(states.movedim(1, -1), network.outputs).movedim(-1, 1)
+    return probabilities(states.movedim(1, -1), classifier.outputs).movedim(-1, 1)
 
 
 def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:
@@ -188,12 +188,12 @@ def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:
     return centring
 
 
-def _leaves(network: Network) -> list[nn.Module]:
-    kinds = {name for name, _ in network.model.named_children()}
+def _leaves(classifier: Classifier) -> list[nn.Module]:
+    kinds = {name for name, _ in classifier.model.named_children()}
     if not {"c1", "s2", "c3", "s4", "c5", "f6", "output"} <= kinds:
         raise UsageError("only a LeNet-5 can be slid over a page; use the way `marks`")
-    network.model.eval()
-    return [module for module in network.model.modules() if not any(module.children())]
+    classifier.model.eval()
+    return [module for module in classifier.model.modules() if not any(module.children())]
 
 
 def _scale(ink: Ink, scale: float) -> Ink:

@@ -30,7 +30,7 @@ def published_names() -> list[str]:
 
 
 def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
-    """Return the trained runs from which a run of `config` is to learn; see `find_members`.
+    """Return the trained runs from which a run of `config` is to learn; see `open_runs`.
 
     Args:
         name: As the config names them.
@@ -41,7 +41,7 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
         UsageError: There is none, or one has learnt from images that this one holds out.
     """
     try:
-        runs = find_members(name)
+        runs = open_runs(name)
     except UsageError as error:
         raise UsageError(str(error), key) from None
     ours = config.data
@@ -49,13 +49,13 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
         theirs = run.config.data
         if any(
             getattr(theirs, setting) != getattr(ours, setting)
-            for setting in ("name", "validation", "held_out", "split_seed")
+            for setting in ("name", "validation", "validation_split", "split_seed")
         ):
             raise UsageError(f"{run.folder} has learnt from images that are held out here", key)
     return runs
 
 
-def find_members(name: str) -> list[Run]:
+def open_runs(name: str) -> list[Run]:
     """Return the run that is named, or all finished runs below the folder that is.
 
     Args:

@@ -19,9 +19,9 @@ class Row:
     experiment: str
     seed: int
     state: str
-    passes: int
+    epochs: int
     errors: dict[str, int]
-    """Errors by part, of the result or, while training, of the last pass."""
+    """Errors by split, of the result or, while training, of the last epoch."""
     seconds: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Row:
 SORTINGS = {
     "name": lambda row: (row.experiment, row.seed),
     "errors": lambda row: (row.errors.get("test", 10**9), row.experiment, row.seed),
-    "passes": lambda row: (row.passes, row.experiment, row.seed),
+    "epochs": lambda row: (row.epochs, row.experiment, row.seed),
 }
 
 
@@ -54,13 +54,13 @@ def table(rows: Sequence[Row]) -> str:
     if not rows:
         return "no runs"
     width = max(len(row.experiment) for row in rows)
-    lines = [f"{'experiment':<{width}}  seed  state       passes  train  validation  test  minutes"]
+    lines = [f"{'experiment':<{width}}  seed  state       epochs  train  validation  test  minutes"]
     for row in rows:
         train, validation, test = (
-            row.errors.get(part, "–") for part in ("train", "validation", "test")
+            row.errors.get(split, "–") for split in ("train", "validation", "test")
         )
         lines.append(
-            f"{row.experiment:<{width}}  {row.seed:>4}  {row.state:<10}  {row.passes:>6}"
+            f"{row.experiment:<{width}}  {row.seed:>4}  {row.state:<10}  {row.epochs:>6}"
             f"  {train:>5}  {validation:>10}  {test:>4}  {row.seconds / 60:>7.1f}"
         )
     finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
@@ -74,37 +74,37 @@ def table(rows: Sequence[Row]) -> str:
 def markdown(rows: Sequence[Row]) -> str:
     """Return finished runs as a Markdown table, one line per experiment over its seeds."""
     lines = [
-        "| experiment | validation errors | test errors | seeds | passes | minutes a seed |",
+        "| experiment | validation errors | test errors | seeds | epochs | minutes a seed |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
     for experiment, group in groupby(finished, key=lambda row: row.experiment):
         runs = list(group)
-        validation, test = (_mean(runs, part) for part in ("validation", "test"))
+        validation, test = (_mean(runs, split) for split in ("validation", "test"))
         minutes = summarize([run.seconds / 60 for run in runs])
         lines.append(
-            f"| {experiment} | {validation} | {test} | {len(runs)} | {runs[0].passes}"
+            f"| {experiment} | {validation} | {test} | {len(runs)} | {runs[0].epochs}"
             f" | {minutes.mean:.1f} |"
         )
     return "\n".join(lines)
 
 
-def _mean(runs: Sequence[Row], part: str) -> str:
-    """Return the mean ± sd of the errors on a part, or a dash where no image was held out."""
-    if not all(part in run.errors for run in runs):
+def _mean(runs: Sequence[Row], split: str) -> str:
+    """Return the mean ± sd of the errors on a split, or a dash where no image was held out."""
+    if not all(split in run.errors for run in runs):
         return "–"
-    return f"{summarize([run.errors[part] for run in runs]):.1f}"
+    return f"{summarize([run.errors[split] for run in runs]):.1f}"
 
 
 def _row(run: Run, root: Path) -> Row:
     metrics = run.lines("metrics.jsonl")
     source = run.read_json("result.json") if run.finished else (metrics[-1] if metrics else {})
-    parts = ("train", "validation", "test")
+    splits = ("train", "validation", "test")
     return Row(
         experiment=run.folder.parent.relative_to(root).as_posix(),
         seed=run.seed,
         state="finished" if run.finished else "unfinished",
-        passes=len(metrics),
-        errors={p: source[f"errors/{p}"] for p in parts if f"errors/{p}" in source},
+        epochs=len(metrics),
+        errors={p: source[f"errors/{p}"] for p in splits if f"errors/{p}" in source},
         seconds=sum(line["seconds"] for line in run.lines("timing.jsonl")),
     )

@@ -2,8 +2,8 @@
 
 config.yaml            the resolved config; it runs again as it is
 environment.json       versions, device, commit, data checksums
-metrics.jsonl          one line per pass, the same bits whenever the run is repeated
-timing.jsonl           one line per pass: seconds and images per second
+metrics.jsonl          one line per epoch, the same bits whenever the run is repeated
+timing.jsonl           one line per epoch: seconds and images per second
 result.json            the errors of the finished run; its presence means finished
 weights.safetensors    the weights of the result
 state.safetensors      what resuming needs; state.previous.safetensors is the one before
@@ -47,8 +47,8 @@ KINDS: dict[str, type | tuple[type, ...]] = {
     "n/": int,
     "loss/": (int, float),
     "seed": int,
-    "passes": int,
-    "kept_pass": int,
+    "epochs": int,
+    "kept_epoch": int,
 }
 """What JSON values are, by the beginning of their keys."""
 
@@ -72,9 +72,9 @@ class Record(dict[str, Any]):
 
 @dataclass(frozen=True, order=True)
 class Position:
-    """How far a run has come: `step` updates into pass `pass_number`; the first pass is 1."""
+    """How far a run has come: `step` updates into epoch `epoch`; the first epoch is 1."""
 
-    pass_number: int = 1
+    epoch: int = 1
     step: int = 0
 
 
@@ -177,7 +177,7 @@ class Run:
         write_atomically(path, before + json.dumps(line).encode() + b"\n")
 
     def lines(self, file: str) -> list[dict[str, Any]]:
-        """Read ``metrics.jsonl`` or ``timing.jsonl``: numbers by name, one of them the pass.
+        """Read ``metrics.jsonl`` or ``timing.jsonl``: numbers by name, one of them the epoch.
 
         Raises:
             RunError: It is damaged, or a line lacks what is then asked for.
@@ -191,8 +191,8 @@ class Run:
         except (ValueError, RecursionError) as error:
             raise DamagedFileError(f"{path} is damaged: {error}") from error
         for number, line in enumerate(found, start=1):
-            if not (isinstance(line, dict) and isinstance(line.get("pass"), int)):
-                raise DamagedFileError(f"{path}:{number} is damaged: expected a pass's numbers")
+            if not (isinstance(line, dict) and isinstance(line.get("epoch"), int)):
+                raise DamagedFileError(f"{path}:{number} is damaged: expected an epoch's numbers")
             for key, value in line.items():
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
@@ -201,11 +201,11 @@ class Run:
     def rewind(self, position: Position) -> None:
         """Drop what was written after `position`: lines, events, files cut short."""
         for file in ("metrics.jsonl", "timing.jsonl"):
-            kept = [line for line in self.lines(file) if line["pass"] < position.pass_number]
+            kept = [line for line in self.lines(file) if line["epoch"] < position.epoch]
             text = "".join(json.dumps(line) + "\n" for line in kept)
             write_atomically(self.folder / file, text.encode())
         cut_short = [*self.folder.glob(".*.tmp")]
-        if position.pass_number == 1:  # later on, TensorBoard is told which events to hide
+        if position.epoch == 1:  # later on, TensorBoard is told which events to hide
             cut_short += self.folder.glob("events.out.tfevents.*")
         for path in cut_short:
             path.unlink()
@@ -227,14 +227,14 @@ class Run:
         """
         path = self.folder / "weights.safetensors"
         if not path.exists():
-            why = "was kept without them" if self.finished else "has not finished a pass"
+            why = "was kept without them" if self.finished else "has not finished an epoch"
             raise RunError(f"{path} is missing: the run {why}")
         return read_tensors(path)[0]
 
     def save_state(self, state: dict[str, Tensor], position: Position) -> None:
         """Write a checkpoint, keeping the one before it."""
         newest, previous = (self.folder / file for file in CHECKPOINTS)
-        metadata = {"pass": str(position.pass_number), "step": str(position.step)}
+        metadata = {"epoch": str(position.epoch), "step": str(position.step)}
         write_tensors(newest, state, metadata, keep_as=previous)
 
     def load_states(
@@ -270,7 +270,7 @@ class Run:
 
 def _position(metadata: dict[str, str], path: Path) -> Position:
     try:
-        return Position(int(metadata["pass"]), int(metadata["step"]))
+        return Position(int(metadata["epoch"]), int(metadata["step"]))
     except (KeyError, ValueError) as error:
         raise DamagedFileError(f"{path} does not say how far it had come") from error
 

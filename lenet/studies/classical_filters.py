@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.data.datasets import load_dataset
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SAMPLE, DatasetMissingError
 from lenet.errors import UsageError
 from lenet.models.arithmetic import Padding, Step, padding_pixels
@@ -50,7 +50,7 @@ def open_picture(path: Path | None, digit: int, data: Path | None) -> tuple[Tens
     """Return the brightness of a picture in [0, 1], float32 (H, W), and what it is.
 
     Args:
-        path: A picture file; None takes a digit, ink bright, as MNIST stores it.
+        path: A picture file; None takes a digit, bright strokes on black, as MNIST stores it.
         digit: Which training image of MNIST, or of its sample where MNIST is not to be had.
         data: Folder to look for MNIST in.
 
@@ -65,7 +65,9 @@ def open_picture(path: Path | None, digit: int, data: Path | None) -> tuple[Tens
             split = load_dataset(SAMPLE).train
         if digit >= len(split):
             raise UsageError(f"--digit {digit}: there are {len(split):,} training images")
-        return ink(split.images[digit, 0]), f"training image {digit}, a {split.labels[digit]}"
+        return scale_pixels(
+            split.images[digit, 0]
+        ), f"training image {digit}, a {split.labels[digit]}"
     try:
         pixels = torch.from_numpy(read_picture(path, LONGEST_SIDE_PX).copy())  # (H, W, 1 or 3)
     except PictureError as error:

@@ -11,18 +11,18 @@ from lenet.evaluation.evaluate_runs import ask_runs
 from lenet.runs.files import write_atomically
 from lenet.runs.find import PLACES, find_runs
 from lenet.statistics import summarize
-from lenet.studies.records import COMMITTEE
+from lenet.studies.records import ENSEMBLE
 from lenet.training.experiment import run_experiment
 
 STEPS = {
     "0 the paper": "paper/lenet5",
-    "1 SGD in batches, 4 passes": "ladder/1-optimizer",
+    "1 SGD in batches, 4 epochs": "ladder/1-optimizer",
     "2 cross-entropy": "ladder/2-loss",
     "3 ReLU": "ladder/3-activation",
     "4 max-pooling": "ladder/4-pooling",
     "5 batch norm": "ladder/5-normalisation",
     "6 averaged weights": "modern/plain",
-    "7 augmentation, 20 passes": "modern/lenet5",
+    "7 augmentation, 20 epochs": "modern/lenet5",
 }
 """What changed in each step, and the config of it, from 1998 to today."""
 
@@ -32,7 +32,7 @@ class Step:
     """What the runs of one config came to."""
 
     name: str
-    """What changed: a key of `STEPS`, or the committee that ends the ladder."""
+    """What changed: a key of `STEPS`, or the ensemble that ends the ladder."""
     errors: list[int]
     """Test errors of each seed."""
 
@@ -72,14 +72,14 @@ def train_steps(
     if seeds > 1:
         last = root / name
         together = ask_runs([str(last)], "test", data=data).as_dict()
-        write_atomically(last / COMMITTEE, (json.dumps(together, indent=2) + "\n").encode())
+        write_atomically(last / ENSEMBLE, (json.dumps(together, indent=2) + "\n").encode())
     return True
 
 
 def measure_steps(root: Path, published: Sequence[Path] = PLACES) -> list[Step]:
     """Collect the steps' finished runs from `root` or, where it has none, the published ones.
 
-    The committee of the last step's seeds follows where ``committee.json`` lies beside them.
+    The ensemble of the last step's seeds follows where ``ensemble.json`` lies beside them.
 
     Raises:
         RunError: No step has a finished run.
@@ -93,9 +93,9 @@ def measure_steps(root: Path, published: Sequence[Path] = PLACES) -> list[Step]:
             if runs:
                 errors = [run.read_json("result.json")["errors/test"] for run in runs]
                 collected.append(Step(name, errors))
-                if config == [*STEPS.values()][-1] and (folder / COMMITTEE).is_file():
-                    together = json.loads((folder / COMMITTEE).read_text(encoding="utf-8"))
-                    collected.append(Step(f"{len(STEPS)} committee", [together["errors"]]))
+                if config == [*STEPS.values()][-1] and (folder / ENSEMBLE).is_file():
+                    together = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
+                    collected.append(Step(f"{len(STEPS)} ensemble", [together["errors"]]))
                 break
     if not collected:
         raise RunError(f"{root} has no finished run of any step")

@@ -62,14 +62,14 @@ def _plain(**labels: str) -> tuple[Case, ...]:
     )
 
 
-def _sized(size: int, passes: int) -> tuple[Case, ...]:
+def _sized(size: int, epochs: int) -> tuple[Case, ...]:
     kinds = {
         "mlp": "MLP",
         "mlp-augmented": "MLP, augmented",
         "lenet5": "LeNet-5",
         "lenet5-augmented": "LeNet-5, augmented",
     }
-    change = (f"data.train_size={size}", f"train.passes={passes}", f"evaluate.every={passes}")
+    change = (f"data.train_size={size}", f"train.epochs={epochs}", f"evaluate.every={epochs}")
     return tuple(
         Case(
             kind if size == 60_000 else f"{kind}-{size}",
@@ -81,7 +81,7 @@ def _sized(size: int, passes: int) -> tuple[Case, ...]:
     )
 
 
-_NEIGHBOURS = ("data.train_size=6000", "train.passes=5", "evaluate.every=5")
+_NEIGHBOURS = ("data.train_size=6000", "train.epochs=5", "evaluate.every=5")
 
 STUDIES: dict[str, Study] = {
     "pooling": Study(

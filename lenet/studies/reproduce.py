@@ -93,9 +93,9 @@ class Measured:
 
     @property
     def train_percent(self) -> float:
-        """Mean error on the training images as they came in the last pass, in per cent."""
+        """Mean error on the training images as they came in the last epoch, in per cent."""
         last = [run.lines("metrics.jsonl")[-1] for run in self.runs]
-        return 100 * summarize([metrics["error_rate/train"] for metrics in last]).mean
+        return 100 - 100 * summarize([metrics["accuracy/train"] for metrics in last]).mean
 
     @property
     def summary(self) -> Summary:
@@ -196,11 +196,11 @@ def train_missing(
         config: _train_arguments(config, earlier, seeds, root, data)
         for config, earlier in needed.items()
     }
-    waiting = [config for config in needed if _passes_left(config, seeds, root)]
+    waiting = [config for config in needed if _epochs_left(config, seeds, root)]
     environment = os.environ | ({"OMP_NUM_THREADS": "1"} if jobs > 1 else {})
     running: dict[str, subprocess.Popen[bytes]] = {}
     began, reported = time.monotonic(), 0.0
-    left_at_start = sum(_passes_left(config, seeds, root) for config in waiting)
+    left_at_start = sum(_epochs_left(config, seeds, root) for config in waiting)
     try:
         while waiting or running:
             unfinished = {*waiting, *running}
@@ -222,7 +222,7 @@ def train_missing(
                         raise RunError(f"training {config} failed; see for yourself with `{again}`")
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
-                left = sum(_passes_left(config, seeds, root) for config in needed)
+                left = sum(_epochs_left(config, seeds, root) for config in needed)
                 say(_progress(left_at_start, left, reported - began))
             time.sleep(POLL_SECONDS)
     finally:
@@ -274,23 +274,23 @@ def table(measured: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
-def _passes_left(name: str, seeds: int, root: Path) -> int:
-    """Return how many passes of a config's seeds are still to be trained."""
-    passes = load_config(name).config.train.passes
+def _epochs_left(name: str, seeds: int, root: Path) -> int:
+    """Return how many epochs of a config's seeds are still to be trained."""
+    epochs = load_config(name).config.train.epochs
     left = 0
     for seed in range(seeds):
         folder = root / name / str(seed)
         run = Run.open(folder) if is_run(folder) else None
         if run is None or not run.finished:
-            left += passes - (len(run.lines("metrics.jsonl")) if run else 0)
+            left += epochs - (len(run.lines("metrics.jsonl")) if run else 0)
             left = max(left, 1)
     return left
 
 
 def _progress(at_start: int, left: int, seconds: float) -> str:
-    """Say how far the passes have come and, once one is done, when the rest will be."""
+    """Say how far the epochs have come and, once one is done, when the rest will be."""
     done = at_start - left
-    line = f"{done} of {at_start} passes"
+    line = f"{done} of {at_start} epochs"
     if done:
         line += f", about {seconds / done * left / 60:.0f} minutes left"
     return line

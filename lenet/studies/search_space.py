@@ -18,7 +18,7 @@ from pydantic import (
 from lenet.config.document import read_document
 from lenet.errors import UsageError
 
-FIXED = ("seed", "data.name", "data.validation", "data.held_out", "data.split_seed")
+FIXED = ("seed", "data.name", "data.validation", "data.validation_split", "data.split_seed")
 """Keys that no sweep may search: trials must count the errors of the same images."""
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError
 from lenet.config.load import dump_config, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
-from lenet.data.splits import Parts, divide
+from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import DivergedError, LenetError, UsageError
 from lenet.runs.files import write_atomically
@@ -156,7 +156,7 @@ def work(
     """
     study = sweep.open(worker)
     chosen = choose_device(device)
-    cache: dict[str, tuple[Dataset, Parts]] = {}
+    cache: dict[str, tuple[Dataset, Splits]] = {}
 
     while not stop():
         _take_up_lost(study, sweep)
@@ -180,15 +180,15 @@ def work(
             key = config.data.model_dump_json()
             if key not in cache:
                 dataset = load_data(config, data, say)
-                cache[key] = dataset, divide(dataset, config, chosen)
-            dataset, parts = cache[key]
-            check_last_batch(config, len(parts.train))
+                cache[key] = dataset, make_splits(dataset, config, chosen)
+            dataset, splits = cache[key]
+            check_last_batch(config, len(splits.train))
             run = _open_run(sweep, trial, config)
             if not run.begun:
                 run.write_json("environment.json", describe_environment(chosen, dataset))
             watch = _Watch(study, trial, run, stop)
             with lock(run.folder):
-                done = train(config, [run], parts, chosen, stop=watch)
+                done = train(config, [run], splits, chosen, stop=watch)
         except UpdateFinishedTrialError:
             say(f"trial {trial.number}: another worker took it up, for this one was silent")
             continue
@@ -205,7 +205,7 @@ def work(
             say(f"trial {trial.number}: {errors} validation errors with {values}")
         elif watch.pruned:
             _tell(study, trial, None)
-            say(f"trial {trial.number}: given up after pass {watch.passes} with {values}")
+            say(f"trial {trial.number}: given up after epoch {watch.epochs} with {values}")
         else:  # stopped; whoever comes next goes on with it
             _hand_on(study, study.trials[trial.number])
 
@@ -240,14 +240,14 @@ def _tell(study: optuna.Study, trial: Trial, errors: int | None) -> None:
 
 
 class _Watch:
-    """Asked after each step of a trial: reports its passes, and says when to give up."""
+    """Asked after each step of a trial: reports its epochs, and says when to give up."""
 
     def __init__(
         self, study: optuna.Study, trial: Trial, run: Run, stop: Callable[[], bool]
     ) -> None:
         self.study, self.trial, self.run, self.stop = study, trial, run, stop
         self.metrics = run.folder / "metrics.jsonl"
-        self.passes = 0
+        self.epochs = 0
         self.pruned = False
         self.size = 0
         self.spoke = time.monotonic()
@@ -259,10 +259,10 @@ class _Watch:
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         if size != self.size:
             self.size = size
-            for line in self.run.lines("metrics.jsonl")[self.passes :]:
-                self.passes = line["pass"]
+            for line in self.run.lines("metrics.jsonl")[self.epochs :]:
+                self.epochs = line["epoch"]
                 if "errors/validation" in line:
-                    self.trial.report(line["errors/validation"], self.passes)
+                    self.trial.report(line["errors/validation"], self.epochs)
             self.pruned = self.trial.should_prune()
         return self.pruned or self.stop()
 

@@ -14,14 +14,14 @@ from torch import Tensor
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Network, load_network
+from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.rng import generator
 from lenet.runs.find import find_earlier
 
 EARLIER = ("data", "boosting", "earlier")
 
 
-def load_earlier(config: Config, seed: int, device: torch.device) -> list[Network]:
+def load_earlier(config: Config, seed: int, device: torch.device) -> list[Classifier]:
     """Load the networks that come before the one of a config; none where it boosts nothing.
 
     Args:
@@ -36,7 +36,7 @@ def load_earlier(config: Config, seed: int, device: torch.device) -> list[Networ
     """
     if config.data.boosting is None:
         return []
-    networks = []
+    classifiers = []
     for name in config.data.boosting.earlier:
         runs = find_earlier(name, config, EARLIER)
         same = runs if len(runs) == 1 else [run for run in runs if run.seed == seed]
@@ -48,11 +48,11 @@ def load_earlier(config: Config, seed: int, device: torch.device) -> list[Networ
                 " their outputs cannot be added",
                 EARLIER,
             )
-        networks.append(load_network(same[0], device))
-    return networks
+        classifiers.append(load_classifier(same[0], device))
+    return classifiers
 
 
-def choose_images(split: Split, earlier: Sequence[Network], seed: int) -> Tensor:
+def choose_images(split: Split, earlier: Sequence[Classifier], seed: int) -> Tensor:
     """Return the images that the next network learns from, as sorted indices (n,).
 
     Args:
@@ -63,7 +63,7 @@ def choose_images(split: Split, earlier: Sequence[Network], seed: int) -> Tensor
     Raises:
         UsageError: The networks make no mistake, or never disagree.
     """
-    said = [network.classify(network.infer(split.images)) for network in earlier]
+    said = [classifier.classify(classifier.infer(split.images)) for classifier in earlier]
     if len(said) == 1:
         is_wrong = said[0] != split.labels
         right, wrong = (~is_wrong).nonzero()[:, 0], is_wrong.nonzero()[:, 0]

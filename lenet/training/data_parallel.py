@@ -40,9 +40,9 @@ class DataParallelLearner(GradientLearner):
             for model in self.models
         ]
 
-    def descend(self, member: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def descend(self, index: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Leave the gradient of the whole batch's mean loss; see `GradientLearner.descend`."""
-        outputs = self.parallel[member](inputs)
+        outputs = self.parallel[index](inputs)
         losses = self.loss(outputs, targets)
         errors = count_errors(self.classify, outputs, targets)
         counts = torch.stack(
@@ -52,7 +52,7 @@ class DataParallelLearner(GradientLearner):
         losses.sum().backward()  # type: ignore[no-untyped-call]
         counting.wait()
         # The processes' gradients were averaged; what is wanted is their sum, per image.
-        gradients = [w.grad for w in self.models[member].parameters() if w.grad is not None]
+        gradients = [w.grad for w in self.models[index].parameters() if w.grad is not None]
         torch._foreach_mul_(gradients, (self.world.size / counts[2]).to(gradients[0].dtype))
         return counts[0], counts[1].long()
 

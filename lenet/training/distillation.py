@@ -13,16 +13,16 @@ import torch
 from torch import Tensor
 
 from lenet.config.schema import Config
-from lenet.evaluation.classifier import Committee, load_network
+from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.losses import weigh_classes
 from lenet.runs.find import find_earlier
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A network, or a committee of several, that a network learns from."""
+    """A network, or an ensemble of several, that a network learns from."""
 
-    committee: Committee
+    ensemble: Ensemble
     share: float
     """Of the targets; the label has the rest."""
 
@@ -37,17 +37,17 @@ class Teacher:
         if config.distil is None:
             return None
         runs = find_earlier(config.distil.teacher, config, ("distil", "teacher"))
-        committee = Committee([load_network(run, device) for run in runs])
-        return cls(committee, config.distil.share)
+        ensemble = Ensemble([load_classifier(run, device) for run in runs])
+        return cls(ensemble, config.distil.share)
 
-    def teach(self, ink: Tensor, targets: Tensor) -> Tensor:
+    def teach(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return what the network should say of pictures.
 
         Args:
-            ink: As the network will see it, in [0, 1], (B, 1, 28, 28).
+            images: As the network will see it, in [0, 1], (B, 1, 28, 28).
             targets: Labels, int64 (B,), or shares of each class, float32 (B, 10).
 
         Returns:
             Shares of each class, float32 (B, 10).
         """
-        return torch.lerp(weigh_classes(targets), self.committee.recognize(ink), self.share)
+        return torch.lerp(weigh_classes(targets), self.ensemble.recognize(images), self.share)

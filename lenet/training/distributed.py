@@ -92,11 +92,11 @@ class World:
         """Wait for what to train next, and lay its runs out in a folder; None: nothing more."""
         task: list[Any] = [None, None]
         dist.broadcast_object_list(task, src=0)
-        config, members = task
+        config, indices = task
         if config is None:
             return None
         runs = []
-        for files in members:
+        for files in indices:
             place = Path(mkdtemp(dir=folder))
             for name, content in files.items():
                 (place / name).write_bytes(content)

@@ -17,10 +17,10 @@ from lenet.config.load import flatten_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, load_dataset
 from lenet.data.sources import SAMPLE, DatasetMissingError
-from lenet.data.splits import Parts, divide
+from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.runs.lock import lock
 from lenet.runs.run import Run, check_name, is_run
 from lenet.statistics import describe_errors, summarize
@@ -91,7 +91,7 @@ def check(config: Config) -> None:
         except UsageError as error:
             raise UsageError(str(error), (*key, *(error.path or ()))) from error
     try:
-        build_network(config)
+        build_classifier(config)
     except UsageError as error:
         raise UsageError(str(error), ("model", *(error.path or ()))) from error
     Teacher.of(config, torch.device("cpu"))
@@ -108,13 +108,15 @@ def check_last_batch(config: Config, images: int) -> None:
     Raises:
         UsageError: It would.
     """
-    if (config.train.images_per_pass or images) % config.train.batch_size != 1:
+    if (config.train.images_per_epoch or images) % config.train.batch_size != 1:
         return
     try:
-        build_network(config).model.train()(torch.zeros(1, 1, config.input.size, config.input.size))
+        build_classifier(config).model.train()(
+            torch.zeros(1, 1, config.input.size, config.input.size)
+        )
     except ValueError as error:
         raise UsageError(
-            "the last batch of a pass has one image, too few for batch norm: choose another size",
+            "the last batch of an epoch has one image, too few for batch norm: choose another size",
             ("train", "batch_size"),
         ) from error
 
@@ -174,18 +176,18 @@ def run_experiment(
         world.check(config)
         check_name(name)
         dataset = load_data(config, data, say)
-        parts = divide(dataset, config, world.device)
-        check_last_batch(config, len(parts.train))
+        splits = make_splits(dataset, config, world.device)
+        check_last_batch(config, len(splits.train))
         runs = []
         for seed in range(config.seed, config.seed + seeds):
-            member = config.model_copy(update={"seed": seed})
+            index = config.model_copy(update={"seed": seed})
             locks.enter_context(lock(root / name / str(seed)))
-            runs.append(_open_or_create(name, member, root, resume, overwrite))
+            runs.append(_open_or_create(name, index, root, resume, overwrite))
         new = [run for run in runs if not run.begun]
         if new:
             environment = describe_environment(world.device, dataset)
             environment["processes"] = world.size
-            together = world.size == 1 and is_faster_together(config, new, parts)
+            together = world.size == 1 and is_faster_together(config, new, splits)
             environment["together"] = [run.seed for run in new] if together else []
             if len(new) > 1:
                 say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
@@ -194,7 +196,7 @@ def run_experiment(
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
         say(f"{what}, in {where}")
-        _train(config, runs, parts, world, stop, say, progress)
+        _train(config, runs, splits, world, stop, say, progress)
     return Experiment(runs)
 
 
@@ -232,8 +234,8 @@ def resume_runs(
         ):
             check(config)
             world.check(config)
-            parts = divide(load_data(config, data, say), config, world.device)
-            _train(config, list(group), parts, world, stop, say, progress)
+            splits = make_splits(load_data(config, data, say), config, world.device)
+            _train(config, list(group), splits, world, stop, say, progress)
     return Experiment(runs)
 
 
@@ -242,15 +244,15 @@ def follow(world: World, data: Path | None, stop: Callable[[], bool]) -> Experim
     with TemporaryDirectory(prefix="lenet-") as scratch:
         while (task := world.receive(Path(scratch))) is not None:
             config, runs = task
-            parts = divide(load_data(config, data), config, world.device)
-            train(config, runs, parts, world.device, stop=world.agreeing(stop), world=world)
+            splits = make_splits(load_data(config, data), config, world.device)
+            train(config, runs, splits, world.device, stop=world.agreeing(stop), world=world)
     return Experiment([])
 
 
 def _train(
     config: Config,
     runs: Sequence[Run],
-    parts: Parts,
+    splits: Splits,
     world: World,
     stop: Callable[[], bool],
     say: Callable[[str], None],
@@ -267,7 +269,7 @@ def _train(
             train(
                 config,
                 group,
-                parts,
+                splits,
                 world.device,
                 stop=world.agreeing(stop),
                 say=say,
@@ -304,7 +306,7 @@ def time_to_99(run: Run) -> float | None:
     seconds: float = 0.0
     for metrics, timing in zip(run.lines("metrics.jsonl"), run.lines("timing.jsonl"), strict=False):
         seconds += timing["seconds"]
-        if metrics.get("error_rate/test", 1.0) <= 0.01:
+        if metrics.get("accuracy/test", 0.0) >= 0.99:
             return round(seconds, 3)
     return None
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
-from lenet.training.learner import Sample, Tally
+from lenet.training.learner import BatchStats, Sample
 from lenet.training.optimizers import WeightAverage
 from lenet.training.schedules import Schedule
 
@@ -17,12 +17,12 @@ class GradientLearner:
 
     Args:
         models: One network per seed, on the device.
-        seeds: The members' seeds; dropout derives from them.
+        seeds: The seeds' seeds; dropout derives from them.
         loss: Outputs (B, 10) and targets → losses (B,).
         classify: Outputs (B, 10) → labels (B,).
         optimizer: Makes the optimizer of a network.
-        schedule: Passes done → factor on the learning rate.
-        steps_per_pass: Updates in a pass.
+        schedule: Epochs done → factor on the learning rate.
+        steps_per_epoch: Updates in an epoch.
         ema: Decay of the weight average per update, in [0, 1); 0 for none.
     """
 
@@ -34,7 +34,7 @@ class GradientLearner:
         classify: Callable[[Tensor], Tensor],
         optimizer: Callable[[nn.Module], torch.optim.Optimizer],
         schedule: Schedule,
-        steps_per_pass: int,
+        steps_per_epoch: int,
         ema: float = 0.0,
     ) -> None:
         self.models = list(models)
@@ -44,7 +44,7 @@ class GradientLearner:
         self.optimizers = [optimizer(model) for model in models]
         self.full_rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
         self.schedule = schedule
-        self.steps_per_pass = steps_per_pass
+        self.steps_per_epoch = steps_per_epoch
         self.averages = [WeightAverage(model, ema) if ema else None for model in models]
         self.updates = 0
         self.drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in models[0].modules())
@@ -52,96 +52,98 @@ class GradientLearner:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next update."""
-        return float(self.full_rates[0][0] * self.schedule(self.updates / self.steps_per_pass))
+        return float(self.full_rates[0][0] * self.schedule(self.updates / self.steps_per_epoch))
 
-    def begin_pass(self, pass_number: int, sample: Sample) -> None:
+    def begin_epoch(self, epoch: int, sample: Sample) -> None:
         """Nothing to prepare."""
 
-    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
-        """Make one update per member; see `Learner.learn`."""
-        factor = self.schedule(self.updates / self.steps_per_pass)
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
+        """Make one update per seed; see `Learner.learn`."""
+        factor = self.schedule(self.updates / self.steps_per_epoch)
         self.updates += 1
         tallies = self.each(
-            lambda member: self._learn(member, factor, inputs[member], targets[member]),
+            lambda index: self._learn(index, factor, inputs[index], targets[index]),
             range(len(self.models)),
         )
-        return Tally(torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies]))
+        return BatchStats(
+            torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies])
+        )
 
     def each(
-        self, learn: Callable[[int], tuple[Tensor, Tensor]], members: Iterable[int]
+        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
     ) -> list[tuple[Tensor, Tensor]]:
-        """Let members learn, and return the sum of the losses and the errors of each."""
-        return [learn(member) for member in members]
+        """Let seeds learn, and return the sum of the losses and the errors of each."""
+        return [learn(index) for index in indices]
 
     def _learn(
-        self, member: int, factor: float, inputs: Tensor, targets: Tensor
+        self, index: int, factor: float, inputs: Tensor, targets: Tensor
     ) -> tuple[Tensor, Tensor]:
-        model, optimizer = self.models[member], self.optimizers[member]
-        for group, rate in zip(optimizer.param_groups, self.full_rates[member], strict=True):
+        model, optimizer = self.models[index], self.optimizers[index]
+        for group, rate in zip(optimizer.param_groups, self.full_rates[index], strict=True):
             group["lr"] = rate * factor
         if self.drops:
-            torch.manual_seed(derive_seed(self.seeds[member], "dropout", self.updates))
+            torch.manual_seed(derive_seed(self.seeds[index], "dropout", self.updates))
         model.train()
         optimizer.zero_grad(set_to_none=True)
-        tally = self.descend(member, inputs, targets)
+        tally = self.descend(index, inputs, targets)
         optimizer.step()
-        average = self.averages[member]
+        average = self.averages[index]
         if average is not None:
             average.update(model)
         return tally
 
-    def descend(self, member: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Leave the gradient of the mean loss in a member's weights.
+    def descend(self, index: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Leave the gradient of the mean loss in a seed's weights.
 
         Args:
-            member: Whose.
+            index: Whose.
             inputs: (B, 1, H, W).
             targets: (B,) or (B, 10).
 
         Returns:
             The sum of the losses, float64, and the number of errors, int64.
         """
-        outputs = self.models[member](inputs)
+        outputs = self.models[index](inputs)
         losses = self.loss(outputs, targets)
         losses.mean().backward()  # type: ignore[no-untyped-call]
         return losses.detach().double().sum(), count_errors(self.classify, outputs, targets)
 
-    def state(self, member: int) -> dict[str, Tensor]:
+    def state(self, index: int) -> dict[str, Tensor]:
         """Return weights, average, momenta and the count of updates; see `Learner.state`."""
         state = {"updates": torch.tensor(self.updates)}
-        state |= _prefixed("model", self.models[member].state_dict().items())
-        average = self.averages[member]
+        state |= _prefixed("model", self.models[index].state_dict().items())
+        average = self.averages[index]
         if average is not None:
             state |= _prefixed("average", average.model.state_dict().items())
-        state |= _prefixed("optimizer", self.momenta(member).items())
+        state |= _prefixed("optimizer", self.momenta(index).items())
         return {name: value.detach().cpu().clone() for name, value in state.items()}
 
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to `state`; see `Learner.load_state`."""
-        self.make_momenta(member)
-        check_layout(state, self.state(member))
+        self.make_momenta(index)
+        check_layout(state, self.state(index))
         self.updates = int(state["updates"])
-        self.models[member].load_state_dict(_section("model", state))
-        average = self.averages[member]
+        self.models[index].load_state_dict(_section("model", state))
+        average = self.averages[index]
         if average is not None:
             average.model.load_state_dict(_section("average", state))
             average.updates = self.updates
         kept = _section("optimizer", state)
-        for name, value in self.momenta(member).items():
+        for name, value in self.momenta(index).items():
             value.copy_(kept[name])
 
-    def momenta(self, member: int) -> dict[str, Tensor]:
-        """Return what the optimizer remembers for a member, as it is used, not copied."""
+    def momenta(self, index: int) -> dict[str, Tensor]:
+        """Return what the optimizer remembers for a seed, as it is used, not copied."""
         return {
             f"{index}.{name}": value
-            for index, values in self.optimizers[member].state_dict()["state"].items()
+            for index, values in self.optimizers[index].state_dict()["state"].items()
             for name, value in values.items()
             if value is not None
         }
 
-    def make_momenta(self, member: int) -> None:
+    def make_momenta(self, index: int) -> None:
         """Let there be momenta, by a step without gradients; the weights stay what they are."""
-        optimizer = self.optimizers[member]
+        optimizer = self.optimizers[index]
         weights = [weight for group in optimizer.param_groups for weight in group["params"]]
         before = [weight.detach().clone() for weight in weights]
         for weight in weights:
@@ -151,10 +153,10 @@ class GradientLearner:
             for weight, value in zip(weights, before, strict=True):
                 weight.copy_(value)
 
-    def model(self, member: int) -> nn.Module:
+    def model(self, index: int) -> nn.Module:
         """Return the averaged network if there is one, else the network itself."""
-        average = self.averages[member]
-        return (average.model if average is not None else self.models[member]).eval()
+        average = self.averages[index]
+        return (average.model if average is not None else self.models[index]).eval()
 
 
 @torch.no_grad()

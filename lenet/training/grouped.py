@@ -6,7 +6,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from lenet.training.learner import Learner, Sample, Tally
+from lenet.training.learner import BatchStats, Learner, Sample
 
 
 class GroupedLearner:
@@ -22,7 +22,7 @@ class GroupedLearner:
     def __init__(self, groups: Sequence[Learner], sizes: Sequence[int]) -> None:
         self.groups = list(groups)
         ends = list(accumulate(sizes))
-        self.members = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self.indices = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
         self.places = [
             (group, place)
             for group, size in zip(groups, sizes, strict=True)
@@ -34,38 +34,38 @@ class GroupedLearner:
         """The global learning rate of the next update."""
         return self.groups[0].learning_rate
 
-    def begin_pass(self, pass_number: int, sample: Sample) -> None:
-        """Prepare all groups for a pass; see `Learner.begin_pass`."""
-        for group, members in zip(self.groups, self.members, strict=True):
+    def begin_epoch(self, epoch: int, sample: Sample) -> None:
+        """Prepare all groups for an epoch; see `Learner.begin_epoch`."""
+        for group, indices in zip(self.groups, self.indices, strict=True):
 
-            def own(n: int, members: slice = members) -> tuple[Tensor, Tensor]:
+            def own(n: int, indices: slice = indices) -> tuple[Tensor, Tensor]:
                 inputs, targets = sample(n)
-                return inputs[members], targets[members]
+                return inputs[indices], targets[indices]
 
-            group.begin_pass(pass_number, own)
+            group.begin_epoch(epoch, own)
 
-    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
         """Learn from a batch, group by group; see `Learner.learn`."""
         tallies = [
-            group.learn(inputs[members], targets[members])
-            for group, members in zip(self.groups, self.members, strict=True)
+            group.learn(inputs[indices], targets[indices])
+            for group, indices in zip(self.groups, self.indices, strict=True)
         ]
-        return Tally(
+        return BatchStats(
             torch.cat([tally.loss_sum for tally in tallies]),
             torch.cat([tally.errors for tally in tallies]),
         )
 
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Return everything that the member's next update depends on."""
-        group, place = self.places[member]
+    def state(self, index: int) -> dict[str, Tensor]:
+        """Return everything that the seed's next update depends on."""
+        group, place = self.places[index]
         return group.state(place)
 
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to where `state` was taken; see `Learner.load_state`."""
-        group, place = self.places[member]
+        group, place = self.places[index]
         group.load_state(place, state)
 
-    def model(self, member: int) -> nn.Module:
-        """Return the member's network as it is evaluated and saved."""
-        group, place = self.places[member]
+    def model(self, index: int) -> nn.Module:
+        """Return the seed's network as it is evaluated and saved."""
+        group, place = self.places[index]
         return group.model(place)

@@ -19,7 +19,7 @@ Sample = Callable[[int], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
-class Tally:
+class BatchStats:
     """What a learner saw of some images, before it learnt from them."""
 
     loss_sum: Tensor
@@ -35,10 +35,10 @@ class Learner(Protocol):
     def learning_rate(self) -> float:
         """The global learning rate of the next update."""
 
-    def begin_pass(self, pass_number: int, sample: Sample) -> None:
-        """Prepare for a pass over the training set; the first is 1."""
+    def begin_epoch(self, epoch: int, sample: Sample) -> None:
+        """Prepare for an epoch over the training set; the first is 1."""
 
-    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
         """Learn from a batch.
 
         Args:
@@ -46,25 +46,25 @@ class Learner(Protocol):
             targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
         """
 
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Return everything that the member's next update depends on."""
+    def state(self, index: int) -> dict[str, Tensor]:
+        """Return everything that the seed's next update depends on."""
 
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to where `state` was taken; the next updates are the same to the bit.
 
         Raises:
             RunError: It is the state of another network or rule.
         """
 
-    def model(self, member: int) -> nn.Module:
-        """Return the member's network as it is evaluated and saved."""
+    def model(self, index: int) -> nn.Module:
+        """Return the seed's network as it is evaluated and saved."""
 
 
-class RunningTally:
-    """Losses and errors of the current pass, kept on the device until somebody asks.
+class EpochMetrics:
+    """Losses and errors of the current epoch, kept on the device until somebody asks.
 
     Args:
-        seeds: One per member.
+        seeds: One per seed.
         device: Where the learner computes.
     """
 
@@ -74,7 +74,7 @@ class RunningTally:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new pass."""
+        """Begin a new epoch."""
         self.loss_sum = torch.zeros(len(self.seeds), dtype=torch.float64, device=self.device)
         self.errors = torch.zeros(len(self.seeds), dtype=torch.int64, device=self.device)
         self.n = 0
@@ -86,17 +86,17 @@ class RunningTally:
         self.began = time.perf_counter()
 
     def stop_clock(self) -> None:
-        """Add the time since `start_clock` to the pass's seconds."""
+        """Add the time since `start_clock` to the epoch's seconds."""
         self.seconds += time.perf_counter() - self.began
 
-    def add(self, tally: Tally, n: int) -> None:
+    def add(self, tally: BatchStats, n: int) -> None:
         """Add what was seen of `n` images."""
         self.loss_sum += tally.loss_sum
         self.errors += tally.errors
         self.n += n
         self.unchecked.append(tally.loss_sum)
 
-    def check(self, pass_number: int, step: int) -> None:
+    def check(self, epoch: int, step: int) -> None:
         """Look whether all losses up to `step` were finite.
 
         Raises:
@@ -106,43 +106,43 @@ class RunningTally:
             return
         finite = torch.stack(self.unchecked).isfinite()
         if not finite.all():
-            bad_step, member = (~finite).nonzero()[0].tolist()
+            bad_step, index = (~finite).nonzero()[0].tolist()
             first = step - len(self.unchecked) + 1
             raise DivergedError(
-                f"the loss of seed {self.seeds[member]} is not finite in pass {pass_number},"
+                f"the loss of seed {self.seeds[index]} is not finite in epoch {epoch},"
                 f" step {first + bad_step}: try a smaller optimizer.lr;"
                 " the last checkpoint before it is kept"
             )
         self.unchecked.clear()
 
-    def metrics(self, member: int) -> dict[str, Any]:
-        """Return the member's errors, error rate and mean loss on the images as they came."""
-        errors = int(self.errors[member])
+    def metrics(self, index: int) -> dict[str, Any]:
+        """Return the seed's errors, error rate and mean loss on the images as they came."""
+        errors = int(self.errors[index])
         return {
             "errors/train": errors,
-            "error_rate/train": errors / self.n,
-            "loss/train": float(self.loss_sum[member]) / self.n,
+            "accuracy/train": (self.n - errors) / self.n,
+            "loss/train": float(self.loss_sum[index]) / self.n,
         }
 
     def timing(self) -> dict[str, float]:
-        """Return what the pass cost; images/s of all members together."""
+        """Return what the epoch cost; images/s of all seeds together."""
         return {
             "seconds": round(self.seconds, 3),
             "images_per_second": round(self.n * len(self.seeds) / self.seconds, 1),
         }
 
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Return the member's part as tensors."""
+    def state(self, index: int) -> dict[str, Tensor]:
+        """Return the seed's part as tensors."""
         return {
-            "tally.loss_sum": self.loss_sum[member].cpu(),
-            "tally.errors": self.errors[member].cpu(),
+            "tally.loss_sum": self.loss_sum[index].cpu(),
+            "tally.errors": self.errors[index].cpu(),
             "tally.n": torch.tensor(self.n),
             "tally.seconds": torch.tensor(self.seconds),
         }
 
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to where `state` was taken."""
-        self.loss_sum[member] = state["tally.loss_sum"]
-        self.errors[member] = state["tally.errors"]
+        self.loss_sum[index] = state["tally.loss_sum"]
+        self.errors[index] = state["tally.errors"]
         self.n = int(state["tally.n"])
         self.seconds = float(state["tally.seconds"])

@@ -4,16 +4,16 @@ import math
 from collections.abc import Callable
 
 Schedule = Callable[[float], float]
-"""Passes done so far (a fraction within a pass) → factor on the learning rate."""
+"""Epochs done so far (a fraction within an epoch) → factor on the learning rate."""
 
 
-def constant(passes: int, warmup: float = 0.0) -> Schedule:
-    """Return the schedule 1, after a straight rise from 0 over `warmup` passes."""
+def constant(epochs: int, warmup: float = 0.0) -> Schedule:
+    """Return the schedule 1, after a straight rise from 0 over `warmup` epochs."""
     return lambda done: _rise(done, warmup)
 
 
-def steps(passes: int, factors: dict[int, float], warmup: float = 0.0) -> Schedule:
-    """Return the schedule that takes `factors[n]` from pass n on; the first pass is 1."""
+def steps(epochs: int, factors: dict[int, float], warmup: float = 0.0) -> Schedule:
+    """Return the schedule that takes `factors[n]` from epoch n on; the first epoch is 1."""
 
     def factor(done: float) -> float:
         begun = [n for n in factors if n <= done + 1]
@@ -22,26 +22,26 @@ def steps(passes: int, factors: dict[int, float], warmup: float = 0.0) -> Schedu
     return factor
 
 
-def cosine(passes: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
-    """Return half a cosine from 1 after `warmup` passes to `final` at the end."""
+def cosine(epochs: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+    """Return half a cosine from 1 after `warmup` epochs to `final` at the end."""
 
     def factor(done: float) -> float:
         if done < warmup:
             return _rise(done, warmup)
-        progress = min((done - warmup) / max(passes - warmup, 1e-9), 1.0)
+        progress = min((done - warmup) / max(epochs - warmup, 1e-9), 1.0)
         return final + (1 - final) * (1 + math.cos(math.pi * progress)) / 2
 
     return factor
 
 
-def one_cycle(passes: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
-    """Return a straight rise over `warmup` passes (0: a quarter of all) and a straight fall."""
-    top = warmup or passes / 4
+def one_cycle(epochs: int, warmup: float = 0.0, final: float = 0.0) -> Schedule:
+    """Return a straight rise over `warmup` epochs (0: a quarter of all) and a straight fall."""
+    top = warmup or epochs / 4
 
     def factor(done: float) -> float:
         if done < top:
             return _rise(done, top)
-        return final + (1 - final) * max(passes - done, 0.0) / max(passes - top, 1e-9)
+        return final + (1 - final) * max(epochs - done, 0.0) / max(epochs - top, 1e-9)
 
     return factor
 

@@ -1,7 +1,7 @@
 """The paper's own rule: stochastic diagonal Levenberg-Marquardt, one update per image.
 
 Each weight has a step size of its own, η / (µ + h), where h is the diagonal of the Gauss-Newton
-approximation of the loss's second derivatives, estimated on some images before each pass.
+approximation of the loss's second derivatives, estimated on some images before each epoch.
 
 Source: Appendix C, equations 18 to 27, and Section III-B for the numbers.
 """
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lenet.losses import CurvedLoss, classify, weigh_classes
 from lenet.runs.files import check_layout
 from lenet.training.backpropagation import Weighted, connected, pack, unpack, write_rules
-from lenet.training.learner import Sample, Tally
+from lenet.training.learner import BatchStats, Sample
 
 CACHED_WEIGHTS = 1_200_000
 """Weights up to which stepping more seeds at once was faster on a CPU core with 16 MiB of cache: a
@@ -36,9 +36,9 @@ class SDLMLearner:
         models: S networks of one shape, on the device; `backpropagation.py` knows their layers.
         loss: What is made small.
         size: Rows and columns of the input, in pixels.
-        eta: Global learning rate of each pass; the last one goes on.
+        eta: Global learning rate of each epoch; the last one goes on.
         mu: Added to every curvature, > 0: keeps the step finite where the curvature is small.
-        curvature_images: Images on which the curvature is estimated before each pass.
+        curvature_images: Images on which the curvature is estimated before each epoch.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SDLMLearner:
         self.eta = list(eta)
         self.mu = mu
         self.curvature_images = curvature_images
-        self.pass_number = 1
+        self.epoch = 1
         rules = write_rules(self.models, size)
         self.rules = list(rules.values())
         self.weighted = {n: rule for n, rule in rules.items() if isinstance(rule, Weighted)}
@@ -66,13 +66,13 @@ class SDLMLearner:
 
     @property
     def learning_rate(self) -> float:
-        """The global learning rate η of this pass."""
-        return self.eta[min(self.pass_number, len(self.eta)) - 1]
+        """The global learning rate η of this epoch."""
+        return self.eta[min(self.epoch, len(self.eta)) - 1]
 
     @torch.no_grad()
-    def begin_pass(self, pass_number: int, sample: Sample) -> None:
-        """Estimate the curvature anew; the first pass is 1."""
-        self.pass_number = pass_number
+    def begin_epoch(self, epoch: int, sample: Sample) -> None:
+        """Estimate the curvature anew; the first epoch is 1."""
+        self.epoch = epoch
         inputs, targets = sample(self.curvature_images)
         for curvature in self.curvature.values():
             curvature.zero_()
@@ -83,7 +83,7 @@ class SDLMLearner:
         self._set_rates()
 
     @torch.no_grad()
-    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
         """Make one update per image, in order.
 
         Args:
@@ -102,7 +102,7 @@ class SDLMLearner:
         seen = torch.stack(outputs, 1)  # (S, B, 10)
         losses = torch.stack([self.loss(o, t) for o, t in zip(seen, shares, strict=True)])
         wrong = classify(seen, self.loss.outputs) != shares.argmax(2)
-        return Tally(losses.double().sum(1), wrong.sum(1))
+        return BatchStats(losses.double().sum(1), wrong.sum(1))
 
     def _propagate(
         self,
@@ -125,25 +125,25 @@ class SDLMLearner:
         for name, curvature in self.curvature.items():
             self.rates[name] = self.learning_rate / (self.mu + curvature) * self.connected[name]
 
-    def state(self, member: int) -> dict[str, Tensor]:
-        """Return the member's weights, its curvature and the pass."""
-        weights = {f"model.{n}": v.clone() for n, v in self.model(member).state_dict().items()}
-        curvature = {f"curvature.{n}": h[member].clone() for n, h in self.curvature.items()}
-        return weights | curvature | {"pass": torch.tensor(self.pass_number)}
+    def state(self, index: int) -> dict[str, Tensor]:
+        """Return the seed's weights, its curvature and the epoch."""
+        weights = {f"model.{n}": v.clone() for n, v in self.model(index).state_dict().items()}
+        curvature = {f"curvature.{n}": h[index].clone() for n, h in self.curvature.items()}
+        return weights | curvature | {"epoch": torch.tensor(self.epoch)}
 
-    def load_state(self, member: int, state: dict[str, Tensor]) -> None:
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to where `state` was taken; see `Learner.load_state`."""
-        check_layout(state, self.state(member))
-        model = self.models[member]
+        check_layout(state, self.state(index))
+        model = self.models[index]
         model.load_state_dict({n: state[f"model.{n}"] for n in model.state_dict()})
         for name, rule in self.weighted.items():
-            rule.weight[member] = pack(rule.layers[member])
-            self.curvature[name][member] = state[f"curvature.{name}"]
-        self.pass_number = int(state["pass"])
+            rule.weight[index] = pack(rule.layers[index])
+            self.curvature[name][index] = state[f"curvature.{name}"]
+        self.epoch = int(state["epoch"])
         self._set_rates()
 
-    def model(self, member: int) -> nn.Module:
-        """Return the member's network, with the weights as they are now."""
+    def model(self, index: int) -> nn.Module:
+        """Return the seed's network, with the weights as they are now."""
         for rule in self.weighted.values():
-            unpack(rule.layers[member], rule.weight[member])
-        return self.models[member]
+            unpack(rule.layers[index], rule.weight[index])
+        return self.models[index]

@@ -12,16 +12,16 @@ from torch.func import functional_call, stack_module_state, vmap
 from lenet.device import synchronize
 from lenet.models.pooling import MaxPool2d
 from lenet.training.gradient import GradientLearner, count_errors
-from lenet.training.learner import Learner, Tally
+from lenet.training.learner import BatchStats, Learner
 
 TRIAL_STEPS = 4
 """Steps of each kind on which the choice between them is based."""
 
 
 class StackedLearner(GradientLearner):
-    """One update per batch and member, of all members at once.
+    """One update per batch and seed, of all seeds at once.
 
-    The members' weights lie one behind the other in one tensor per layer, (S, …), and the members'
+    The seeds' weights lie one behind the other in one tensor per layer, (S, …), and the seeds'
     networks look into it. To rounding, each becomes what it becomes alone.
 
     Args:
@@ -42,23 +42,23 @@ class StackedLearner(GradientLearner):
         stacks = {id(w): self.weights[name] for name, w in self.models[0].named_parameters()}
         for group in self.optimizer.param_groups:
             group["params"] = [stacks[id(weight)] for weight in group["params"]]
-        for member, model in enumerate(self.models):
+        for index, model in enumerate(self.models):
             for name, weight in model.named_parameters():
-                weight.data = self.weights[name].data[member]
+                weight.data = self.weights[name].data[index]
             for name, buffer in model.named_buffers():
-                buffer.data = self.buffers[name].data[member]
+                buffer.data = self.buffers[name].data[index]
 
-    def learn(self, inputs: Tensor, targets: Tensor) -> Tally:
-        """Make one update per member; see `Learner.learn`."""
-        factor = self.schedule(self.updates / self.steps_per_pass)
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
+        """Make one update per seed; see `Learner.learn`."""
+        factor = self.schedule(self.updates / self.steps_per_epoch)
         self.updates += 1
         for group, rate in zip(self.optimizer.param_groups, self.full_rates[0], strict=True):
             group["lr"] = rate * factor
         outputs = vmap(partial(functional_call, self.shape))(
             (self.weights, self.buffers), inputs
         )  # (S, B, 10)
-        members, batch = inputs.shape[:2]
-        losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(members, batch)
+        indices, batch = inputs.shape[:2]
+        losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(indices, batch)
         self.optimizer.zero_grad(set_to_none=True)
         losses.mean(1).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -66,18 +66,18 @@ class StackedLearner(GradientLearner):
             if average is not None:
                 average.update(model)
         errors = count_errors(self.classify, outputs, targets)
-        return Tally(losses.detach().double().sum(1), errors)
+        return BatchStats(losses.detach().double().sum(1), errors)
 
-    def momenta(self, member: int) -> dict[str, Tensor]:
-        """Return what the optimizer remembers for a member; see `GradientLearner.momenta`."""
-        # Counts of steps have no dimension: the members share them.
+    def momenta(self, index: int) -> dict[str, Tensor]:
+        """Return what the optimizer remembers for a seed; see `GradientLearner.momenta`."""
+        # Counts of steps have no dimension: the seeds share them.
         return {
-            name: value[member] if value.dim() else value
+            name: value[index] if value.dim() else value
             for name, value in super().momenta(0).items()
         }
 
-    def make_momenta(self, member: int) -> None:
-        """Let there be momenta, once for all members."""
+    def make_momenta(self, index: int) -> None:
+        """Let there be momenta, once for all seeds."""
         if not self.optimizer.state:
             super().make_momenta(0)
 
@@ -88,20 +88,20 @@ def can_stack(model: nn.Module) -> bool:
 
 
 def pays_off(alone: Learner, together: Learner, inputs: Tensor, targets: Tensor) -> bool:
-    """Say whether stepping all members at once takes less time than stepping one, that often.
+    """Say whether stepping all seeds at once takes less time than stepping one, that often.
 
     Args:
-        alone: Of the first member; what it learns here is of no use.
-        together: Of all members; likewise.
+        alone: Of the first seed; what it learns here is of no use.
+        together: Of all seeds; likewise.
         inputs: A batch, (S, B, 1, H, W).
         targets: Its targets, (S, B) or (S, B, 10).
     """
 
-    def seconds(learner: Learner, members: int) -> float:
+    def seconds(learner: Learner, indices: int) -> float:
         times = []
         for _ in range(TRIAL_STEPS):
             began = time.perf_counter()
-            learner.learn(inputs[:members], targets[:members])
+            learner.learn(inputs[:indices], targets[:indices])
             synchronize(inputs.device)
             times.append(time.perf_counter() - began)
         return min(times)

@@ -12,46 +12,46 @@ from torch.utils.tensorboard.summary import hparams
 
 from lenet.config.load import dump_config, flatten_config
 from lenet.data.datasets import Split
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.runs.run import Run
 from lenet.statistics import describe_errors
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 MOST_PICTURES = 50
-"""A run shows its kernels after this many passes at most, evenly spread."""
+"""A run shows its kernels after this many epochs at most, evenly spread."""
 
 LAYOUT = {
     "errors": {
-        "by pass": ["Multiline", [f"errors/{part}$" for part in PARTS]],
-        "rate by pass": ["Multiline", [f"error_rate/{part}$" for part in PARTS]],
+        "by epoch": ["Multiline", [f"errors/{split}$" for split in SPLITS]],
         **{
-            f"{part}: mean ± sd over seeds": [
+            f"{split}: mean ± sd over seeds": [
                 "Margin",
-                [f"seeds/errors/{part}/{bound}" for bound in ("mean", "low", "high")],
+                [f"seeds/errors/{split}/{bound}" for bound in ("mean", "low", "high")],
             ]
-            for part in PARTS
+            for split in SPLITS
         },
     },
-    "loss": {"by pass": ["Multiline", [f"loss/{part}$" for part in PARTS]]},
+    "accuracy": {"by epoch": ["Multiline", [f"accuracy/{split}$" for split in SPLITS]]},
+    "loss": {"by epoch": ["Multiline", [f"loss/{split}$" for split in SPLITS]]},
 }
 
 
 class Dashboard:
-    """Writes a run's metrics as TensorBoard events; the step is the pass.
+    """Writes a run's metrics as TensorBoard events; the step is the epoch.
 
     Args:
         run: The run.
-        first_pass: Events of this and later passes, left by an interrupted run, are hidden.
+        first_epoch: Events of this and later epochs, left by an interrupted run, are hidden.
         notice: What to say above the config, e.g. that these are sample images.
     """
 
-    def __init__(self, run: Run, first_pass: int, notice: str = "") -> None:
+    def __init__(self, run: Run, first_epoch: int, notice: str = "") -> None:
         self.run = run
-        self.end = run.config.train.passes + 1  # the step of what is written once, at the end
+        self.end = run.config.train.epochs + 1  # the step of what is written once, at the end
         self.writer = SummaryWriter(
-            str(run.folder), purge_step=first_pass if first_pass > 1 else None, flush_secs=10
+            str(run.folder), purge_step=first_epoch if first_epoch > 1 else None, flush_secs=10
         )
-        if first_pass == 1:
+        if first_epoch == 1:
             self.writer.add_custom_scalars(LAYOUT)
             self.writer.add_text("config", f"{notice}\n\n```yaml\n{dump_config(run.config)}```", 0)
             if run.begun:
@@ -60,21 +60,21 @@ class Dashboard:
             self._write_session(0)
 
     def write(self, metrics: dict[str, Any]) -> None:
-        """Write one pass's numbers under their own names."""
+        """Write one epoch's numbers under their own names."""
         for tag, value in metrics.items():
-            if tag != "pass":
-                self.writer.add_scalar(tag, value, metrics["pass"])
+            if tag != "epoch":
+                self.writer.add_scalar(tag, value, metrics["epoch"])
         self.writer.flush()
 
-    def show_kernels(self, model: nn.Module, pass_number: int) -> None:
-        """Show the kernels of the first convolution, if there is one, after some of the passes."""
-        every = -(-self.run.config.train.passes // MOST_PICTURES)
+    def show_kernels(self, model: nn.Module, epoch: int) -> None:
+        """Show the kernels of the first convolution, if there is one, after some of the epochs."""
+        every = -(-self.run.config.train.epochs // MOST_PICTURES)
         kernels = first_kernels(model)
-        if kernels is not None and pass_number % every == 0:
-            self.writer.add_image("kernels", paint(kernels), pass_number, dataformats="HWC")
+        if kernels is not None and epoch % every == 0:
+            self.writer.add_image("kernels", paint(kernels), epoch, dataformats="HWC")
 
     def conclude(self, result: dict[str, Any]) -> None:
-        """Write the errors of the weights that are kept, which may not be the last pass's.
+        """Write the errors of the weights that are kept, which may not be the last epoch's.
 
         To be called before ``result.json`` is written: a run that is interrupted in between
         concludes again when it is resumed, and what it wrote first is hidden.
@@ -82,22 +82,24 @@ class Dashboard:
         Args:
             result: What ``result.json`` will hold.
         """
-        for part in PARTS:
-            tag = f"errors/{part}"
+        for split in SPLITS:
+            tag = f"errors/{split}"
             if tag in result:
                 self.writer.add_scalar(f"result/{tag}", result[tag], self.end)
         counted = describe_errors(result["errors/test"], result["n/test"])
         self.writer.add_text(
-            "result", f"{counted}, weights of pass {result['kept_pass']}", self.end
+            "result", f"{counted}, weights of epoch {result['kept_epoch']}", self.end
         )
         self._write_session(1)
         self.writer.flush()
 
-    def illustrate(self, network: Network, dataset: str, test: Split, outputs: Tensor) -> None:
+    def illustrate(
+        self, classifier: Classifier, dataset: str, test: Split, outputs: Tensor
+    ) -> None:
         """Write the figures, the precision-recall curves and the codes of the finished run.
 
         Args:
-            network: With the weights that are kept.
+            classifier: With the weights that are kept.
             dataset: The dataset's name.
             test: The test images, on the network's device.
             outputs: What the network puts out for them, (N, 10).
@@ -105,7 +107,7 @@ class Dashboard:
         from lenet.figures.subject import Subject
         from lenet.figures.tensorboard import write_codes, write_curves, write_figures
 
-        subject = Subject(self.run, network, dataset, test, known=outputs)
+        subject = Subject(self.run, classifier, dataset, test, known=outputs)
         write_figures(self.writer, subject, self.end)
         write_curves(self.writer, subject, self.end)
         write_codes(subject)

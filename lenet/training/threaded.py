@@ -11,7 +11,7 @@ from lenet.training.gradient import GradientLearner
 
 
 class ThreadedLearner(GradientLearner):
-    """One update per batch and member, as many members at a time as there are cores.
+    """One update per batch and seed, as many seeds at a time as there are cores.
 
     A batch of one small network is too little work to divide among cores; whole networks are not.
     Each becomes what it becomes alone with one thread, to the bit.
@@ -30,7 +30,7 @@ class ThreadedLearner(GradientLearner):
         )
 
     def each(
-        self, learn: Callable[[int], tuple[Tensor, Tensor]], members: Iterable[int]
+        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
     ) -> list[tuple[Tensor, Tensor]]:
-        """Let members learn at the same time; see `GradientLearner.each`."""
-        return list(self.pool.map(learn, members))
+        """Let seeds learn at the same time; see `GradientLearner.each`."""
+        return list(self.pool.map(learn, indices))

@@ -18,8 +18,8 @@ from lenet.rng import generator
 DARKER, LIGHTER, INVERTED = RandomGamma((2, 2)), RandomGamma((0.5, 0.5)), RandomInvert(p=1)
 
 
-def changed(transform, batch=2000, ink=0.25):
-    images = torch.full((batch, 1, 2, 2), ink)
+def changed(transform, batch=2000, images=0.25):
+    images = torch.full((batch, 1, 2, 2), images)
     drawn = transform.draw(batch, (2, 2), generator(0, "test"))
     return transform.apply_to(images, drawn)[:, 0, 0, 0]
 
@@ -38,8 +38,8 @@ def test_each_image_gets_one_choice_by_its_weight():
 
 def test_choices_are_alike_without_weights():
     inks = changed(RandomChoice([DARKER, LIGHTER, INVERTED]))
-    for ink in (0.0625, 0.5, 0.75):
-        assert 0.29 < (inks == ink).float().mean() < 0.38
+    for images in (0.0625, 0.5, 0.75):
+        assert 0.29 < (inks == images).float().mean() < 0.38
 
 
 def test_each_image_has_an_order_of_its_own():

@@ -1,4 +1,4 @@
-"""Stretching and squeezing move ink to where the arithmetic says; some classes turn less."""
+"""Stretching and squeezing move pixels to where the arithmetic says; some classes turn less."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def square(side: int) -> torch.Tensor:
 
 
 def extent(image: torch.Tensor) -> tuple[float, float]:
-    """Width and height of the ink along the middle row and column."""
+    """Width and height of the pixels along the middle row and column."""
     return float(image[0, 0, 14].sum()), float(image[0, 0, :, 14].sum())
 
 

@@ -14,7 +14,7 @@ runner = CliRunner()
 
 SMALL = [
     "--set", "data.name=mnist-sample", "--set", "data.train_size=128",
-    "--set", "data.validation=50", "--set", "train.passes=1", "--set", "evaluate.pictures=false",
+    "--set", "data.validation=50", "--set", "train.epochs=1", "--set", "evaluate.pictures=false",
 ]  # fmt: skip
 
 
@@ -53,7 +53,7 @@ def test_a_training_prints_errors_folder_and_dashboard_on_standard_output(elsewh
     assert "in runs/try/0" in result.stdout
     assert "lenet dashboard runs" in result.stdout
     assert "comparable with nothing" in result.stdout
-    assert "pass 1/1" in result.stderr and "pass 1/1" not in result.stdout
+    assert "epoch 1/1" in result.stderr and "epoch 1/1" not in result.stdout
     assert "\r" not in result.stderr
     assert (elsewhere / "runs/try/0/result.json").exists()
 
@@ -77,8 +77,8 @@ def test_several_seeds_are_summed_up_and_listed(elsewhere: Path) -> None:
         ("try", 1, "finished"),
     ]
     assert "try: test errors" in lenet("runs", "runs", "--sort", "errors").stdout
-    committee = json.loads(lenet("evaluate", "runs/try", "--committee", "--json").stdout)
-    assert committee["members"] == {
+    ensemble = json.loads(lenet("evaluate", "runs/try", "--ensemble", "--json").stdout)
+    assert ensemble["runs"] == {
         f"runs/try/{result['seed']}": result["errors/test"] for result in results
     }
 
@@ -88,20 +88,20 @@ def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:
     report = json.loads(lenet("evaluate", "runs/try/0", "--json").stdout)["runs/try/0"]
     assert report["errors"] == trained["errors/test"]
     assert report["confusion"] == trained["confusion/test"]
-    assert "errors / 50 " in lenet("evaluate", "runs/try/0", "--part", "validation").stdout
+    assert "errors / 50 " in lenet("evaluate", "runs/try/0", "--split", "validation").stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (["train", "nothing"], "no config 'nothing'"),
-        (["train", "quickstart", "--set", "train.epochs=3"], "did you mean 'passes'?"),
+        (["train", "quickstart", "--set", "train.passes=3"], "did you mean 'epochs'?"),
         (["train", "quickstart", "--device", "tpu"], "no device 'tpu' here; there is cpu"),
         (["train", "quickstart", "--name", "../x"], "'../x' is no name for a run"),
         (["train", "quickstart", "--set", "data.validation=9999"], "cannot hold 9,999 images"),
         (["train", "quickstart", "--set", "augment=[{Twist: {}}]"], "Twist"),
         (["evaluate", "."], ". is no run folder"),
-        (["evaluate", ".", "--part", "training"], "no part 'training'"),
+        (["evaluate", ".", "--split", "training"], "there is no split 'training'"),
         (["runs", "nowhere"], "nowhere is no folder"),
         (["data", "fetch", "minst"], "no dataset 'minst'"),
         (["config", "show", "quickstart", "--set", "seed"], "expected section.key=value"),

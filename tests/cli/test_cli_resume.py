@@ -14,13 +14,13 @@ from lenet.studies.verify_resume import compare_files
 
 runner = CliRunner()
 SMALL = "data: {name: mnist-sample, train_size: 320}\nmodel: {kind: linear}\n" + (
-    "loss: {kind: cross-entropy}\noptimizer: {kind: sgd}\ntrain: {passes: 3, batch_size: 1}\n"
+    "loss: {kind: cross-entropy}\noptimizer: {kind: sgd}\ntrain: {epochs: 3, batch_size: 1}\n"
     "evaluate: {pictures: false}\n"
 )
 
 
 def send_when_training(number: int, folder: Path) -> threading.Thread:
-    """Send this process a signal as soon as a run has finished its first pass."""
+    """Send this process a signal as soon as a run has finished its first epoch."""
 
     def wait_and_send() -> None:
         while not (folder / "state.safetensors").exists():
@@ -47,7 +47,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
     assert stopped.stderr.endswith("stopped; go on with:  lenet resume runs/small/0 --device cpu\n")
     resumed = runner.invoke(app, ["resume", "runs/small/0", "--device", "cpu"])
     assert resumed.exit_code == 0
-    assert "going on in pass" in resumed.stderr
+    assert "going on in epoch" in resumed.stderr
     assert resumed.stdout.startswith("seed 0: ")
     assert compare_files(Path("runs/straight/0"), Path("runs/small/0")) == []
 

@@ -14,7 +14,7 @@ import torch
 
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.runs.run import Run
 from lenet.training.train import train
 
@@ -63,12 +63,12 @@ def runs(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> list[Run]
     cpu = torch.device("cpu")
     trained = []
     for seed, pictures in ((0, "true"), (1, "false")):
-        settings = ["data.train_size=128", "data.validation=50", "train.passes=2"]
+        settings = ["data.train_size=128", "data.validation=50", "train.epochs=2"]
         settings.append(f"evaluate.pictures={pictures}")
         config = load_config("quickstart", settings, seed=seed).config
         run = Run.create("small", config, root)
         run.write_json("environment.json", {"device": "cpu"})
-        train(config, [run], divide(sample, config, cpu), cpu)
+        train(config, [run], make_splits(sample, config, cpu), cpu)
         trained.append(run)
     return trained
 
@@ -127,7 +127,7 @@ def test_hparams_compares_runs_by_their_results(show: Any, runs: list[Run]) -> N
 def test_custom_scalars_have_errors_and_means_over_seeds(show: Any) -> None:
     # Six curves, and the means of the one experiment that has several seeds.
     means = r"test: mean ± sd over seeds\s+Matches \(1\)"
-    show("custom_scalars", "by pass", r"Matches \(6\)", means)
+    show("custom_scalars", "by epoch", r"Matches \(6\)", means)
 
 
 def test_images_show_the_figures(show: Any, browser: Any) -> None:

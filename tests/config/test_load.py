@@ -46,7 +46,7 @@ def faults(path: Path, *overrides: str) -> list[str]:
 
 def test_what_a_file_does_not_say_has_its_default(write) -> None:
     config = load_config(write(MINIMAL)).config
-    assert config.train.passes == 10
+    assert config.train.epochs == 10
     assert config.optimizer.momentum == 0.9
     assert config.seed == 0
 
@@ -57,16 +57,16 @@ def test_all_faults_are_reported_in_the_order_in_which_they_stand(write) -> None
         "loss: {kind: cross-entropi}\n"
         "optimizer: {kind: sgd, momentum: 1.5}\n"
         "train:\n"
-        "  epochs: 3\n"
-        "  passes: many\n"
+        "  passes: 3\n"
+        "  epochs: many\n"
         "sed: 1\n"
     )
     assert faults(path) == [
         "1:30: unknown key 'activaton' in section 'model'; did you mean 'activation'?",
         "2:8: loss.kind: there is no 'cross-entropi'; did you mean 'cross-entropy'?",
         "3:24: optimizer.momentum: input should be less than 1, not 1.5",
-        "5:3: unknown key 'epochs' in section 'train'; did you mean 'passes'?",
-        "6:3: train.passes: input should be a valid integer, not 'many'",
+        "5:3: unknown key 'passes' in section 'train'; did you mean 'epochs'?",
+        "6:3: train.epochs: input should be a valid integer, not 'many'",
         "7:1: unknown key 'sed' in top level; did you mean 'seed'?",
     ]
 
@@ -86,7 +86,7 @@ def test_missing_sections_and_kinds_are_named(write) -> None:
         ("input.size=28", "looks at 32×32 pixels, not 28×28"),
         ("optimizer.momentum=0", "nesterov needs momentum above 0"),
         ("train.keep=best-validation", "needs data.validation above 0"),
-        ("train.plain_passes=11", "11 plain passes are more than the 10"),
+        ("train.no_augment_epochs=11", "11 plain epochs are more than the 10"),
         ("data.distorted_copies=9", "go together"),
     ],
 )
@@ -97,15 +97,15 @@ def test_what_does_not_fit_together_is_explained(write, override: str, complaint
 
 def test_numbers_are_not_silently_converted(write) -> None:
     assert "valid boolean" in faults(write(MINIMAL), "model.batch_norm=1")[0]
-    assert "valid integer" in faults(write(MINIMAL), "train.passes=3.0")[0]
+    assert "valid integer" in faults(write(MINIMAL), "train.epochs=3.0")[0]
     assert load_config(write(MINIMAL), ["optimizer.lr=1"]).config.optimizer.lr == 1.0
 
 
 def test_a_config_changes_what_the_one_it_extends_says(write) -> None:
-    write(MINIMAL + "train: {passes: 3, batch_size: 64}\n", "base.yaml")
-    child = write("extends: base.yaml\ntrain: {passes: 5}\n", "child.yaml")
+    write(MINIMAL + "train: {epochs: 3, batch_size: 64}\n", "base.yaml")
+    child = write("extends: base.yaml\ntrain: {epochs: 5}\n", "child.yaml")
     config = load_config(child).config
-    assert (config.train.passes, config.train.batch_size) == (5, 64)
+    assert (config.train.epochs, config.train.batch_size) == (5, 64)
 
 
 def test_a_circle_of_extends_is_refused(write) -> None:
@@ -146,7 +146,7 @@ def test_values_say_where_they_were_written(write) -> None:
     values = {key: (value, origin) for key, value, origin in load_config(path, ["seed=7"]).values()}
     assert values["model.kind"] == ("lenet5-modern", f"{path}:1:9")
     assert values["seed"] == (7, "--set seed=7")
-    assert values["train.passes"] == (10, "default")
+    assert values["train.epochs"] == (10, "default")
 
 
 def test_an_error_about_a_key_is_put_where_the_key_stands(write) -> None:
@@ -161,7 +161,7 @@ def test_an_error_about_a_key_is_put_where_the_key_stands(write) -> None:
     ("file", "overrides", "name"),
     [
         ("my exp!.yaml", [], "my-exp"),
-        ("c.yaml", ["train.passes=3"], "c+train.passes=3"),
+        ("c.yaml", ["train.epochs=3"], "c+train.epochs=3"),
         ("c.yaml", ["augment=[{A: {b: 1}}]"], "c+augment=-A-b-1-"),
     ],
 )
@@ -180,7 +180,7 @@ def test_the_schema_knows_every_key_and_editors_can_read_it() -> None:
     json.dumps(schema)
     assert schema["$schema"].endswith("draft-07/schema#")
     assert set(schema["properties"]) == {*Config.model_fields, "extends"}
-    assert schema["$defs"]["Training"]["properties"]["passes"]["description"]
+    assert schema["$defs"]["Training"]["properties"]["epochs"]["description"]
 
 
 def test_every_key_has_a_description() -> None:
@@ -195,5 +195,5 @@ def test_headers_are_comments_that_yaml_ignores() -> None:
 
 
 def test_a_key_given_without_its_section_is_told_where_it_belongs() -> None:
-    with pytest.raises(UsageError, match="unknown key 'passes'; did you mean 'train\\.passes'"):
-        load_config("quickstart", ["passes=3"])
+    with pytest.raises(UsageError, match="unknown key 'epochs'; did you mean 'train\\.epochs'"):
+        load_config("quickstart", ["epochs=3"])

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from lenet.data.splits import divide
 
 from lenet.config.load import load_config
 from lenet.data.batches import Batches
 from lenet.data.datasets import Dataset, Split
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
+from lenet.data.splits import make_splits
 
 
 def numbered(n: int) -> Split:
@@ -19,35 +19,35 @@ def numbered(n: int) -> Split:
 
 def batches(n: int = 10, **options) -> Batches:
     settings = {"batch_size": 4, "last_augmented": 100, "seeds": [0]} | options
-    return Batches(numbered(n), settings.pop("seeds"), Presentation("unit", 28), **settings)
+    return Batches(numbered(n), settings.pop("seeds"), Preprocessing("unit", 28), **settings)
 
 
-def seen(source: Batches, pass_number: int, member: int = 0) -> list[int]:
+def seen(source: Batches, epoch: int, member: int = 0) -> list[int]:
     return [
         label
-        for step in range(source.steps_per_pass)
-        for label in source.batch(pass_number, step)[1][member].tolist()
+        for step in range(source.steps_per_epoch)
+        for label in source.batch(epoch, step)[1][member].tolist()
     ]
 
 
-def test_each_pass_presents_every_image_once_and_the_last_batch_may_be_smaller() -> None:
+def test_each_epoch_presents_every_image_once_and_the_last_batch_may_be_smaller() -> None:
     source = batches()
-    assert source.steps_per_pass == 3
+    assert source.steps_per_epoch == 3
     assert sorted(seen(source, 1)) == list(range(10))
     assert source.batch(1, 2)[0].shape == (1, 2, 1, 28, 28)
 
 
-def test_a_shuffled_order_changes_from_pass_to_pass_and_a_constant_one_does_not() -> None:
+def test_a_shuffled_order_changes_from_epoch_to_epoch_and_a_constant_one_does_not() -> None:
     shuffled, constant = batches(), batches(order="constant")
     assert seen(shuffled, 1) != seen(shuffled, 2)
     assert seen(constant, 1) == seen(constant, 2) != list(range(10))
 
 
-def test_a_constant_order_goes_on_where_the_last_pass_left_off() -> None:
-    source = batches(12, order="constant", images_per_pass=4)
-    presented = [seen(source, number) for number in (1, 2, 3)]
-    assert sorted(label for labels in presented for label in labels) == list(range(12))
-    assert seen(source, 4) == presented[0]
+def test_a_constant_order_goes_on_where_the_last_epoch_left_off() -> None:
+    source = batches(12, order="constant", images_per_epoch=4)
+    prepared = [seen(source, number) for number in (1, 2, 3)]
+    assert sorted(label for labels in prepared for label in labels) == list(range(12))
+    assert seen(source, 4) == prepared[0]
 
 
 def test_any_step_can_be_asked_for_on_its_own() -> None:
@@ -62,12 +62,12 @@ def test_members_see_what_each_would_see_alone() -> None:
         assert seen(both, 1, member) == seen(batches(seeds=[seed]), 1)
 
 
-def test_augmentation_ends_before_the_plain_passes_and_draws_anew_at_each_step() -> None:
+def test_augmentation_ends_before_the_plain_epochs_and_draws_anew_at_each_step() -> None:
     draws: list[float] = []
 
-    def augment(ink, labels, generator, part):
+    def augment(images, labels, generator, part):
         draws.append(torch.rand(1, generator=generator).item())
-        return ink + 1
+        return images + 1
 
     source = batches(augment=augment, last_augmented=1)
     assert source.batch(1, 0)[0].min() >= 1
@@ -77,35 +77,35 @@ def test_augmentation_ends_before_the_plain_passes_and_draws_anew_at_each_step()
 
 
 def test_mixing_hands_on_shares_of_the_classes() -> None:
-    def mix(ink, labels, generator):
-        return ink, torch.full((len(ink), 10), 0.1)
+    def mix(images, labels, generator):
+        return images, torch.full((len(images), 10), 0.1)
 
     assert batches(mix=mix).batch(1, 0)[1].shape == (1, 4, 10)
 
 
 def test_a_sample_is_random_plain_and_as_large_as_asked() -> None:
-    source = batches(augment=lambda ink, labels, generator, part: ink + 1, seeds=[0, 1])
+    source = batches(augment=lambda images, labels, generator, part: images + 1, seeds=[0, 1])
     inputs, labels = source.sample(1, 5)
     assert inputs.shape == (2, 5, 1, 28, 28)
     assert inputs.max() < 1
     assert len(set(labels[0].tolist())) == 5
 
 
-@pytest.mark.parametrize("held_out", ["last", "random"])
-def test_held_out_images_are_drawn_or_the_files_last(held_out: str) -> None:
+@pytest.mark.parametrize("validation_split", ["tail", "stratified"])
+def test_validation_images_are_drawn_or_from_the_files_tail(validation_split: str) -> None:
     dataset = Dataset("mnist", numbered(10), numbered(4), "")
-    settings = ["data.validation=3", f"data.held_out={held_out}"]
+    settings = ["data.validation=3", f"data.validation_split={validation_split}"]
     config = load_config("quickstart", settings).config
-    parts = divide(dataset, config, torch.device("cpu"))
-    held = parts.validation.labels.tolist()
+    splits = make_splits(dataset, config, torch.device("cpu"))
+    held = splits.validation.labels.tolist()
     assert len(held) == 3
-    assert (held == [7, 8, 9]) == (held_out == "last")
-    assert sorted([*parts.train.labels.tolist(), *held]) == list(range(10))
+    assert (held == [7, 8, 9]) == (validation_split == "tail")
+    assert sorted([*splits.train.labels.tolist(), *held]) == list(range(10))
 
 
 def test_each_seed_presents_the_images_of_its_pool_only() -> None:
     pools = [torch.tensor([1, 4, 7]), torch.tensor([2, 9])]
-    source = batches(seeds=[0, 1], pools=pools, images_per_pass=6)
+    source = batches(seeds=[0, 1], pools=pools, images_per_epoch=6)
     assert sorted(seen(source, 1, 0)) == [1, 1, 4, 4, 7, 7]
     assert sorted(seen(source, 1, 1)) == [2, 2, 2, 9, 9, 9]
     labels = source.sample(1, 2)[1]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from lenet.data.splits import hold_out
 
 from lenet.data.datasets import Dataset, Split, load_dataset, verify_dataset
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import DatasetMissingError, find_folder
+from lenet.data.splits import stratified_split
 from lenet.errors import DataError, UsageError
 
 
@@ -26,7 +26,7 @@ def identities(split: Split) -> set[int]:
 
 
 def test_holding_out_takes_the_same_share_of_each_class() -> None:
-    rest, held = hold_out(digits([20, 40, 100]), 16, seed=0)
+    rest, held = stratified_split(digits([20, 40, 100]), 16, seed=0)
     assert torch.bincount(held.labels).tolist() == [2, 4, 10]
     assert len(rest) == 144
     assert identities(rest) | identities(held) == set(range(160))
@@ -35,29 +35,29 @@ def test_holding_out_takes_the_same_share_of_each_class() -> None:
 
 def test_holding_out_gives_what_rounding_leaves_to_the_largest_remainders() -> None:
     # 7 of 30 are 2.33, 2.33, 2.33: two of each, and one more.
-    _, held = hold_out(digits([10, 10, 10]), 7, seed=0)
+    _, held = stratified_split(digits([10, 10, 10]), 7, seed=0)
     assert sorted(torch.bincount(held.labels).tolist()) == [2, 2, 3]
 
 
-def test_the_seed_decides_which_images_are_held_out() -> None:
+def test_the_seed_decides_which_images_are_validation_split() -> None:
     split = digits([50, 50])
-    first, again, other = (identities(hold_out(split, 10, seed)[1]) for seed in (0, 0, 1))
+    first, again, other = (identities(stratified_split(split, 10, seed)[1]) for seed in (0, 0, 1))
     assert first == again != other
 
 
 @pytest.mark.parametrize("n", [0, 20])
-def test_nothing_and_everything_can_be_held_out(n: int) -> None:
-    rest, held = hold_out(digits([10, 10]), n, seed=0)
+def test_nothing_and_everything_can_be_validation_split(n: int) -> None:
+    rest, held = stratified_split(digits([10, 10]), n, seed=0)
     assert (len(rest), len(held)) == (20 - n, n)
 
 
-def test_more_images_than_there_are_cannot_be_held_out() -> None:
+def test_more_images_than_there_are_cannot_be_validation_split() -> None:
     with pytest.raises(UsageError, match="cannot hold 21 images out of 20"):
-        hold_out(digits([10, 10]), 21, seed=0)
+        stratified_split(digits([10, 10]), 21, seed=0)
 
 
 def test_ink_goes_from_zero_to_one() -> None:
-    values = ink(torch.tensor([0, 51, 255], dtype=torch.uint8))
+    values = scale_pixels(torch.tensor([0, 51, 255], dtype=torch.uint8))
     torch.testing.assert_close(values, torch.tensor([0.0, 0.2, 1.0]))
 
 
@@ -73,7 +73,7 @@ def test_mnist_is_the_published_one(mnist: Dataset) -> None:
     assert torch.bincount(mnist.test.labels).tolist() == [
         980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009,
     ]  # fmt: skip
-    pixels = ink(mnist.train.images)
+    pixels = scale_pixels(mnist.train.images)
     assert float(pixels.mean()) == pytest.approx(0.1307, abs=5e-5)
     assert float(pixels.std()) == pytest.approx(0.3081, abs=5e-5)
 

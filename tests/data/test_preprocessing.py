@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from lenet.data.preprocessing import Presentation, normalize_shape
+from lenet.data.preprocessing import Preprocessing, normalize_shape
 
 
 def test_the_papers_levels_are_minus_0_1_and_1_175_and_so_is_the_padding() -> None:
-    ink = torch.tensor([0.0, 1.0, 0.5, 0.0]).view(1, 1, 2, 2)
-    shown = Presentation("paper", 4)(ink)
+    images = torch.tensor([0.0, 1.0, 0.5, 0.0]).view(1, 1, 2, 2)
+    shown = Preprocessing("paper", 4)(images)
     assert shown.shape == (1, 1, 4, 4)
     torch.testing.assert_close(shown[0, 0, 1], torch.tensor([-0.1, -0.1, 1.175, -0.1]))
     torch.testing.assert_close(shown[0, 0, 2], torch.tensor([-0.1, 0.5375, -0.1, -0.1]))
@@ -16,33 +16,33 @@ def test_the_papers_levels_are_minus_0_1_and_1_175_and_so_is_the_padding() -> No
 
 
 def test_a_28_pixel_picture_lies_two_pixels_inside_a_32_pixel_field() -> None:
-    ink = torch.ones(1, 1, 28, 28)
-    shown = Presentation("unit", 32)(ink)
+    images = torch.ones(1, 1, 28, 28)
+    shown = Preprocessing("unit", 32)(images)
     assert shown.sum() == 28 * 28
     assert shown[0, 0, 2:30, 2:30].sum() == 28 * 28
 
 
 def test_standard_levels_give_mean_0_and_deviation_1_to_mnists_pixels() -> None:
-    ink = torch.tensor([0.1307, 0.1307 + 0.3081]).view(2, 1, 1, 1)
-    shown = Presentation("standard", 1)(ink).flatten()
+    images = torch.tensor([0.1307, 0.1307 + 0.3081]).view(2, 1, 1, 1)
+    shown = Preprocessing("standard", 1)(images).flatten()
     torch.testing.assert_close(shown, torch.tensor([0.0, 1.0]), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("levels", ["paper", "unit", "standard"])
 def test_presenting_twice_gives_the_same(levels: str) -> None:
-    ink = torch.rand(3, 1, 28, 28)
-    present = Presentation(levels, 32)
-    assert torch.equal(present(ink), present(ink))
+    images = torch.rand(3, 1, 28, 28)
+    preprocess = Preprocessing(levels, 32)
+    assert torch.equal(preprocess(images), preprocess(images))
 
 
 def test_a_shuffle_moves_all_pictures_pixels_alike_and_loses_none() -> None:
-    ink = torch.arange(18.0).view(2, 1, 3, 3)
-    shown = Presentation("unit", 3, shuffle=1)(ink)
-    assert not torch.equal(shown, ink)
+    images = torch.arange(18.0).view(2, 1, 3, 3)
+    shown = Preprocessing("unit", 3, shuffle=1)(images)
+    assert not torch.equal(shown, images)
     assert shown[0].flatten().sort().values.tolist() == list(range(9))
     torch.testing.assert_close(shown[1], shown[0] + 9)
-    assert torch.equal(shown, Presentation("unit", 3, shuffle=1)(ink))
-    assert not torch.equal(shown, Presentation("unit", 3, shuffle=2)(ink))
+    assert torch.equal(shown, Preprocessing("unit", 3, shuffle=1)(images))
+    assert not torch.equal(shown, Preprocessing("unit", 3, shuffle=2)(images))
 
 
 def picture(rows: list[str]) -> torch.Tensor:
@@ -51,7 +51,7 @@ def picture(rows: list[str]) -> torch.Tensor:
 
 def test_a_slanted_stroke_is_sheared_until_it_is_upright() -> None:
     slanted = picture(["......#", ".....#.", "....#..", "...#...", "..#....", ".#.....", "#......"])
-    shown = Presentation("unit", 7, upright=True)(slanted)
+    shown = Preprocessing("unit", 7, upright=True)(slanted)
     assert torch.allclose(shown, picture(["...#..."] * 7), atol=1e-5)
 
 
@@ -70,9 +70,9 @@ def test_an_upright_digit_is_left_alone() -> None:
 
 @pytest.mark.parametrize(("box", "width"), [(4, 6), (6, 4), (8, 8)])
 def test_the_box_around_the_ink_gets_the_width_and_the_middle(box: int, width: int) -> None:
-    ink = torch.zeros(1, 1, 12, 12)
-    ink[..., 3:9, 1 : 1 + box] = 1  # in the left part
-    shown = normalize_shape(ink, upright=False, width=width)
+    images = torch.zeros(1, 1, 12, 12)
+    images[..., 3:9, 1 : 1 + box] = 1  # in the left part
+    shown = normalize_shape(images, upright=False, width=width)
     covered = (shown[0, 0, 5] > 0.5).nonzero().flatten()
     assert (int(covered.min()), int(covered.max())) == (6 - width // 2, 5 + width // 2)
     assert (shown[0, 0, 5] > 0.5).sum() == width
@@ -104,7 +104,7 @@ def test_a_picture_without_ink_stays_as_it_is_and_none_depends_on_its_neighbours
 
 
 def test_what_has_one_slant_and_width_already_is_not_changed_by_a_second_time() -> None:
-    ink = torch.zeros(1, 1, 28, 28)
-    ink[..., 6:22, 9:14] = 1
-    once = normalize_shape(ink, upright=True, width=10)
+    images = torch.zeros(1, 1, 28, 28)
+    images[..., 6:22, 9:14] = 1
+    once = normalize_shape(images, upright=True, width=10)
     assert torch.allclose(normalize_shape(once, upright=True, width=10), once, atol=1e-4)

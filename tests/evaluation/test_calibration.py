@@ -6,7 +6,7 @@ from lenet.evaluation.calibration import Reliability, calibrate, margins, reject
 
 def test_the_margin_is_the_lead_of_the_best_class() -> None:
     outputs = torch.tensor([[1.0, 5.0, 3.5], [2.0, 2.0, 9.0]])
-    assert margins(outputs, "scores").tolist() == [1.5, 7.0]
+    assert margins(outputs, "logits").tolist() == [1.5, 7.0]
     assert margins(outputs, "penalties").tolist() == [2.5, 0.0]
 
 

@@ -28,7 +28,7 @@ def opinions() -> Opinions:
 
 
 def test_members_are_counted_alone() -> None:
-    assert opinions().member_errors == [3, 2, 2]
+    assert opinions().errors_alone == [3, 2, 2]
 
 
 def test_the_mean_listens_to_a_sure_member_and_votes_do_not() -> None:

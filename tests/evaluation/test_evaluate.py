@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
 from lenet.evaluation.evaluate import count_errors, evaluate, infer, infer_draws
 
 
@@ -35,11 +35,11 @@ def split() -> Split:
 
 
 def test_errors_are_counted_by_true_class_and_prediction() -> None:
-    result = evaluate(FirstPixel(), Presentation("unit", 28), split(), cross_entropy, argmax)
+    result = evaluate(FirstPixel(), Preprocessing("unit", 28), split(), cross_entropy, argmax)
     assert (result.n, result.errors) == (7, 2)
     assert result.confusion[7, 2] == 1 and result.confusion[4, 9] == 1
     assert result.errors_by_class == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
-    assert result.error_rate == 2 / 7
+    assert result.accuracy == 5 / 7
     assert result.confusion.sum() == 7
 
 
@@ -49,9 +49,9 @@ def test_the_counts_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     nn.init.normal_(model[1].weight, generator=torch.Generator().manual_seed(0))
     images = torch.randint(256, (7, 1, 28, 28), dtype=torch.uint8)
     part = Split(images, torch.arange(7))
-    present = Presentation("unit", 28)
-    whole = evaluate(model, present, part, cross_entropy, argmax)
-    parts = evaluate(model, present, part, cross_entropy, argmax, batch_size)
+    preprocess = Preprocessing("unit", 28)
+    whole = evaluate(model, preprocess, part, cross_entropy, argmax)
+    parts = evaluate(model, preprocess, part, cross_entropy, argmax, batch_size)
     assert torch.equal(whole.confusion, parts.confusion)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
 
@@ -64,26 +64,26 @@ def test_equal_scores_have_a_loss_of_ln_10() -> None:
 def test_inference_switches_dropout_off_and_gives_one_row_per_image() -> None:
     model = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(784, 10))
     images = torch.full((5, 1, 28, 28), 255, dtype=torch.uint8)
-    outputs = infer(model, Presentation("unit", 28), images, 2)
+    outputs = infer(model, Preprocessing("unit", 28), images, 2)
     assert outputs.shape == (5, 10)
     torch.testing.assert_close(outputs[0], outputs[4])
 
 
 def test_the_table_shows_each_confusion_and_the_errors_of_each_class() -> None:
-    result = evaluate(FirstPixel(), Presentation("unit", 28), split(), cross_entropy, argmax)
+    result = evaluate(FirstPixel(), Preprocessing("unit", 28), split(), cross_entropy, argmax)
     rows = result.table().splitlines()
     assert len(rows) == 11
     assert rows[8].split() == ["7", "·", "·", "1", *"·······", "1"]
 
 
 def test_draws_are_averaged_and_repeat() -> None:
-    def flicker(ink: torch.Tensor, labels: None, draw: torch.Generator) -> torch.Tensor:
-        return ink * torch.randint(2, (len(ink), 1, 1, 1), generator=draw)  # lit or dark
+    def flicker(images: torch.Tensor, labels: None, draw: torch.Generator) -> torch.Tensor:
+        return images * torch.randint(2, (len(images), 1, 1, 1), generator=draw)  # lit or dark
 
-    present, images = Presentation("unit", 28), split().images[4:5].expand(500, 1, 28, 28)
-    first = infer_draws(FirstPixel(), present, images, flicker, 4, seed=1, batch_size=100)
+    preprocess, images = Preprocessing("unit", 28), split().images[4:5].expand(500, 1, 28, 28)
+    first = infer_draws(FirstPixel(), preprocess, images, flicker, 4, seed=1, batch_size=100)
     lit = first[:, 4] / 5  # the share of draws that show the class as it is
     assert set(lit.tolist()) == {0.0, 0.25, 0.5, 0.75, 1.0}
     assert torch.equal(first[:, 0] / 5, 1 - lit)
-    again = infer_draws(FirstPixel(), present, images, flicker, 4, seed=1, batch_size=100)
+    again = infer_draws(FirstPixel(), preprocess, images, flicker, 4, seed=1, batch_size=100)
     assert torch.equal(first, again)

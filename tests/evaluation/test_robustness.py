@@ -6,7 +6,7 @@ from torch import Tensor
 
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset, Split
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.evaluation.robustness import DISTORTIONS, as_dicts, measure_viewpoint, table
 from lenet.figures.viewpoint import draw_viewpoint
 from lenet.rng import generator
@@ -75,9 +75,9 @@ def test_contrast_fades_ink() -> None:
 
 def test_errors_are_counted_per_experiment_and_seed(sample: Dataset) -> None:
     config = load_config("lecture/mlp").config
-    networks = [build_network(config, seed) for seed in (0, 1)]
+    classifiers = [build_classifier(config, seed) for seed in (0, 1)]
     split = Split(sample.test.images, sample.test.labels)
-    found = measure_viewpoint([("mlp", networks), ("one", networks[:1])], split, images=50)
+    found = measure_viewpoint([("mlp", classifiers), ("one", classifiers[:1])], split, images=50)
     assert [(m.experiment, len(m.errors)) for m in found[:2]] == [("mlp", 2), ("one", 1)]
     assert len(found) == 2 * len(DISTORTIONS)
     first = found[0]

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.errors import RunError, UsageError
-from lenet.evaluation.classifier import build_network, load_network
+from lenet.evaluation.classifier import build_classifier, load_classifier
 from lenet.export import FORMATS
 from lenet.export.graph import Reader, _verify
 from lenet.runs.run import Run
@@ -25,32 +25,32 @@ ONE_EACH = [
 def make_run(root: Path, values: list[str]) -> Run:
     config = load_config("modern/plain", values).config
     run = Run.create("net", config, root)
-    run.save_weights(build_network(config).model.state_dict())
+    run.save_weights(build_classifier(config).model.state_dict())
     run.write_json("result.json", {})
     return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "values"), ONE_EACH)
-@pytest.mark.parametrize("ink", [False, True])
+@pytest.mark.parametrize("with_preprocessing", [False, True])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_onnx_and_torch_export_agree_with_pytorch_at_any_batch_size(
-    kind: str, values: list[str], ink: bool, tmp_path: Path
+    kind: str, values: list[str], with_preprocessing: bool, tmp_path: Path
 ) -> None:
     runtime = pytest.importorskip("onnxruntime")
     run = make_run(tmp_path, values)
-    network = load_network(run)
+    classifier = load_classifier(run)
     images = torch.rand(7, 1, 28, 28)
-    given = images if ink else network.present(images)
-    expected = Reader(network)(images) if ink else network.model(given)
+    given = images if with_preprocessing else classifier.preprocess(images)
+    expected = Reader(classifier)(images) if with_preprocessing else classifier.model(given)
     for name in ("onnx", "torch-export"):
-        sentence = FORMATS[name][1](run, network, tmp_path / name, ink)
+        sentence = FORMATS[name][1](run, classifier, tmp_path / name, with_preprocessing)
         assert sentence.startswith("largest difference to PyTorch on 1,000 images: ")
     session = runtime.InferenceSession(tmp_path / "onnx", providers=["CPUExecutionProvider"])
     (argument,) = session.get_inputs()
     (found,) = session.run(None, {argument.name: given.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), expected.detach(), atol=1e-4, rtol=1e-4)
-    weights = sum(value.numel() * 4 for value in network.model.state_dict().values())
+    weights = sum(value.numel() * 4 for value in classifier.model.state_dict().values())
     assert (tmp_path / "torch-export").stat().st_size < 2 * weights + 200_000  # and no images
     program = torch.export.load(tmp_path / "torch-export").module()
     torch.testing.assert_close(program(given), expected)
@@ -69,12 +69,12 @@ def test_a_graph_that_differs_is_refused() -> None:
 def test_safetensors_carries_the_config(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["model.batch_norm=false"])
     path = tmp_path / "net.safetensors"
-    assert FORMATS["safetensors"][1](run, load_network(run), path, False) == "61,706 weights"
+    assert FORMATS["safetensors"][1](run, load_classifier(run), path, False) == "61,706 weights"
     with safe_open(path, framework="pt") as file:
         assert file.metadata()["model"] == "lenet5-modern"
         assert "kind: lenet5-modern" in file.metadata()["config"]
-    with pytest.raises(UsageError, match="leave out --ink"):
-        FORMATS["safetensors"][1](run, load_network(run), path, True)
+    with pytest.raises(UsageError, match="leave out --preprocess"):
+        FORMATS["safetensors"][1](run, load_classifier(run), path, True)
 
 
 def test_the_command_names_the_file_and_refuses_what_it_does_not_know(tmp_path: Path) -> None:

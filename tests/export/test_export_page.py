@@ -13,7 +13,7 @@ from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Network, build_network
+from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
 from lenet.reading.digitize import digitize
 from lenet.reading.pictures import decode_picture
@@ -30,28 +30,28 @@ def config_of(kind: str) -> Config:
     return load_config("modern/plain", KINDS[kind]).config
 
 
-def untrained(kind: str) -> Network:
-    network = build_network(config_of(kind))
-    for module in network.model.modules():  # running statistics of a network that saw something
+def untrained(kind: str) -> Classifier:
+    classifier = build_classifier(config_of(kind))
+    for module in classifier.model.modules():  # running statistics of a network that saw something
         if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d):
             torch.nn.init.uniform_(module.running_mean, -1, 1)
             torch.nn.init.uniform_(module.running_var, 0.5, 2)
-    network.model.eval()
-    return network
+    classifier.model.eval()
+    return classifier
 
 
-def open_page(browser: Any, folder: Path, network: Network, kind: str) -> None:
+def open_page(browser: Any, folder: Path, classifier: Classifier, kind: str) -> None:
     path = folder / f"{kind}.html"
     run = Run.create(kind, config_of(kind), folder / "runs", overwrite=True)
-    export_page(run, network, path, ink=False)
+    export_page(run, classifier, path, with_preprocessing=False)
     assert path.stat().st_size < LIMIT
     browser.get(path.as_uri())
 
 
-def states_of(network: Network, ink: torch.Tensor) -> dict[str, torch.Tensor]:
+def states_of(classifier: Classifier, ink: torch.Tensor) -> dict[str, torch.Tensor]:
     """Every layer's states for ink (1, 1, 28, 28), by hooks on the module before the next layer."""
     names = [*list(LAYERS)[1:], "output"]
-    top = dict(network.model.named_children())
+    top = dict(classifier.model.named_children())
     ends: dict[str, str] = {}
     for name in top:
         current = name if name in names else current  # noqa: F821  (the first child is c1)
@@ -64,7 +64,7 @@ def states_of(network: Network, ink: torch.Tensor) -> dict[str, torch.Tensor]:
         )
         for layer, end in ends.items()
     ]
-    network.recognize(ink)
+    classifier.recognize(ink)
     for hook in hooks:
         hook.remove()
     return states
@@ -101,8 +101,8 @@ SEVEN = [(70, 70), (130, 68), (200, 66), (170, 130), (140, 190), (120, 235)]
 def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
     kind: str, browser: Any, tmp_path: Path
 ) -> None:
-    network = untrained(kind)
-    open_page(browser, tmp_path, network, kind)
+    classifier = untrained(kind)
+    open_page(browser, tmp_path, classifier, kind)
     drag(browser, SEVEN)
     drag(browser, [(110, 150), (185, 145)])
     ink, states, probabilities = read_page(browser)
@@ -111,19 +111,19 @@ def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
     expected = digitize(picture).ink
     np.testing.assert_allclose(ink.reshape(28, 28), expected, atol=1e-5)
     tensor = torch.from_numpy(expected)[None, None]
-    for name, state in states_of(network, tensor).items():
+    for name, state in states_of(classifier, tensor).items():
         np.testing.assert_allclose(states[name], state.flatten().numpy(), atol=1e-4, err_msg=name)
-    np.testing.assert_allclose(probabilities, network.recognize(tensor)[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, classifier.recognize(tensor)[0].numpy(), atol=1e-4)
     shown = browser.find_element("id", "digit").text
-    assert int(shown) == int(network.recognize(tensor).argmax())
+    assert int(shown) == int(classifier.recognize(tensor).argmax())
 
 
 @pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
 def test_a_hundred_test_images_give_pytorch_s_states(
     kind: str, browser: Any, tmp_path: Path, sample: Dataset
 ) -> None:
-    network = untrained(kind)
-    open_page(browser, tmp_path, network, kind)
+    classifier = untrained(kind)
+    open_page(browser, tmp_path, classifier, kind)
     ink = sample.test.images[::10][:100] / 255
     found = browser.execute_script(
         "return arguments[0].map((ink) => {"
@@ -133,10 +133,10 @@ def test_a_hundred_test_images_give_pytorch_s_states(
         ink.flatten(1).tolist(),
     )
     f6, outputs, probabilities = (np.array([row[k] for row in found]) for k in range(3))
-    expected = states_of(network, ink)
+    expected = states_of(classifier, ink)
     np.testing.assert_allclose(f6, expected["f6"].numpy(), atol=1e-4)
     np.testing.assert_allclose(outputs, expected["output"].numpy(), atol=1e-4, rtol=1e-5)
-    np.testing.assert_allclose(probabilities, network.recognize(ink).numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, classifier.recognize(ink).numpy(), atol=1e-4)
 
 
 @pytest.mark.slow
@@ -225,6 +225,6 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
     ],
 )
 def test_other_networks_are_refused(values: list[str], sentence: str) -> None:
-    network = build_network(load_config("modern/plain", values).config)
+    classifier = build_classifier(load_config("modern/plain", values).config)
     with pytest.raises(UsageError, match=sentence):
-        describe_network(network)
+        describe_network(classifier)

@@ -9,7 +9,7 @@ import torch
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.figures import style
 from lenet.figures.subject import Subject
 from lenet.runs.run import Run
@@ -43,8 +43,8 @@ KINDS: dict[str, dict[str, Any]] = {
 }
 MISTAKES = (3, 17, 20)
 HISTORY = (
-    {"pass": 1, "errors/train": 50, "error_rate/train": 0.05, "error_rate/test": 0.03},
-    {"pass": 2, "errors/train": 20, "error_rate/train": 0.02, "error_rate/test": 0.01},
+    {"epoch": 1, "errors/train": 50, "accuracy/train": 0.95, "accuracy/test": 0.97},
+    {"epoch": 2, "errors/train": 20, "accuracy/train": 0.98, "accuracy/test": 0.99},
 )
 
 
@@ -62,8 +62,8 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         config = Config.model_validate({**KINDS[kind], "optimizer": {"kind": "sgd"}, "seed": seed})
         run = Run.create(name, config, tmp_path, overwrite=True)
         for metrics in HISTORY:
-            run.append("metrics.jsonl", {**metrics, "learning_rate": 0.1 / metrics["pass"]})
-        run.save_weights(build_network(config).model.state_dict())
+            run.append("metrics.jsonl", {**metrics, "learning_rate": 0.1 / metrics["epoch"]})
+        run.save_weights(build_classifier(config).model.state_dict())
         run.write_json("result.json", {"dataset": "mnist", "seed": seed, "errors/test": 3})
         return run
 
@@ -78,10 +78,10 @@ def make_subject(make_run: Callable[..., Run]) -> Callable[..., Subject]:
         run = make_run(kind)
         draw = torch.Generator().manual_seed(1)
         images = torch.randint(0, 256, (200, 1, 28, 28), generator=draw, dtype=torch.uint8)
-        network = build_network(run.config)
-        labels = network.classify(network.infer(images))
+        classifier = build_classifier(run.config)
+        labels = classifier.classify(classifier.infer(images))
         for index in MISTAKES:
             labels[index] = (labels[index] + 1) % 10
-        return Subject(run, network, "mnist", Split(images, labels), **options)
+        return Subject(run, classifier, "mnist", Split(images, labels), **options)
 
     return make

@@ -14,7 +14,7 @@ from lenet.figures.augmentation import (
     draw_augmentation,
     draw_rows,
     first_of_each_class,
-    ink_maps,
+    pixel_maps,
     save_augmentation,
     spread_px,
 )
@@ -52,7 +52,7 @@ def test_pictures_of_other_sizes_lie_in_the_middle(split: Split):
 
 
 def test_shifts_widen_where_ink_falls(split: Split):
-    before, after = ink_maps(
+    before, after = pixel_maps(
         split, build_pipeline(load_config("modern/plain", [AUGMENT]).config.augment), 0
     )
     assert spread_px(before) == pytest.approx((0.5, 0.5))  # two pixels, half a pixel off each

@@ -11,7 +11,7 @@ from lenet.figures.subject import UnfitError
 class GlobalAverage(nn.Module):
     """Three maps, their means, ten weighted sums of those."""
 
-    outputs = "scores"
+    outputs = "logits"
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ def test_with_global_averages_they_are_the_class_activation_maps() -> None:
 
 
 def test_for_penalties_small_outputs_speak_for_a_class(make_subject) -> None:
-    model = make_subject("lenet5").network.model
+    model = make_subject("lenet5").classifier.model
     inputs = torch.randn(1, 1, 32, 32)
     found = activation_maps(model, inputs, [7])
     assert found.layer.name == "c3"
@@ -82,7 +82,7 @@ def test_overlay_is_paper_where_nothing_speaks_and_ink_where_the_digit_is() -> N
 
 @pytest.mark.parametrize("at", [(10, 10), (16, 20), (22, 12)])
 def test_a_dot_is_seen_where_it_is(make_subject, at: tuple[int, int]) -> None:
-    model = make_subject("lenet5").network.model
+    model = make_subject("lenet5").classifier.model
     with torch.no_grad():  # each layer hands on what it sees in the middle of its field
         for layer in (model.c1, model.c3):
             layer.weight.zero_()
@@ -116,7 +116,7 @@ def test_a_scene_shows_two_digits_side_by_side_and_a_map_of_each(make_subject) -
     subject = make_subject("average")
     subject.test.labels[:2] = torch.tensor([9, 2])
     whole, nine, two = draw_scene(replace(subject, classes=(9, 2))).axes
-    size = subject.network.present.size
+    size = subject.classifier.preprocess.size
     assert whole.images[0].get_array().shape == (size, 2 * size)
     assert nine.images[0].get_array().shape == (size, 2 * size, 3)
     assert (nine.get_title(), two.get_title()) == ("where a 9 is", "where a 2 is")

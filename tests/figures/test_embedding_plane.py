@@ -9,7 +9,7 @@ def test_codes_are_the_states_before_the_output(make_subject) -> None:
     assert layer == "f6"
     assert codes.shape == (7, 84)
     torch.testing.assert_close(
-        subject.network.model.output(codes), subject.outputs[:7], rtol=1e-4, atol=1e-3
+        subject.classifier.model.output(codes), subject.outputs[:7], rtol=1e-4, atol=1e-3
     )
 
 

@@ -34,7 +34,7 @@ def test_more_mistakes_than_fit_are_cut_and_the_title_says_so(make_subject) -> N
     subject.test.labels.add_(1).remainder_(10)
     images = subject.test.images.repeat(3, 1, 1, 1)
     crowded = type(subject)(
-        subject.run, subject.network, "other",
+        subject.run, subject.classifier, "other",
         type(subject.test)(images, subject.test.labels.repeat(3)),
     )  # fmt: skip
     figure = draw_errors(crowded)

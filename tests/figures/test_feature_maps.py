@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from lenet.data.preprocessing import ink
+from lenet.data.preprocessing import scale_pixels
 from lenet.figures.maps import draw_maps
 
 
@@ -22,10 +22,10 @@ def test_f6_is_a_bitmap_beside_the_ten_targets(make_subject) -> None:
     images = draw_maps(subject).axes[0].images
     bitmaps = [image.get_array() for image in images if image.get_array().shape == (12, 7)]
     assert len(bitmaps) == 11
-    targets = subject.network.model.output.centres.view(10, 12, 7)
+    targets = subject.classifier.model.output.centres.view(10, 12, 7)
     torch.testing.assert_close(torch.tensor(bitmaps[-1]), targets[9])
-    codes = nn.Sequential(*list(subject.network.model)[:-1])(
-        subject.network.present(ink(subject.test.images[5:6]))
+    codes = nn.Sequential(*list(subject.classifier.model)[:-1])(
+        subject.classifier.preprocess(scale_pixels(subject.test.images[5:6]))
     )
     torch.testing.assert_close(torch.tensor(bitmaps[0]), codes.detach().view(12, 7))
 

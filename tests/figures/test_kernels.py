@@ -20,9 +20,9 @@ def test_c3_shows_sixty_kernels_and_grey_where_the_table_has_none(make_subject) 
 def test_kernels_are_the_networks_own(make_subject) -> None:
     subject = make_subject()
     c1, c3 = draw_filters(subject).axes
-    weight = subject.network.model.c1.weight.detach()
+    weight = subject.classifier.model.c1.weight.detach()
     torch.testing.assert_close(torch.tensor(c1.images[0].get_array()[:5, 6:11]), weight[1, 0])
-    weight = subject.network.model.c3.weight.detach()
+    weight = subject.classifier.model.c3.weight.detach()
     torch.testing.assert_close(torch.tensor(c3.images[0].get_array()[12:17, 6:11]), weight[1, 2])
 
 
@@ -30,7 +30,7 @@ def test_a_network_without_convolutions_shows_its_units_on_the_pixels(make_subje
     subject = make_subject("linear")
     figure = draw_filters(subject)
     assert "all units of linear 1 on the pixels" in figure.get_suptitle()
-    size = subject.network.present.size
+    size = subject.classifier.preprocess.size
     shown = figure.axes[0].images[0].get_array()
-    weight = subject.network.model.layers[1].weight.detach().view(10, size, size)
+    weight = subject.classifier.model.layers[1].weight.detach().view(10, size, size)
     torch.testing.assert_close(torch.tensor(shown[:size, :size]), weight[0])

@@ -8,11 +8,11 @@ from lenet.figures.subject import UnfitError
 
 def test_a_curve_is_the_mean_over_seeds_with_its_deviation() -> None:
     histories = [
-        [{"pass": 1, "errors/test": 10}, {"pass": 2, "errors/test": 4}],
-        [{"pass": 1, "errors/test": 14}],
+        [{"epoch": 1, "errors/test": 10}, {"epoch": 2, "errors/test": 4}],
+        [{"epoch": 1, "errors/test": 14}],
     ]
     curve = Curve.of(histories, "errors/test")
-    assert curve.passes.tolist() == [1, 2]
+    assert curve.epochs.tolist() == [1, 2]
     assert curve.mean.tolist() == [12, 4]
     assert curve.sd.tolist() == pytest.approx([np.sqrt(8), 0])
     assert Curve.of(histories, "errors/validation") is None
@@ -24,12 +24,12 @@ def test_one_run_shows_its_parts_in_per_cent_and_its_learning_rate(make_run) -> 
     lines = {line.get_label(): line.get_ydata().tolist() for line in above.lines}
     assert lines == {"train": pytest.approx([5, 2]), "test": pytest.approx([3, 1])}
     assert below.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.05])
-    assert figure.get_suptitle() == "canned: errors by pass"
+    assert figure.get_suptitle() == "canned: errors by epoch"
 
 
 def test_seeds_of_an_experiment_become_one_line_with_a_band(make_run) -> None:
     figure = draw_curves([make_run(seed=0), make_run(seed=1)])
-    assert figure.get_suptitle() == "canned: errors by pass, 2 seeds, mean ± sd"
+    assert figure.get_suptitle() == "canned: errors by epoch, 2 seeds, mean ± sd"
     assert len(figure.axes[0].lines) == 2
     assert len(figure.axes[0].collections) == 2
 
@@ -60,13 +60,13 @@ def test_of_many_experiments_only_test_errors_are_drawn_and_none_looks_like_anot
 def test_learning_rates_far_apart_are_on_a_logarithmic_axis(make_run) -> None:
     slow, fast = make_run(name="slow"), make_run(name="fast")
     (slow.folder / "metrics.jsonl").unlink()
-    slow.append("metrics.jsonl", {"pass": 1, "error_rate/test": 0.1, "learning_rate": 1e-4})
+    slow.append("metrics.jsonl", {"epoch": 1, "accuracy/test": 0.9, "learning_rate": 1e-4})
     assert draw_curves([slow, fast]).axes[1].get_yscale() == "log"
     assert draw_curves([fast]).axes[1].get_yscale() == "linear"
 
 
-def test_a_run_without_a_finished_pass_has_no_curve(make_run) -> None:
+def test_a_run_without_a_finished_epoch_has_no_curve(make_run) -> None:
     run = make_run()
     (run.folder / "metrics.jsonl").unlink()
-    with pytest.raises(UnfitError, match=r"canned/0/metrics[.]jsonl holds no finished pass"):
+    with pytest.raises(UnfitError, match=r"canned/0/metrics[.]jsonl holds no finished epoch"):
         draw_curves([run])

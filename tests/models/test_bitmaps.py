@@ -23,8 +23,8 @@ def test_bitmaps_equal_an_independent_reading_of_the_figure():
 
 
 def test_ink_counts():
-    ink = (digit_bitmaps() > 0).sum(dim=1)
-    assert ink.tolist() == [35, 27, 33, 32, 41, 35, 39, 25, 43, 39]
+    images = (digit_bitmaps() > 0).sum(dim=1)
+    assert images.tolist() == [35, 27, 33, 32, 41, 35, 39, 25, 43, 39]
 
 
 def test_six_and_eight_are_the_closest_targets_and_one_and_four_among_the_farthest():

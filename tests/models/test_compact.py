@@ -24,7 +24,7 @@ def test_the_last_maps_are_averaged_over_5_by_5_positions() -> None:
 
 
 def test_maps_and_halvings_can_be_chosen() -> None:
-    net = Compact(maps=(4, 8, 6), pooled=(2,)).eval()
+    net = Compact(channels=(4, 8, 6), pooled=(2,)).eval()
     maps = nn.Sequential(*list(net)[:-3])(torch.rand(2, 1, 28, 28))
     assert maps.shape == (2, 6, 12, 12)  # 28 halved, less the border of an unpadded kernel
 
@@ -32,10 +32,13 @@ def test_maps_and_halvings_can_be_chosen() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"maps": (4, 8), "pooled": (2,)}, r"pooled must be of the convolutions 1 to 1, not \[2\]"),
-        ({"maps": (4, 8), "pooled": (0,)}, r"not \[0\]"),
         (
-            {"maps": (4,) * 6, "pooled": (1, 2, 3, 4)},
+            {"channels": (4, 8), "pooled": (2,)},
+            r"pooled must be of the convolutions 1 to 1, not \[2\]",
+        ),
+        ({"channels": (4, 8), "pooled": (0,)}, r"not \[0\]"),
+        (
+            {"channels": (4,) * 6, "pooled": (1, 2, 3, 4)},
             "28×28 pixels, halved 4 times, are too few for a 3×3 kernel",
         ),
     ],

@@ -65,7 +65,7 @@ def test_fan_in_counts_the_maps_a_unit_is_connected_to():
 
 
 @pytest.mark.parametrize(
-    ("init", "bound"), [("fan-in", 0.024), ("sqrt-fan-in", 0.24), ("lush", 0.1)]
+    ("init", "bound"), [("fan-in", 0.024), ("sqrt-fan-in", 0.24), ("inverse-sqrt-fan-in", 0.1)]
 )
 def test_weights_fill_their_interval_and_biases_are_zero(init, bound):
     torch.manual_seed(0)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.config.load import load_config
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.models import MODELS, build_model
 from lenet.models.compact import Compact
 from lenet.models.lenet5 import LeNet5
@@ -34,7 +34,7 @@ def test_lenet5_has_the_papers_counts() -> None:
 
 
 def test_lenet5_written_as_layers_has_the_same_rows() -> None:
-    written = build_network(load_config("lecture/lenet5-1998").config).model
+    written = build_classifier(load_config("lecture/lenet5-1998").config).model
     rows = summarize_network(written, (1, 32, 32)).rows
     built_in = summarize_network(LeNet5(), (1, 32, 32)).rows
     for row, other in zip(rows, built_in, strict=True):

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
-from lenet.evaluation.classifier import Committee, build_network
+from lenet.evaluation.classifier import Ensemble, build_classifier
 from lenet.reading.digitize import digitize, prepare
 from lenet.reading.pictures import PictureError, decode_picture
-from lenet.reading.predict import load_committee, read_digits
+from lenet.reading.predict import load_ensemble, read_digits
 from lenet.runs.find import published_names
 from lenet.runs.run import Run
 
-SINGLE, COMMITTEE = "handwriting/0", "plain"
+SINGLE, ENSEMBLE = "handwriting/0", "plain"
 
 
 @pytest.fixture(scope="module")
@@ -30,29 +30,29 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose network has learnt nothing."""
     config = load_config("modern/plain").config
     run = Run.create("net", config, tmp_path_factory.mktemp("runs"))
-    run.save_weights(build_network(config).model.state_dict())
+    run.save_weights(build_classifier(config).model.state_dict())
     return run
 
 
-def published(name: str) -> Committee:
+def published(name: str) -> Ensemble:
     if name not in published_names():
         pytest.skip(f"needs the published weights {name!r}")
-    return load_committee(f"published:{name}")
+    return load_ensemble(f"published:{name}")
 
 
-def test_a_committee_s_probabilities_are_its_members_mean() -> None:
-    members = [build_network(load_config("modern/plain", seed=s).config) for s in (0, 1)]
+def test_an_ensemble_s_probabilities_are_its_members_mean() -> None:
+    members = [build_classifier(load_config("modern/plain", seed=s).config) for s in (0, 1)]
     ink = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     mean = (members[0].recognize(ink) + members[1].recognize(ink)) / 2
-    torch.testing.assert_close(Committee(members).recognize(ink), mean)
+    torch.testing.assert_close(Ensemble(members).recognize(ink), mean)
 
 
 def test_readings_come_in_order_also_from_several_processes(run: Run, tmp_path: Path) -> None:
     paths = write_drawings(tmp_path, range(12))
     paths[5].write_bytes(b"no picture")
-    committee = load_committee(str(run.folder))
-    alone = list(read_digits(committee, paths, workers=1, batch_size=4))
-    together = list(read_digits(committee, paths, workers=2, batch_size=4))
+    ensemble = load_ensemble(str(run.folder))
+    alone = list(read_digits(ensemble, paths, workers=1, batch_size=4))
+    together = list(read_digits(ensemble, paths, workers=2, batch_size=4))
     assert [r.path for r in alone] == paths
     assert [r.describe(0.5) for r in alone] == [r.describe(0.5) for r in together]
     assert [r.digit is None for r in alone] == [i == 5 for i in range(12)]
@@ -138,11 +138,11 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_reading(run: Run, tmp_
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "floor"), [(SINGLE, 0.90), (COMMITTEE, 0.95)])
+@pytest.mark.parametrize(("name", "floor"), [(SINGLE, 0.90), (ENSEMBLE, 0.95)])
 def test_published_networks_read_drawings(name: str, floor: float, tmp_path: Path) -> None:
-    committee = published(name)
+    ensemble = published(name)
     paths = write_drawings(tmp_path, range(300))
-    readings = list(read_digits(committee, paths, workers=1))
+    readings = list(read_digits(ensemble, paths, workers=1))
     right = sum(
         r.digit is not None and r.ranking[0] == seed % 10 for seed, r in enumerate(readings)
     )
@@ -169,7 +169,7 @@ def photograph(image: np.ndarray, seed: int) -> np.ndarray:
 
 @pytest.mark.slow
 def test_photographed_mnist_is_read_nearly_as_well_as_mnist(mnist: Dataset) -> None:
-    committee = published(SINGLE)
+    ensemble = published(SINGLE)
     test = mnist.test
     inks = np.zeros((len(test), 28, 28), dtype=np.float32)
     for i, image in enumerate(test.images[:, 0].numpy()):
@@ -177,8 +177,8 @@ def test_photographed_mnist_is_read_nearly_as_well_as_mnist(mnist: Dataset) -> N
             inks[i] = digitize(photograph(image, i)).ink
         except PictureError:
             inks[i] = np.nan  # counts as an error
-    plain = committee.recognize(test.images / 255).argmax(dim=1) != test.labels
-    seen = committee.recognize(torch.from_numpy(inks)[:, None])
+    plain = ensemble.recognize(test.images / 255).argmax(dim=1) != test.labels
+    seen = ensemble.recognize(torch.from_numpy(inks)[:, None])
     errors = (seen.nan_to_num(-1).argmax(dim=1) != test.labels) | seen.isnan().any(dim=1)
     assert int(errors.sum()) <= int(plain.sum()) + 20
 

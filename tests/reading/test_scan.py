@@ -14,9 +14,9 @@ from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import build_network
+from lenet.evaluation.classifier import build_classifier
 from lenet.reading.pictures import PictureError
-from lenet.reading.predict import load_committee
+from lenet.reading.predict import load_ensemble
 from lenet.reading.scan import Found, order_lines, run_convolution, scan_convolution, scan_marks
 
 NAME = "published:handwriting/0"
@@ -25,14 +25,14 @@ NAME = "published:handwriting/0"
 @pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
 def test_the_class_map_is_the_network_at_every_place(kind: str) -> None:
     values = ["model.kind=lenet5", "loss.kind=mse"] if kind == "lenet5" else []
-    network = build_network(load_config("modern/plain", values).config)
+    classifier = build_classifier(load_config("modern/plain", values).config)
     page = torch.rand(1, 1, 60, 72, generator=torch.Generator().manual_seed(0))
-    class_map = run_convolution(network, page)
+    class_map = run_convolution(classifier, page)
     for y, x in ((4, 5), (8, 9)):  # the 28 × 28 pixels around (4 y, 4 x), inside a 32 × 32 field
         seen = page[:, :, 4 * y - 16 : 4 * y + 16, 4 * x - 16 : 4 * x + 16]
-        shown = seen * (network.present.full - network.present.background)
-        outputs = network.model(shown + network.present.background)
-        expected = (-outputs if network.outputs == "penalties" else outputs).softmax(dim=1)[0]
+        shown = seen * (classifier.preprocess.full - classifier.preprocess.background)
+        outputs = classifier.model(shown + classifier.preprocess.background)
+        expected = (-outputs if classifier.outputs == "penalties" else outputs).softmax(dim=1)[0]
         torch.testing.assert_close(class_map[0, :, y, x], expected, atol=1e-5, rtol=1e-4)
 
 
@@ -60,32 +60,32 @@ def test_boxes_are_given_in_the_file_s_pixels() -> None:
 
 
 def test_separated_digits_are_read_in_order(mnist: Dataset) -> None:
-    committee = load_committee(NAME)
+    ensemble = load_ensemble(NAME)
     right = 0
     for start in range(0, 200, 5):
         picture, written = write_string(mnist.test, start, gap=[2, 5, 12][start % 3])
-        right += count_right(scan_marks(committee, picture).text(), written)
+        right += count_right(scan_marks(ensemble, picture).text(), written)
     assert right >= 0.97 * 200
 
 
 def test_the_sliding_network_reads_wide_strings(mnist: Dataset) -> None:
-    network = load_committee(NAME).members[0]
+    classifier = load_ensemble(NAME).classifiers[0]
     right = 0
     for start in range(0, 100, 5):
         picture, written = write_string(mnist.test, start, gap=16)
-        right += count_right(scan_convolution(network, picture).text(), written)
+        right += count_right(scan_convolution(classifier, picture).text(), written)
     assert right >= 0.9 * 100
 
 
 def test_networks_that_cannot_slide_and_empty_pages_are_refused() -> None:
-    linear = build_network(load_config("modern/plain", ["model={kind: linear}"]).config)
+    linear = build_classifier(load_config("modern/plain", ["model={kind: linear}"]).config)
     with pytest.raises(UsageError, match="only a LeNet-5 can be slid over a page"):
         run_convolution(linear, torch.zeros(1, 1, 40, 40))
-    upright = build_network(load_config("modern/plain", ["input.upright=true"]).config)
+    upright = build_classifier(load_config("modern/plain", ["input.upright=true"]).config)
     with pytest.raises(UsageError, match="straightens digits one by one; use the way `marks`"):
         run_convolution(upright, torch.zeros(1, 1, 40, 40))
     with pytest.raises(PictureError, match="no ink"):
-        scan_marks(load_committee(NAME), np.full((100, 100, 1), 255, dtype=np.uint8))
+        scan_marks(load_ensemble(NAME), np.full((100, 100, 1), 255, dtype=np.uint8))
 
 
 def test_the_command_prints_the_string_and_draws_the_page(mnist: Dataset, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from lenet.config.load import load_config
 from lenet.errors import UsageError
-from lenet.runs.find import find_members
+from lenet.runs.find import open_runs
 from lenet.runs.run import Run
 
 
@@ -19,14 +19,14 @@ def finished_run(root: Path, seed: int) -> Run:
 def test_a_folder_is_one_run_and_its_parent_all_seeds(tmp_path: Path) -> None:
     runs = [finished_run(tmp_path, seed) for seed in (0, 1)]
     Run.create("net", load_config("modern/plain", seed=2).config, tmp_path)  # unfinished
-    assert find_members(str(runs[1].folder)) == [runs[1]]
-    assert find_members(str(tmp_path / "net")) == runs
+    assert open_runs(str(runs[1].folder)) == [runs[1]]
+    assert open_runs(str(tmp_path / "net")) == runs
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no run folder and holds no finished run"):
-        find_members(str(tmp_path))
+        open_runs(str(tmp_path))
     with pytest.raises(UsageError, match="no published run 'lenet-6'; there are"):
-        find_members("published:lenet-6")
+        open_runs("published:lenet-6")
     with pytest.raises(UsageError, match=r"no published run '[.]{2}/"):
-        find_members("published:../..")
+        open_runs("published:../..")

@@ -12,8 +12,8 @@ from lenet.runs.run import Run
 
 def finished(root: Path, name: str, seed: int, **errors: int) -> None:
     run = Run.create(name, load_config("quickstart", seed=seed).config, root)
-    run.append("metrics.jsonl", {"pass": 1})
-    run.append("timing.jsonl", {"pass": 1, "seconds": 90.0})
+    run.append("metrics.jsonl", {"epoch": 1})
+    run.append("timing.jsonl", {"epoch": 1, "seconds": 90.0})
     run.write_json("result.json", {f"errors/{part}": n for part, n in errors.items()})
 
 
@@ -39,6 +39,6 @@ def test_runs_are_sorted_by_errors_and_the_unfinished_come_last(tmp_path: Path) 
 def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere is no folder"):
         list_runs(tmp_path / "nowhere")
-    with pytest.raises(UsageError, match="--sort is one of name, errors, passes, not 'size'"):
+    with pytest.raises(UsageError, match="--sort is one of name, errors, epochs, not 'size'"):
         list_runs(tmp_path, "size")
     assert table(list_runs(tmp_path)) == "no runs"

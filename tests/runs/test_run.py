@@ -45,7 +45,7 @@ def test_a_run_is_not_replaced_unasked(run: Run, tmp_path: Path) -> None:
 
 def test_a_replaced_run_leaves_nothing_of_its_own_but_what_others_put_there(run: Run) -> None:
     save(run, 1.0, Position(1, 5))
-    run.append("metrics.jsonl", {"pass": 1})
+    run.append("metrics.jsonl", {"epoch": 1})
     (run.folder / "notes.txt").write_text("mine")
     Run.create("name", CONFIG, run.folder.parent.parent, overwrite=True)
     assert sorted(path.name for path in run.folder.iterdir()) == ["config.yaml", "notes.txt"]
@@ -74,8 +74,8 @@ def test_runs_with_damaged_configs_are_not_listed(run: Run, tmp_path: Path) -> N
 
 
 def test_lines_come_back_in_order(run: Run) -> None:
-    run.append("metrics.jsonl", {"pass": 1, "errors/test": 100})
-    run.append("metrics.jsonl", {"pass": 2, "errors/test": 90})
+    run.append("metrics.jsonl", {"epoch": 1, "errors/test": 100})
+    run.append("metrics.jsonl", {"epoch": 2, "errors/test": 90})
     assert [line["errors/test"] for line in run.lines("metrics.jsonl")] == [100, 90]
     assert run.lines("timing.jsonl") == []
 
@@ -83,12 +83,12 @@ def test_lines_come_back_in_order(run: Run) -> None:
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b'{"pass": 1}\n{"pass"', "is damaged"),
+        (b'{"epoch": 1}\n{"epoch"', "is damaged"),
         (b"\xff\xfe", "is damaged"),
         (b"[" * 100_000, "is damaged"),
-        (b"[1]\n", "metrics.jsonl:1 is damaged: expected a pass's numbers"),
-        (b'{"pass": 1}\n{"errors": 3}\n', "metrics.jsonl:2 is damaged"),
-        (b'{"pass": 1, "errors/test": "many"}\n', "errors/test is no number"),
+        (b"[1]\n", "metrics.jsonl:1 is damaged: expected an epoch's numbers"),
+        (b'{"epoch": 1}\n{"errors": 3}\n', "metrics.jsonl:2 is damaged"),
+        (b'{"epoch": 1, "errors/test": "many"}\n', "errors/test is no number"),
     ],
 )
 def test_damaged_lines_are_named(run: Run, content: bytes, fault: str) -> None:
@@ -152,7 +152,7 @@ def test_a_checkpoint_of_another_format_is_not_passed_over(run: Run) -> None:
 
 
 def test_a_checkpoint_that_does_not_say_how_far_it_had_come_is_damaged(run: Run) -> None:
-    write_tensors(run.folder / "state.safetensors", {"w": torch.ones(1)}, {"pass": "one"})
+    write_tensors(run.folder / "state.safetensors", {"w": torch.ones(1)}, {"epoch": "one"})
     with pytest.raises(RunError, match="does not say how far it had come"):
         run.load_states()
 
@@ -164,9 +164,9 @@ def test_a_kill_between_moving_and_replacing_leaves_a_checkpoint(run: Run) -> No
     assert list(run.load_states()) == [Position(1, 1)]
 
 
-def test_rewinding_drops_later_passes_and_files_cut_short(run: Run) -> None:
+def test_rewinding_drops_later_epochs_and_files_cut_short(run: Run) -> None:
     for number in (1, 2, 3):
-        run.append("metrics.jsonl", {"pass": number, "loss/test": 0.1 * number})
+        run.append("metrics.jsonl", {"epoch": number, "loss/test": 0.1 * number})
     before = (run.folder / "metrics.jsonl").read_text().splitlines()
     (run.folder / ".weights.safetensors.tmp").write_bytes(b"half")
     (run.folder / "events.out.tfevents.1").write_bytes(b"")
@@ -176,7 +176,7 @@ def test_rewinding_drops_later_passes_and_files_cut_short(run: Run) -> None:
     assert (run.folder / "events.out.tfevents.1").exists()
 
 
-def test_rewinding_to_the_first_pass_drops_its_events(run: Run) -> None:
+def test_rewinding_to_the_first_epoch_drops_its_events(run: Run) -> None:
     (run.folder / "events.out.tfevents.1").write_bytes(b"")
     run.rewind(Position(1, 7))
     assert not (run.folder / "events.out.tfevents.1").exists()

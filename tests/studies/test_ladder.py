@@ -35,7 +35,7 @@ def test_finished_steps_are_collected_in_order(tmp_path: Path) -> None:
     finished(tmp_path, "ladder/3-activation", 80)
     finished(tmp_path, "ladder/1-optimizer", 120)
     assert measure_steps(tmp_path, []) == [
-        Step("1 SGD in batches, 4 passes", [120]),
+        Step("1 SGD in batches, 4 epochs", [120]),
         Step("3 ReLU", [80]),
     ]
     with pytest.raises(RunError, match="no finished run of any step"):
@@ -48,11 +48,11 @@ def test_steps_without_runs_of_ones_own_are_taken_from_the_published_ones(tmp_pa
     finished(published, "ladder/4-pooling", 71)
     run = Run.create("lenet5", load_config("modern/lenet5").config, published)
     run.write_json("result.json", {"errors/test": 40})
-    (published / "lenet5" / "committee.json").write_text('{"errors": 30}')
+    (published / "lenet5" / "ensemble.json").write_text('{"errors": 30}')
     assert measure_steps(mine, [published]) == [
         Step("4 max-pooling", [70]),
-        Step("7 augmentation, 20 passes", [40]),
-        Step("8 committee", [30]),
+        Step("7 augmentation, 20 epochs", [40]),
+        Step("8 ensemble", [30]),
     ]
 
 

@@ -16,7 +16,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "lecture.md"
 SMALL = [
     "data.name=mnist-sample",
     "data.train_size=64",
-    "train.passes=1",
+    "train.epochs=1",
     "evaluate.pictures=false",
 ]
 runner = CliRunner()
@@ -37,7 +37,7 @@ def test_a_studys_cases_differ_and_have_configs() -> None:
 def test_the_sizes_of_training_sets_are_shown_equally_many_pictures() -> None:
     for case in STUDIES["prior-knowledge"].cases:
         config = load_config(case.config, case.overrides).config
-        assert (config.data.train_size or 60_000) * config.train.passes == 180_000
+        assert (config.data.train_size or 60_000) * config.train.epochs == 180_000
 
 
 def test_every_config_of_the_lecture_is_used() -> None:
@@ -64,7 +64,7 @@ def test_a_study_trains_what_is_missing_and_only_that(elsewhere: Path) -> None:
     said.clear()
     train_missing(study, elsewhere, overrides=SMALL, say=said.append)
     assert [line for line in said if "finished already" in line]
-    assert not [line for line in said if "pass 1/1" in line]
+    assert not [line for line in said if "epoch 1/1" in line]
 
 
 def test_a_study_without_runs_says_so(elsewhere: Path) -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 from lenet.config.load import find_config, load_config
 from lenet.config.schema import Config
 from lenet.runs.run import Run
-from lenet.studies.records import COMMITTEE, RECORDS, Record, markdown
+from lenet.studies.records import ENSEMBLE, RECORDS, Record, markdown
 
 
 def finished(root: Path, seed: int, errors: int) -> Config:
     config = load_config("quickstart", seed=seed).config
     run = Run.create("small", config, root)
-    run.append("timing.jsonl", {"pass": 1, "seconds": 60.0})
-    run.append("timing.jsonl", {"pass": 2, "seconds": 30.0})
+    run.append("timing.jsonl", {"epoch": 1, "seconds": 60.0})
+    run.append("timing.jsonl", {"epoch": 2, "seconds": 30.0})
     run.write_json("result.json", {"errors/test": errors})
     return config
 
@@ -25,11 +25,11 @@ def test_a_record_is_the_mean_of_its_seeds_beside_what_was_to_be_reached(tmp_pat
     assert last == "| a net | ≤ 38 | 44.0 ± 4.0 | 3 seeds | 3 | 1.5 |"
 
 
-def test_a_committee_is_counted_by_what_it_says_together(tmp_path: Path) -> None:
+def test_an_ensemble_is_counted_by_what_it_says_together(tmp_path: Path) -> None:
     finished(tmp_path, 0, 40)
-    said = {"errors": 31, "members": {"small/0": 40, "small/1": 41}}
-    (tmp_path / "small" / COMMITTEE).write_text(json.dumps(said))
-    last = markdown(tmp_path, [Record("nets", "small", 25, committee=True)]).splitlines()[-1]
+    said = {"errors": 31, "runs": {"small/0": 40, "small/1": 41}}
+    (tmp_path / "small" / ENSEMBLE).write_text(json.dumps(said))
+    last = markdown(tmp_path, [Record("nets", "small", 25, ensemble=True)]).splitlines()[-1]
     assert last == "| nets | ≤ 25 | 31 | 2 together | 3 | 1.5 |"
 
 
@@ -39,7 +39,7 @@ def test_what_was_not_run_has_a_dash(tmp_path: Path) -> None:
     last = markdown(tmp_path, [Record("a net", "small", None)]).splitlines()[-1]
     assert last == "| a net |  | – | – | – | – |"
     finished(tmp_path, 0, 40)
-    last = markdown(tmp_path, [Record("nets", "small", 25, committee=True)]).splitlines()[-1]
+    last = markdown(tmp_path, [Record("nets", "small", 25, ensemble=True)]).splitlines()[-1]
     assert last == "| nets | ≤ 25 | – | – | – | – |"
 
 

@@ -18,7 +18,7 @@ def finish(root, name, errors, train_rate=0.0035):
     for seed, count in enumerate(errors):
         config = load_config(f"paper/{name}", [f"seed={seed}"]).config
         run = Run.create(f"paper/{name}", config, root)
-        run.append("metrics.jsonl", {"pass": 20, "error_rate/train": train_rate})
+        run.append("metrics.jsonl", {"epoch": 20, "accuracy/train": 1 - train_rate})
         run.write_json("result.json", {"errors/test": count, "n/test": 10_000})
 
 
@@ -27,7 +27,7 @@ def nothing_published(monkeypatch):
     monkeypatch.setattr(reproduce, "PLACES", ())
 
 
-def passes(row):
+def epochs(row):
     """How often a row's network sees 60,000 images: 20 times as in the paper, but for two kinds."""
     if row.name == "lush":
         return 30
@@ -35,20 +35,20 @@ def passes(row):
     return 12 if small_perceptron else 20
 
 
-def test_every_row_has_a_config_of_its_own_number_of_passes_by_the_papers_rule():
+def test_every_row_has_a_config_of_its_own_number_of_epochs_by_the_papers_rule():
     for row in ROWS.values():
         config = load_config(row.config).config
         assert config.optimizer.kind == "sdlm"
         assert config.train.order == "constant"
-        assert config.train.passes == passes(row), row.name
+        assert config.train.epochs == epochs(row), row.name
         assert config.data.validation == 0
 
 
-def test_distorted_rows_see_as_many_images_a_pass_as_the_others():
+def test_distorted_rows_see_as_many_images_an_epoch_as_the_others():
     for name, row in ROWS.items():
         config = load_config(row.config).config
         if name.endswith("-distorted"):
-            assert config.train.images_per_pass == 60_000
+            assert config.train.images_per_epoch == 60_000
             assert config.data.distorted_copies == 9
 
 
@@ -193,9 +193,9 @@ def test_a_boosted_row_counts_its_networks_together(tmp_path):
     assert row.verdict == "inside"
 
 
-def test_progress_needs_a_finished_pass_to_know_how_long_it_takes():
-    assert reproduce._progress(40, 40, 12.0) == "0 of 40 passes"
-    assert reproduce._progress(40, 30, 600.0) == "10 of 40 passes, about 30 minutes left"
+def test_progress_needs_a_finished_epoch_to_know_how_long_it_takes():
+    assert reproduce._progress(40, 40, 12.0) == "0 of 40 epochs"
+    assert reproduce._progress(40, 30, 600.0) == "10 of 40 epochs, about 30 minutes left"
 
 
 def test_figures_are_drawn_from_any_rows(tmp_path):

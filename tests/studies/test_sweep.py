@@ -25,7 +25,7 @@ SMALL = [
     "data.name=mnist-sample",
     "data.train_size=64",
     "data.validation=50",
-    "train.passes=2",
+    "train.epochs=2",
     "evaluate.pictures=false",
     "model={kind: mlp, hidden: [16]}",
 ]
@@ -102,19 +102,19 @@ def test_a_trial_that_diverges_is_given_up_and_the_sweep_goes_on(tmp_path: Path)
     assert said == [f"trial {n}: diverged with {{'optimizer.lr': 1e+30}}" for n in (0, 1)]
 
 
-def test_a_trial_that_does_worse_than_the_others_is_given_up_between_passes(
+def test_a_trial_that_does_worse_than_the_others_is_given_up_between_epochs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Optuna's median of earlier trials needs five of them; a threshold prunes the first.
     hopeless = optuna.pruners.ThresholdPruner(upper=0.5)
     monkeypatch.setattr(optuna.pruners, "MedianPruner", lambda **options: hopeless)
     said: list[str] = []
-    changes = [*SMALL, "train.passes=50"]
+    changes = [*SMALL, "train.epochs=50"]
     work(sweep(tmp_path, overrides=changes), 1, say=said.append)
     (trial,) = sweep(tmp_path, overrides=changes).open().trials
     assert trial.state.name == "PRUNED"
     assert list(trial.intermediate_values) == [1]
-    assert "given up after pass 1" in said[0]
+    assert "given up after epoch 1" in said[0]
     assert not Run.open(tmp_path / "s/trial-0000/0").finished
 
 
@@ -213,7 +213,7 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
     command = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
     command += ["--trials", "2", "--storage", postgresql, "--name", "s", "--silence", "5"]
-    changes = [*SMALL, "train.checkpoint_steps=1", "train.batch_size=8", "train.passes=8"]
+    changes = [*SMALL, "train.checkpoint_steps=1", "train.batch_size=8", "train.epochs=8"]
     command += [word for text in changes for word in ("--set", text)]
     environment = os.environ | ENVIRONMENT
     killed = subprocess.Popen(command, env=environment)

@@ -59,15 +59,15 @@ def test_gradient_is_autograds(kind, options, loss, loss_options):
     criterion = LOSSES[loss](**loss_options)
     rules = write_rules(models, (options["size"], options["size"]))
     outputs = propagate(rules, images, lambda y: criterion.gradient(y, labels), power=1)
-    for member, model in enumerate(models):
-        expected = model(images[member : member + 1])
-        torch.testing.assert_close(outputs[member : member + 1], expected)
-        criterion(expected, labels[member : member + 1]).sum().backward()
+    for index, model in enumerate(models):
+        expected = model(images[index : index + 1])
+        torch.testing.assert_close(outputs[index : index + 1], expected)
+        criterion(expected, labels[index : index + 1]).sum().backward()
         for name, rule in rules.items():
             if isinstance(rule, Weighted):
                 layer = model.get_submodule(name)
                 gradients = copy.deepcopy(layer)
-                unpack(gradients, rule.derivatives[member])
+                unpack(gradients, rule.derivatives[index])
                 for found, parameter in zip(
                     gradients.parameters(), layer.parameters(), strict=True
                 ):

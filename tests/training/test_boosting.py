@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Network
+from lenet.evaluation.classifier import Classifier
 from lenet.losses import LOSSES
 from lenet.runs.run import Run
 from lenet.training.boosting import choose_images, load_earlier
@@ -19,17 +19,17 @@ from lenet.training.experiment import run_experiment
 
 SETTINGS = [
     "data.name=mnist-sample",
-    "train.passes=1",
+    "train.epochs=1",
     "evaluate.pictures=false",
     "optimizer.curvature_images=20",
 ]
-BOOSTED = [*SETTINGS, "train.images_per_pass=60"]
+BOOSTED = [*SETTINGS, "train.images_per_epoch=60"]
 
 
 class Sayer(nn.Module):
     """Says the digit that the grey level of a picture's first pixel stands for, plus `shift`."""
 
-    outputs = "scores"
+    outputs = "logits"
 
     def __init__(self, shift: dict[int, int]) -> None:
         super().__init__()
@@ -41,8 +41,8 @@ class Sayer(nn.Module):
         return nn.functional.one_hot(torch.tensor(said), 10).float()
 
 
-def network(shift: dict[int, int]) -> Network:
-    return Network(Sayer(shift), Presentation("unit", 28), LOSSES["squared-targets"]())
+def classifier(shift: dict[int, int]) -> Classifier:
+    return Classifier(Sayer(shift), Preprocessing("unit", 28), LOSSES["squared-targets"]())
 
 
 def split() -> Split:
@@ -52,29 +52,31 @@ def split() -> Split:
 
 
 def test_the_second_network_sees_as_many_right_as_wrong_images() -> None:
-    chosen = choose_images(split(), [network({2: 1, 5: 1, 7: 3})], seed=0).tolist()
+    chosen = choose_images(split(), [classifier({2: 1, 5: 1, 7: 3})], seed=0).tolist()
     assert chosen == sorted(chosen)
     assert len(set(chosen)) == 6
     assert {2, 5, 7} <= set(chosen)
 
 
 def test_which_right_images_are_taken_depends_on_the_seed() -> None:
-    drawn = {tuple(choose_images(split(), [network({3: 1})], seed).tolist()) for seed in range(20)}
+    drawn = {
+        tuple(choose_images(split(), [classifier({3: 1})], seed).tolist()) for seed in range(20)
+    }
     assert len(drawn) > 1
-    again = choose_images(split(), [network({3: 1})], 0)
-    assert torch.equal(again, choose_images(split(), [network({3: 1})], 0))
+    again = choose_images(split(), [classifier({3: 1})], 0)
+    assert torch.equal(again, choose_images(split(), [classifier({3: 1})], 0))
 
 
 def test_the_third_network_sees_where_the_two_before_it_disagree() -> None:
     # 2 is wrong for both in the same way, 5 in different ways, 7 and 8 for one of them.
-    first, second = network({2: 1, 5: 1, 7: 1}), network({2: 1, 5: 2, 8: 1})
+    first, second = classifier({2: 1, 5: 1, 7: 1}), classifier({2: 1, 5: 2, 8: 1})
     assert choose_images(split(), [first, second], seed=0).tolist() == [5, 7, 8]
 
 
 @pytest.mark.parametrize("earlier", [[{}], [{4: 1}, {4: 1}]])
 def test_networks_that_leave_nothing_to_learn_are_refused(earlier: list[dict[int, int]]) -> None:
     with pytest.raises(UsageError, match="leave no image to learn from"):
-        choose_images(split(), [network(shift) for shift in earlier], seed=0)
+        choose_images(split(), [classifier(shift) for shift in earlier], seed=0)
 
 
 def config(name: str, *settings: str) -> Config:
@@ -92,8 +94,8 @@ def test_three_networks_in_turn_are_counted_together(tmp_path: Path) -> None:
     run_experiment(boosted(first), "second", root=tmp_path, seeds=2)
     done = run_experiment(boosted(first, second), "third", root=tmp_path, seeds=2)
     for run, result in zip(done.runs, done.results, strict=True):
-        networks = [*load_earlier(run.config, run.seed, torch.device("cpu"))]
-        assert len(networks) == 2
+        classifiers = [*load_earlier(run.config, run.seed, torch.device("cpu"))]
+        assert len(classifiers) == 2
         assert result["n/test"] == 1000
         assert 0 < result["errors/test-together"] < 900
         assert result["errors/test-together"] != result["errors/test"]

@@ -10,9 +10,9 @@ from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.batches import Batches
 from lenet.data.datasets import Split
-from lenet.data.preprocessing import Presentation
+from lenet.data.preprocessing import Preprocessing
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Committee, Network, build_network
+from lenet.evaluation.classifier import Classifier, Ensemble, build_classifier
 from lenet.losses import LOSSES
 from lenet.runs.run import Run
 from lenet.training.distillation import Teacher
@@ -25,33 +25,33 @@ SURE = torch.tensor([0.0, 1.0] + [0.0] * 8)
 class Opinion(nn.Module):
     """Says the same of every picture."""
 
-    outputs = "scores"
+    outputs = "logits"
 
     def __init__(self, shares: Tensor) -> None:
         super().__init__()
-        self.scores = shares.log()
+        self.logits = shares.log()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return self.scores.expand(len(inputs), -1)
+        return self.logits.expand(len(inputs), -1)
 
 
-def network(shares: Tensor) -> Network:
-    return Network(Opinion(shares), Presentation("unit", 28), LOSSES["cross-entropy"]())
+def classifier(shares: Tensor) -> Classifier:
+    return Classifier(Opinion(shares), Preprocessing("unit", 28), LOSSES["cross-entropy"]())
 
 
 def test_targets_are_the_teachers_share_and_the_labels_rest() -> None:
     # 0.75 · ½ = 0.375 for each of 0 and 1; the label 7 has the other quarter.
-    targets = Teacher(Committee([network(HALF)]), share=0.75).teach(
+    targets = Teacher(Ensemble([classifier(HALF)]), share=0.75).teach(
         torch.zeros(1, 1, 28, 28), torch.tensor([7])
     )
     expected = torch.tensor([[0.375, 0.375, 0, 0, 0, 0, 0, 0.25, 0, 0]])
     torch.testing.assert_close(targets, expected)
 
 
-def test_a_committee_teaches_its_mean_beside_mixed_labels() -> None:
+def test_an_ensemble_teaches_its_mean_beside_mixed_labels() -> None:
     # The mean of (½, ½) and (0, 1) is (¼, ¾), half of which counts; half a 1, half a 2 was mixed.
     mixed = torch.tensor([[0.0, 0.5, 0.5] + [0.0] * 7])
-    targets = Teacher(Committee([network(HALF), network(SURE)]), share=0.5).teach(
+    targets = Teacher(Ensemble([classifier(HALF), classifier(SURE)]), share=0.5).teach(
         torch.zeros(1, 1, 28, 28), mixed
     )
     torch.testing.assert_close(targets, torch.tensor([[0.125, 0.625, 0.25] + [0.0] * 7]))
@@ -60,8 +60,8 @@ def test_a_committee_teaches_its_mean_beside_mixed_labels() -> None:
 def test_the_teacher_sees_the_picture_that_the_network_sees() -> None:
     seen: list[Tensor] = []
 
-    def teach(ink: Tensor, targets: Tensor) -> Tensor:
-        seen.append(ink)
+    def teach(images: Tensor, targets: Tensor) -> Tensor:
+        seen.append(images)
         return torch.nn.functional.one_hot(targets, 10).float()
 
     batches = Batches(
@@ -69,7 +69,7 @@ def test_the_teacher_sees_the_picture_that_the_network_sees() -> None:
         [0],
         nn.Identity(),
         batch_size=4,
-        augment=lambda ink, labels, draw, part: ink[part] / 2,
+        augment=lambda images, labels, draw, part: images[part] / 2,
         last_augmented=1,
         teach=teach,
     )
@@ -83,12 +83,12 @@ def teacher_in(folder: Path, validation: int) -> Config:
     """Leave a run in a folder, and return the config of one that learns from it."""
     config = load_config("quickstart", [f"data.validation={validation}"]).config
     run = Run.create("teacher", config, folder)
-    run.save_weights(build_network(config).model.state_dict())
+    run.save_weights(build_classifier(config).model.state_dict())
     return config
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [(0, 100), (200, 100)])
-def test_a_teacher_that_knows_held_out_images_is_refused(
+def test_a_teacher_that_knows_validation_split_images_is_refused(
     tmp_path: Path, theirs: int, ours: int
 ) -> None:
     teacher_in(tmp_path, theirs)
@@ -101,7 +101,9 @@ def test_a_teacher_that_knows_held_out_images_is_refused(
 
 
 @pytest.mark.parametrize("validation", [0, 100])
-def test_a_teacher_with_the_same_held_out_images_is_loaded(tmp_path: Path, validation: int) -> None:
+def test_a_teacher_with_the_same_validation_split_images_is_loaded(
+    tmp_path: Path, validation: int
+) -> None:
     teacher_in(tmp_path, validation)
     config = load_config(
         "quickstart",
@@ -109,7 +111,7 @@ def test_a_teacher_with_the_same_held_out_images_is_loaded(tmp_path: Path, valid
     ).config
     teacher = Teacher.of(config, torch.device("cpu"))
     assert teacher is not None
-    assert len(teacher.committee.members) == 1
+    assert len(teacher.ensemble.classifiers) == 1
     assert teacher.share == 0.9
 
 

@@ -23,13 +23,13 @@ SMALL = [
     "data.name=mnist-sample",
     "data.train_size=149",  # three batches, the last of which has an odd number of images
     "data.validation=100",
-    "train.passes=2",
+    "train.epochs=2",
     "evaluate.pictures=false",
 ]
 EVERYTHING = [
     "model={kind: lenet5-modern, batch_norm: true, dropout: 0.3}",
     "augment=[{RandomAffine: {degrees: 20}}, {RandomErasing: {p: 0.5}}]",
-    "train.plain_passes=1",
+    "train.no_augment_epochs=1",
     "train.ema=0.5",
 ]
 
@@ -99,7 +99,7 @@ def test_each_process_has_a_gpu_of_its_own_or_is_told_how_many_there_are() -> No
 def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(
     elsewhere: Path, lost: int
 ) -> None:
-    long = settings("train.passes=100", "train.checkpoint_steps=1", "data.train_size=512")
+    long = settings("train.epochs=100", "train.checkpoint_steps=1", "data.train_size=512")
     process = torchrun(2, elsewhere, "train", "quickstart", *long, "--name", "lost")
     run = elsewhere / "runs/lost/0"
     deadline = time.monotonic() + 200
@@ -115,8 +115,8 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(
     assert "another process of this training was lost" in err
     before = Run.open(run).lines("metrics.jsonl")
     config = load_config("quickstart", long[1::2]).config
-    passes = iter([False] * 20)
-    run_experiment(config, "lost", resume=True, stop=lambda: next(passes, True))
+    epochs = iter([False] * 20)
+    run_experiment(config, "lost", resume=True, stop=lambda: next(epochs, True))
     assert Run.open(run).lines("metrics.jsonl")[: len(before)] == before
 
 

@@ -15,9 +15,9 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_look_at_it(
 ) -> None:
     model = f"model={{kind: lenet5-modern, batch_norm: {str(batch_norm).lower()}}}"
     settings = ["data.name=mnist-sample", "data.train_size=65", "train.batch_size=64"]
-    config = load_config("quickstart", [*settings, model, "train.passes=1"]).config
+    config = load_config("quickstart", [*settings, model, "train.epochs=1"]).config
     if batch_norm:
-        with pytest.raises(UsageError, match="the last batch of a pass has one image"):
+        with pytest.raises(UsageError, match="the last batch of an epoch has one image"):
             run_experiment(config, "odd")
         assert not (elsewhere / "runs").exists()
     else:

@@ -26,7 +26,7 @@ def learner(models: list[nn.Module], optimizer=None, **options) -> GradientLearn
         classify=lambda outputs: outputs.argmax(1),
         optimizer=optimizer or partial(sgd, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01),
         schedule=options.pop("schedule", constant(1)),
-        steps_per_pass=options.pop("steps_per_pass", 4),
+        steps_per_epoch=options.pop("steps_per_epoch", 4),
         **options,
     )
 
@@ -36,10 +36,10 @@ def small(seed: int, **options) -> MLP:
     return MLP(hidden=[8], size=4, **options)
 
 
-def batch(seed: int, members: int = 1, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
+def batch(seed: int, indices: int = 1, n: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    inputs = torch.randn(members, n, 1, 4, 4, generator=generator)
-    return inputs, torch.randint(10, (members, n), generator=generator)
+    inputs = torch.randn(indices, n, 1, 4, 4, generator=generator)
+    return inputs, torch.randint(10, (indices, n), generator=generator)
 
 
 def test_a_constant_schedule_rises_along_a_straight_line_and_stays() -> None:
@@ -47,7 +47,7 @@ def test_a_constant_schedule_rises_along_a_straight_line_and_stays() -> None:
     assert [schedule(done) for done in (0, 1, 2, 9)] == [0, 0.5, 1, 1]
 
 
-def test_steps_hold_from_the_pass_on_that_they_name() -> None:
+def test_steps_hold_from_the_epoch_on_that_they_name() -> None:
     schedule = steps(5, {2: 0.5, 4: 0.1})
     assert [schedule(done) for done in (0, 0.9, 1, 2.5, 3, 4)] == [1, 1, 0.5, 0.5, 0.1, 0.1]
 
@@ -134,15 +134,15 @@ def test_the_tally_counts_what_was_seen_before_the_update() -> None:
 
 def test_members_learn_as_each_would_alone() -> None:
     together = learner([small(0), small(1)])
-    inputs, targets = batch(0, members=2)
+    inputs, targets = batch(0, indices=2)
     for _ in range(3):
         together.learn(inputs, targets)
-    for member in range(2):
-        alone = learner([small(member)])
+    for index in range(2):
+        alone = learner([small(index)])
         for _ in range(3):
-            alone.learn(inputs[member : member + 1], targets[member : member + 1])
+            alone.learn(inputs[index : index + 1], targets[index : index + 1])
         for a, b in zip(
-            together.model(member).parameters(), alone.model(0).parameters(), strict=True
+            together.model(index).parameters(), alone.model(0).parameters(), strict=True
         ):
             assert torch.equal(a, b)
 

@@ -37,30 +37,30 @@ def sample(n: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_groups_learn_what_all_learn_at_once() -> None:
     together, grouped = learner(SEEDS), in_groups()
-    for pass_number in (1, 2):
+    for epoch in (1, 2):
         tallies = []
         for each in (together, grouped):
-            each.begin_pass(pass_number, sample)
+            each.begin_epoch(epoch, sample)
             tallies.append(each.learn(*sample(8)))
         assert grouped.learning_rate == together.learning_rate
         torch.testing.assert_close(tallies[1].loss_sum, tallies[0].loss_sum)
         assert torch.equal(tallies[1].errors, tallies[0].errors)
-    for member in range(len(SEEDS)):
+    for index in range(len(SEEDS)):
         torch.testing.assert_close(
-            grouped.model(member).state_dict(), together.model(member).state_dict()
+            grouped.model(index).state_dict(), together.model(index).state_dict()
         )
 
 
 def test_a_member_goes_on_from_its_own_state() -> None:
     before, after = in_groups(), in_groups()
-    before.begin_pass(2, sample)
+    before.begin_epoch(2, sample)
     before.learn(*sample(8))
-    for member in range(len(SEEDS)):
-        after.load_state(member, before.state(member))
+    for index in range(len(SEEDS)):
+        after.load_state(index, before.state(index))
     for each in (before, after):
         each.learn(*sample(5))
-    for member in range(len(SEEDS)):
-        torch.testing.assert_close(after.state(member), before.state(member), rtol=0, atol=0)
+    for index in range(len(SEEDS)):
+        torch.testing.assert_close(after.state(index), before.state(index), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize(("units", "seeds"), [(300, 5), (500, 3), (1000, 1), (4000, 1)])

@@ -9,7 +9,7 @@ import torch
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
-from lenet.data.splits import Parts, divide
+from lenet.data.splits import Splits, make_splits
 from lenet.errors import RunError
 from lenet.runs.run import Position, Run
 from lenet.studies.verify_resume import compare, compare_files, read_curves
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 SGD = {"kind": "sgd", "lr": 0.05, "weight_decay": 5e-4}
 EVERYTHING = {
     "model": {"kind": "lenet5-modern", "dropout": 0.3, "batch_norm": True},
-    "train": {"ema": 0.9, "plain_passes": 1},
+    "train": {"ema": 0.9, "no_augment_epochs": 1},
     "augment": [{"RandomAffine": {"degrees": 15.0}}, {"ElasticTransform": {"alpha": 20.0}}],
     "mix": [{"MixUp": {}}],
 }
@@ -34,8 +34,8 @@ OF_1998 = {
 
 
 def a_config(**sections: Any) -> Config:
-    """Return a config that trains in a second: six steps of 16 images in each of three passes."""
-    small = {"passes": 3, "batch_size": 16}
+    """Return a config that trains in a second: six steps of 16 images in each of three epochs."""
+    small = {"epochs": 3, "batch_size": 16}
     content: dict[str, Any] = {
         "data": {"name": "mnist-sample", "train_size": 96, "validation": 50},
         "model": {"kind": "mlp", "hidden": [16]},
@@ -49,9 +49,9 @@ def a_config(**sections: Any) -> Config:
 
 
 @pytest.fixture(scope="module")
-def parts(sample: Dataset) -> Parts:
-    divided = divide(sample, a_config(), CPU)
-    return Parts(
+def splits(sample: Dataset) -> Splits:
+    divided = make_splits(sample, a_config(), CPU)
+    return Splits(
         "mnist-sample",
         divided.train,
         divided.validation,
@@ -65,11 +65,11 @@ def stop_after(steps: int) -> Callable[[], bool]:
 
 
 def train_interrupted(
-    config: Config, parts: Parts, root: Path, every: int, pause: float = 0.0
+    config: Config, splits: Splits, root: Path, every: int, pause: float = 0.0
 ) -> Run:
     """Train a run that is stopped after every so many steps, and resumed after seconds."""
     run = Run.create("interrupted", config, root)
-    while train(config, [run], parts, CPU, stop=stop_after(every)) is None:
+    while train(config, [run], splits, CPU, stop=stop_after(every)) is None:
         assert not run.finished
         time.sleep(pause)
     return run
@@ -83,7 +83,7 @@ def train_interrupted(
         a_config(optimizer={"kind": "adamw"}, schedule={"kind": "cosine", "warmup": 0.5}),
         a_config(schedule={"kind": "steps", "factors": {2: 0.1}}),
         a_config(
-            schedule={"kind": "one-cycle"}, train={"order": "constant", "images_per_pass": 50}
+            schedule={"kind": "one-cycle"}, train={"order": "constant", "images_per_epoch": 50}
         ),
         a_config(train={"keep": "best-validation"}, evaluate={"every": 2}),
         a_config(**EVERYTHING),
@@ -103,129 +103,129 @@ def train_interrupted(
     ],
 )
 def test_a_stopped_and_resumed_run_is_the_straight_one_to_the_bit(
-    config: Config, parts: Parts, tmp_path: Path
+    config: Config, splits: Splits, tmp_path: Path
 ) -> None:
     straight = Run.create("straight", config, tmp_path)
-    train(config, [straight], parts, CPU)
-    # Stops within the first pass, within the second, at the end of the second, within the third.
-    interrupted = train_interrupted(config, parts, tmp_path, every=4)
+    train(config, [straight], splits, CPU)
+    # Stops within the first epoch, within the second, at the end of the second, within the third.
+    interrupted = train_interrupted(config, splits, tmp_path, every=4)
     assert compare_files(straight.folder, interrupted.folder) == []
 
 
-def test_checkpoints_do_not_change_the_run(parts: Parts, tmp_path: Path) -> None:
+def test_checkpoints_do_not_change_the_run(splits: Splits, tmp_path: Path) -> None:
     config = a_config(**EVERYTHING)
     often = config.train.model_copy(update={"checkpoint_steps": 1})
     one = Run.create("one", config, tmp_path)
     other = Run.create("other", config.model_copy(update={"train": often}), tmp_path)
     for run in (one, other):
-        train(run.config, [run], parts, CPU)
+        train(run.config, [run], splits, CPU)
     assert compare_files(one.folder, other.folder) == []
 
 
-def test_evaluating_otherwise_does_not_change_the_weights(parts: Parts, tmp_path: Path) -> None:
+def test_evaluating_otherwise_does_not_change_the_weights(splits: Splits, tmp_path: Path) -> None:
     runs = []
     for every, size in ((1, 1000), (2, 64), (3, 7)):
         config = a_config(evaluate={"every": every, "batch_size": size})
         runs.append(Run.create(f"{every}", config, tmp_path))
-        train(config, runs[-1:], parts, CPU)
+        train(config, runs[-1:], splits, CPU)
     weights = [(run.folder / "weights.safetensors").read_bytes() for run in runs]
     assert weights[0] == weights[1] == weights[2]
     assert len({run.read_json("result.json")["errors/test"] for run in runs}) == 1
 
 
 def test_tensorboard_shows_one_clean_curve_of_an_interrupted_run(
-    parts: Parts, tmp_path: Path
+    splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config()
     straight = Run.create("straight", config, tmp_path)
-    train(config, [straight], parts, CPU)
+    train(config, [straight], splits, CPU)
     # TensorBoard reads a run's files in the order of their names, and these hold seconds.
-    run = train_interrupted(config, parts, tmp_path, every=4, pause=1.0)
+    run = train_interrupted(config, splits, tmp_path, every=4, pause=1.0)
     assert compare(straight.folder, run.folder) == []
     assert [step for step, _ in read_curves(run.folder)["errors/test"]] == [1, 2, 3]
 
 
-def test_a_run_killed_after_logging_a_pass_logs_it_once(parts: Parts, tmp_path: Path) -> None:
+def test_a_run_killed_after_logging_an_epoch_logs_it_once(splits: Splits, tmp_path: Path) -> None:
     config = a_config()
     straight, run = (Run.create(name, config, tmp_path) for name in ("straight", "killed"))
-    train(config, [straight], parts, CPU)
-    assert train(config, [run], parts, CPU, stop=stop_after(8)) is None
-    # As if pass 2 had been logged, but not yet saved, when the process was killed.
-    run.append("metrics.jsonl", {"pass": 2, "errors/test": 1})
-    run.append("timing.jsonl", {"pass": 2, "seconds": 1.0})
-    Dashboard(run, 2).write({"pass": 2, "errors/test": 1})
+    train(config, [straight], splits, CPU)
+    assert train(config, [run], splits, CPU, stop=stop_after(8)) is None
+    # As if epoch 2 had been logged, but not yet saved, when the process was killed.
+    run.append("metrics.jsonl", {"epoch": 2, "errors/test": 1})
+    run.append("timing.jsonl", {"epoch": 2, "seconds": 1.0})
+    Dashboard(run, 2).write({"epoch": 2, "errors/test": 1})
     time.sleep(1.0)
-    assert train(config, [run], parts, CPU) is not None
+    assert train(config, [run], splits, CPU) is not None
     assert compare(straight.folder, run.folder) == []
 
 
 def test_members_a_checkpoint_apart_go_on_from_the_one_they_share(
-    parts: Parts, tmp_path: Path
+    splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config()
     seeds = [config.model_copy(update={"seed": seed}) for seed in (0, 1)]
     straight = [Run.create("straight", c, tmp_path) for c in seeds]
-    train(config, straight, parts, CPU)
+    train(config, straight, splits, CPU)
     runs = [Run.create("killed", c, tmp_path) for c in seeds]
     for steps in (2, 2):
-        assert train(config, runs, parts, CPU, stop=stop_after(steps)) is None
-    # As if the process had been killed when only the first member had saved its fourth step.
+        assert train(config, runs, splits, CPU, stop=stop_after(steps)) is None
+    # As if the process had been killed when only the first seed had saved its fourth step.
     behind = runs[1].folder
     (behind / "state.previous.safetensors").replace(behind / "state.safetensors")
     said: list[str] = []
-    assert train(config, runs, parts, CPU, say=said.append) is not None
-    assert said[0] == "going on in pass 1 after 2 steps"
+    assert train(config, runs, splits, CPU, say=said.append) is not None
+    assert said[0] == "going on in epoch 1 after 2 steps"
     for one, other in zip(straight, runs, strict=True):
         assert compare_files(one.folder, other.folder) == []
 
 
 def test_members_that_share_no_checkpoint_are_not_trained_together(
-    parts: Parts, tmp_path: Path
+    splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config()
     runs = [
         Run.create("run", config.model_copy(update={"seed": seed}), tmp_path) for seed in (0, 1)
     ]
     for steps in (2, 2):
-        assert train(config, runs[:1], parts, CPU, stop=stop_after(steps)) is None
+        assert train(config, runs[:1], splits, CPU, stop=stop_after(steps)) is None
     with pytest.raises(RunError, match="stopped at different places: resume them one by one"):
-        train(config, runs, parts, CPU)
+        train(config, runs, splits, CPU)
 
 
 def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(
-    parts: Parts, tmp_path: Path
+    splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config(**EVERYTHING)
     straight, run = (Run.create(name, config, tmp_path) for name in ("straight", "damaged"))
-    train(config, [straight], parts, CPU)
-    assert train(config, [run], parts, CPU, stop=stop_after(15)) is None
+    train(config, [straight], splits, CPU)
+    assert train(config, [run], splits, CPU, stop=stop_after(15)) is None
     newest = run.folder / "state.safetensors"
     newest.write_bytes(newest.read_bytes()[:1000])
     said: list[str] = []
-    assert train(config, [run], parts, CPU, say=said.append) is not None
+    assert train(config, [run], splits, CPU, say=said.append) is not None
     assert f"warning: {newest} is damaged" in said[0]
-    assert "going on in pass 3 after 0 steps" in said[2]
+    assert "going on in epoch 3 after 0 steps" in said[2]
     assert compare_files(straight.folder, run.folder) == []
 
 
 @pytest.mark.parametrize("model", [{"kind": "mlp", "hidden": [17]}, {"kind": "linear"}])
 def test_the_checkpoint_of_another_network_is_refused(
-    model: dict[str, Any], parts: Parts, tmp_path: Path
+    model: dict[str, Any], splits: Splits, tmp_path: Path
 ) -> None:
     run = Run.create("run", a_config(), tmp_path)
-    assert train(run.config, [run], parts, CPU, stop=stop_after(2)) is None
+    assert train(run.config, [run], splits, CPU, stop=stop_after(2)) is None
     other = a_config(model=model)
     with pytest.raises(RunError, match=r"another network's: \S+ is .*, expected"):
-        train(other, [Run(run.folder, other)], parts, CPU)
+        train(other, [Run(run.folder, other)], splits, CPU)
 
 
 @pytest.mark.parametrize("change", ["drop", "add", "reshape", "retype"])
 def test_a_checkpoint_with_other_tensors_is_refused(
-    change: str, parts: Parts, tmp_path: Path
+    change: str, splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config(optimizer={"kind": "adamw"}, train={"ema": 0.9})
     run = Run.create("run", config, tmp_path)
-    assert train(config, [run], parts, CPU, stop=stop_after(2)) is None
+    assert train(config, [run], splits, CPU, stop=stop_after(2)) is None
     ((position, state),) = run.load_states().items()
     for name in state:
         changed = dict(state)
@@ -239,25 +239,27 @@ def test_a_checkpoint_with_other_tensors_is_refused(
             changed[name] = state[name].to(torch.float16)
         run.save_state(changed, position)
         with pytest.raises(RunError, match=r"the checkpoint of .* is another network's"):
-            train(config, [run], parts, CPU)
+            train(config, [run], splits, CPU)
 
 
 def test_a_loss_that_is_not_finite_ends_the_run_and_keeps_the_checkpoint(
-    parts: Parts, tmp_path: Path
+    splits: Splits, tmp_path: Path
 ) -> None:
     run = Run.create("run", a_config(), tmp_path)
-    assert train(run.config, [run], parts, CPU, stop=stop_after(2)) is None
+    assert train(run.config, [run], splits, CPU, stop=stop_after(2)) is None
     before = (run.folder / "state.safetensors").read_bytes()
     wild = a_config(optimizer=SGD | {"lr": 1e30})
-    with pytest.raises(RunError, match=r"loss of seed 0 is not finite in pass 1, step [2-5]"):
-        train(wild, [Run(run.folder, wild)], parts, CPU)
+    with pytest.raises(RunError, match=r"loss of seed 0 is not finite in epoch 1, step [2-5]"):
+        train(wild, [Run(run.folder, wild)], splits, CPU)
     assert (run.folder / "state.safetensors").read_bytes() == before
     assert list(run.load_states()) == [Position(1, 2)]
 
 
 # TensorBoard's own thread finds the folder gone, too.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_folder_deleted_during_training_is_said_to_be_gone(parts: Parts, tmp_path: Path) -> None:
+def test_a_folder_deleted_during_training_is_said_to_be_gone(
+    splits: Splits, tmp_path: Path
+) -> None:
     run = Run.create("run", a_config(), tmp_path)
 
     def move_away_and_stop() -> bool:
@@ -265,13 +267,13 @@ def test_a_folder_deleted_during_training_is_said_to_be_gone(parts: Parts, tmp_p
         return True
 
     with pytest.raises(RunError, match="cannot be written: its folder is gone"):
-        train(run.config, [run], parts, CPU, stop=move_away_and_stop)
+        train(run.config, [run], splits, CPU, stop=move_away_and_stop)
 
 
-def test_a_resumed_pass_counts_all_its_images(parts: Parts, tmp_path: Path) -> None:
-    run = train_interrupted(a_config(), parts, tmp_path, every=4)
+def test_a_resumed_epoch_counts_all_its_images(splits: Splits, tmp_path: Path) -> None:
+    run = train_interrupted(a_config(), splits, tmp_path, every=4)
     metrics = run.lines("metrics.jsonl")
-    assert [line["pass"] for line in metrics] == [1, 2, 3]
+    assert [line["epoch"] for line in metrics] == [1, 2, 3]
     for line in metrics:
-        assert line["error_rate/train"] == line["errors/train"] / 96
-    assert json.loads((run.folder / "result.json").read_bytes())["passes"] == 3
+        assert line["accuracy/train"] == (96 - line["errors/train"]) / 96
+    assert json.loads((run.folder / "result.json").read_bytes())["epochs"] == 3

@@ -47,7 +47,7 @@ def test_update_of_one_unit_by_hand():
     )
     inputs = torch.full((1, 1, 1, 1, 1), 2.0)
     nothing = torch.zeros(1, 1, 10)
-    learner.begin_pass(1, lambda n: (inputs, nothing))
+    learner.begin_epoch(1, lambda n: (inputs, nothing))
     tally = learner.learn(inputs, nothing)
     weights = pack(learner.model(0)[1])
     torch.testing.assert_close(weights, torch.tensor([[0.5 - 0.1 / 5 * 4, -0.1 / 2 * 2]] * 10))
@@ -57,7 +57,7 @@ def test_update_of_one_unit_by_hand():
 def test_updates_are_those_of_autograd_one_image_at_a_time():
     learner = build_learner([0])
     inputs, labels = draw([0], 6)
-    learner.begin_pass(1, lambda n: (inputs[:, :n], labels[:, :n]))
+    learner.begin_epoch(1, lambda n: (inputs[:, :n], labels[:, :n]))
     torch.manual_seed(0)
     model = build_model("lenet5", size=32)
     loss = LOSSES["mse"]()
@@ -85,19 +85,19 @@ def test_seeds_learn_together_what_each_learns_alone():
     seeds = [0, 1, 2]
     together = build_learner(seeds)
     inputs, labels = draw(seeds, 8)
-    together.begin_pass(1, lambda n: (inputs[:, :n], labels[:, :n]))
+    together.begin_epoch(1, lambda n: (inputs[:, :n], labels[:, :n]))
     tally = together.learn(inputs, labels)
-    for member, seed in enumerate(seeds):
+    for index, seed in enumerate(seeds):
         alone = build_learner([seed])
-        own = slice(member, member + 1)
-        alone.begin_pass(1, lambda n, own=own: (inputs[own, :n], labels[own, :n]))
+        own = slice(index, index + 1)
+        alone.begin_epoch(1, lambda n, own=own: (inputs[own, :n], labels[own, :n]))
         alone_tally = alone.learn(inputs[own], labels[own])
         torch.testing.assert_close(
-            alone_tally.loss_sum[0], tally.loss_sum[member], rtol=1e-5, atol=0
+            alone_tally.loss_sum[0], tally.loss_sum[index], rtol=1e-5, atol=0
         )
-        assert alone_tally.errors[0] == tally.errors[member]
+        assert alone_tally.errors[0] == tally.errors[index]
         torch.testing.assert_close(
-            dict(alone.model(0).state_dict()), dict(together.model(member).state_dict())
+            dict(alone.model(0).state_dict()), dict(together.model(index).state_dict())
         )
 
 
@@ -106,7 +106,7 @@ def test_batches_do_not_matter():
     states = []
     for cut in (12, 5):
         learner = build_learner([0, 1])
-        learner.begin_pass(1, lambda n: (inputs[:, :n], labels[:, :n]))
+        learner.begin_epoch(1, lambda n: (inputs[:, :n], labels[:, :n]))
         first = learner.learn(inputs[:, :cut], labels[:, :cut])
         errors = first.errors
         if cut < 12:
@@ -123,17 +123,17 @@ def test_resuming_is_exact_to_the_bit():
         return inputs[:, :n], labels[:, :n]
 
     learner = build_learner([0, 1])
-    learner.begin_pass(2, sample)
+    learner.begin_epoch(2, sample)
     learner.learn(inputs[:, :5], labels[:, :5])
-    saved = [learner.state(member) for member in (0, 1)]
+    saved = [learner.state(index) for index in (0, 1)]
     learner.learn(inputs[:, 5:], labels[:, 5:])
     resumed = build_learner([7, 8])
-    for member in (0, 1):
-        resumed.load_state(member, saved[member])
+    for index in (0, 1):
+        resumed.load_state(index, saved[index])
     assert resumed.learning_rate == 2e-4
     resumed.learn(inputs[:, 5:], labels[:, 5:])
-    for member in (0, 1):
-        expected, found = learner.state(member), resumed.state(member)
+    for index in (0, 1):
+        expected, found = learner.state(index), resumed.state(index)
         assert expected.keys() == found.keys()
         assert all(torch.equal(expected[name], found[name]) for name in expected)
 
@@ -141,15 +141,15 @@ def test_resuming_is_exact_to_the_bit():
 def test_the_last_eta_goes_on():
     learner = build_learner([0])
     inputs, labels = draw([0], 4)
-    for pass_number, eta in ((1, 5e-4), (2, 2e-4), (9, 2e-4)):
-        learner.begin_pass(pass_number, lambda n: (inputs, labels))
+    for epoch, eta in ((1, 5e-4), (2, 2e-4), (9, 2e-4)):
+        learner.begin_epoch(epoch, lambda n: (inputs, labels))
         assert learner.learning_rate == eta
 
 
 def test_absent_connections_stay_absent():
     learner = build_learner([0])
     inputs, labels = draw([0], 4)
-    learner.begin_pass(1, lambda n: (inputs, labels))
+    learner.begin_epoch(1, lambda n: (inputs, labels))
     learner.learn(inputs, labels)
     assert (learner.weighted["c3"].weight[0][~learner.connected["c3"]] == 0).all()
 

@@ -28,8 +28,8 @@ def test_members_stepped_at_once_become_what_each_becomes_alone(name: str, optim
         one, other = alone.learn(*batch(step)), together.learn(*batch(step))
         torch.testing.assert_close(other.loss_sum, one.loss_sum, rtol=1e-3, atol=1e-4)
         assert other.errors.tolist() == one.errors.tolist()
-    for member in range(len(SEEDS)):
-        state, expected = together.state(member), alone.state(member)
+    for index in range(len(SEEDS)):
+        state, expected = together.state(index), alone.state(index)
         assert list(state) == list(expected)
         for key, value in expected.items():
             torch.testing.assert_close(state[key], value, rtol=1e-2, atol=2e-3)
@@ -45,21 +45,21 @@ def test_a_loaded_state_goes_on_to_the_same_bits(optimizer) -> None:
     )
     for step in range(2):
         straight.learn(*batch(step))
-    for member in range(len(SEEDS)):
-        resumed.load_state(member, straight.state(member))
+    for index in range(len(SEEDS)):
+        resumed.load_state(index, straight.state(index))
     for each in (straight, resumed):
         each.learn(*batch(2))
-    for member in range(len(SEEDS)):
-        state = resumed.state(member)
-        for key, value in straight.state(member).items():
+    for index in range(len(SEEDS)):
+        state = resumed.state(index)
+        for key, value in straight.state(index).items():
             assert torch.equal(state[key], value), key
 
 
 def test_a_member_goes_on_alone_from_where_it_was_with_the_others() -> None:
     together, alone = learner(StackedLearner), learner(GradientLearner)
     together.learn(*batch(0))
-    for member in range(len(SEEDS)):
-        alone.load_state(member, together.state(member))
+    for index in range(len(SEEDS)):
+        alone.load_state(index, together.state(index))
     one, other = together.learn(*batch(1)), alone.learn(*batch(1))
     torch.testing.assert_close(other.loss_sum, one.loss_sum)
 
@@ -94,7 +94,7 @@ def test_dropout_keeps_members_apart() -> None:
 SMALL = [
     "data.name=mnist-sample",
     "data.train_size=100",
-    "train.passes=2",
+    "train.epochs=2",
     "evaluate.pictures=false",
 ]
 

@@ -13,7 +13,7 @@ from torch import nn
 from lenet.cli.tensorboard import start_tensorboard
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
-from lenet.data.splits import divide
+from lenet.data.splits import make_splits
 from lenet.errors import UsageError
 from lenet.figures.seed_bands import write_seeds
 from lenet.runs.run import Run
@@ -29,7 +29,7 @@ def read(folder: Path) -> EventAccumulator:
 
 def begin(root: Path, *overrides: str, seed: int = 0) -> Run:
     settings = [
-        "data.validation=100", "data.train_size=256", "train.passes=2", "data.name=mnist-sample"
+        "data.validation=100", "data.train_size=256", "train.epochs=2", "data.name=mnist-sample"
     ]  # fmt: skip
     config = load_config("quickstart", [*settings, *overrides], seed=seed).config
     return Run.create("small", config, root)
@@ -38,16 +38,18 @@ def begin(root: Path, *overrides: str, seed: int = 0) -> Run:
 @pytest.fixture(scope="module")
 def finished(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
     run = begin(tmp_path_factory.mktemp("runs"))
-    train(run.config, [run], divide(sample, run.config, torch.device("cpu")), torch.device("cpu"))
+    train(
+        run.config, [run], make_splits(sample, run.config, torch.device("cpu")), torch.device("cpu")
+    )
     return run
 
 
 def test_every_metric_is_a_scalar_of_the_same_name(finished: Run) -> None:
     events = read(finished.folder)
     lines = finished.lines("metrics.jsonl")
-    for tag in set(lines[0]) - {"pass"}:
+    for tag in set(lines[0]) - {"epoch"}:
         points = [(point.step, point.value) for point in events.Scalars(tag)]
-        assert points == [(m["pass"], pytest.approx(m[tag])) for m in lines], tag
+        assert points == [(m["epoch"], pytest.approx(m[tag])) for m in lines], tag
 
 
 def test_the_result_is_written_once_beside_the_curves(finished: Run) -> None:
@@ -73,7 +75,7 @@ def test_hyperparameters_are_written_without_describing_an_experiment(finished: 
     assert not any(key.startswith("evaluate.") for key in start.hparams)
 
 
-def test_the_figures_are_images_and_kernels_are_shown_by_pass(finished: Run) -> None:
+def test_the_figures_are_images_and_kernels_are_shown_by_epoch(finished: Run) -> None:
     events = read(finished.folder)
     images = set(events.Tags()["images"])
     assert {"kernels", "figures/errors", "figures/confusion", "figures/maps"} <= images
@@ -151,20 +153,20 @@ def test_overwriting_a_run_removes_what_the_projector_had(finished: Run, tmp_pat
 
 def test_a_run_that_concludes_again_hides_what_it_concluded_first(tmp_path: Path) -> None:
     run = begin(tmp_path)
-    result = {"errors/test": 9, "n/test": 100, "kept_pass": 2}
-    for first_pass, errors in ((1, 9), (3, 8)):
-        dashboard = Dashboard(run, first_pass)
+    result = {"errors/test": 9, "n/test": 100, "kept_epoch": 2}
+    for first_epoch, errors in ((1, 9), (3, 8)):
+        dashboard = Dashboard(run, first_epoch)
         dashboard.conclude(result | {"errors/test": errors})
         dashboard.close()
     (point,) = read(run.folder).Scalars("result/errors/test")
     assert point.value == 8
 
 
-def test_many_passes_show_their_kernels_evenly_spread(tmp_path: Path) -> None:
-    run = begin(tmp_path, "train.passes=120")
+def test_many_epochs_show_their_kernels_evenly_spread(tmp_path: Path) -> None:
+    run = begin(tmp_path, "train.epochs=120")
     dashboard = Dashboard(run, 1)
-    for pass_number in range(1, 121):
-        dashboard.show_kernels(nn.Conv2d(1, 2, 3), pass_number)
+    for epoch in range(1, 121):
+        dashboard.show_kernels(nn.Conv2d(1, 2, 3), epoch)
     dashboard.close()
     steps = [image.step for image in read(run.folder).Images("kernels")]
     assert steps == list(range(3, 121, 3))
@@ -187,7 +189,7 @@ def seeds_of(root: Path, *errors: list[int]) -> None:
     for seed, counts in enumerate(errors):
         run = begin(root, seed=seed)
         for number, count in enumerate(counts, 1):
-            run.append("metrics.jsonl", {"pass": number, "errors/test": count})
+            run.append("metrics.jsonl", {"epoch": number, "errors/test": count})
         run.write_json("result.json", {})
 
 
@@ -209,7 +211,7 @@ def test_means_are_replaced_and_count_finished_seeds_only(tmp_path: Path) -> Non
     seeds_of(tmp_path, [100], [110])
     write_seeds(tmp_path)
     run = begin(tmp_path, seed=2)
-    run.append("metrics.jsonl", {"pass": 1, "errors/test": 900})
+    run.append("metrics.jsonl", {"epoch": 1, "errors/test": 900})
     write_seeds(tmp_path)
     folder = tmp_path / "small" / "seeds"
     assert len(list(folder.iterdir())) == 1

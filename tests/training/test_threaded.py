@@ -31,9 +31,9 @@ def test_members_side_by_side_become_what_each_becomes_alone_with_one_thread(one
         assert torch.equal(one.loss_sum, other.loss_sum)
         assert torch.equal(one.errors, other.errors)
     assert torch.get_num_threads() == 2
-    for member in range(len(SEEDS)):
-        state = together.state(member)
-        for key, value in alone.state(member).items():
+    for index in range(len(SEEDS)):
+        state = together.state(index)
+        for key, value in alone.state(index).items():
             assert torch.equal(state[key], value), key
 
 

@@ -9,9 +9,9 @@ import torch
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
-from lenet.data.splits import Parts, divide
+from lenet.data.splits import Splits, make_splits
 from lenet.errors import RunError
-from lenet.evaluation.classifier import load_network
+from lenet.evaluation.classifier import load_classifier
 from lenet.runs.run import Run
 from lenet.training.train import train
 
@@ -19,44 +19,44 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def begin(sample: Dataset, tmp_path: Path) -> Callable[..., tuple[Config, Run, Parts]]:
+def begin(sample: Dataset, tmp_path: Path) -> Callable[..., tuple[Config, Run, Splits]]:
     """Return what makes a small run of the quickstart with changes."""
 
-    def _begin(*overrides: str, name: str = "small") -> tuple[Config, Run, Parts]:
-        settings = ["data.validation=100", "data.train_size=256", "train.passes=2"]
+    def _begin(*overrides: str, name: str = "small") -> tuple[Config, Run, Splits]:
+        settings = ["data.validation=100", "data.train_size=256", "train.epochs=2"]
         settings += ["evaluate.pictures=false", *overrides]
         config = load_config("quickstart", settings).config
-        return config, Run.create(name, config, tmp_path), divide(sample, config, CPU)
+        return config, Run.create(name, config, tmp_path), make_splits(sample, config, CPU)
 
     return _begin
 
 
 def test_a_run_leaves_its_result_metrics_weights_and_config(begin) -> None:
-    config, run, parts = begin()
-    (result,) = train(config, [run], parts, CPU)
+    config, run, splits = begin()
+    (result,) = train(config, [run], splits, CPU)
     assert run.finished
     assert result == run.read_json("result.json")
-    assert (result["n/test"], result["n/validation"], result["passes"]) == (1000, 100, 2)
+    assert (result["n/test"], result["n/validation"], result["epochs"]) == (1000, 100, 2)
     assert sum(map(sum, result["confusion/test"])) == 1000
     lines = run.lines("metrics.jsonl")
-    assert [line["pass"] for line in lines] == [1, 2]
+    assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[-1]["errors/test"] == result["errors/test"]
-    assert lines[0]["error_rate/train"] == lines[0]["errors/train"] / 256
-    assert [line["pass"] for line in run.lines("timing.jsonl")] == [1, 2]
+    assert lines[0]["accuracy/train"] == (256 - lines[0]["errors/train"]) / 256
+    assert [line["epoch"] for line in run.lines("timing.jsonl")] == [1, 2]
     assert Run.open(run.folder).config == config
 
 
 def test_the_saved_weights_make_the_errors_of_the_result(begin) -> None:
-    config, run, parts = begin("train.ema=0.9")
-    (result,) = train(config, [run], parts, CPU)
-    again = load_network(run).evaluate(parts.test)
+    config, run, splits = begin("train.ema=0.9")
+    (result,) = train(config, [run], splits, CPU)
+    again = load_classifier(run).evaluate(splits.test)
     assert again.errors == result["errors/test"]
     assert again.confusion.tolist() == result["confusion/test"]
 
 
 def test_learning_lowers_the_errors(begin) -> None:
-    config, run, parts = begin("data.train_size=2000", "train.passes=3")
-    train(config, [run], parts, CPU)
+    config, run, splits = begin("data.train_size=2000", "train.epochs=3")
+    train(config, [run], splits, CPU)
     first, *_, last = (line["errors/test"] for line in run.lines("metrics.jsonl"))
     assert last < first / 2
     assert last < 150
@@ -65,19 +65,19 @@ def test_learning_lowers_the_errors(begin) -> None:
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(begin) -> None:
     contents = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
-        config, run, parts = begin(f"seed={seed}", "model.dropout=0.2", name=name)
-        train(config, [run], parts, CPU)
+        config, run, splits = begin(f"seed={seed}", "model.dropout=0.2", name=name)
+        train(config, [run], splits, CPU)
         files = ("metrics.jsonl", "weights.safetensors")
         contents.append([(run.folder / file).read_bytes() for file in files])
     assert contents[0] == contents[1] != contents[2]
 
 
 def test_seeds_trained_together_become_what_each_becomes_alone(begin, tmp_path: Path) -> None:
-    config, first, parts = begin("seed=0", name="both")
+    config, first, splits = begin("seed=0", name="both")
     second = Run.create("both", config.model_copy(update={"seed": 1}), tmp_path)
-    train(config, [first, second], parts, CPU)
+    train(config, [first, second], splits, CPU)
     alone_config, alone, _ = begin("seed=1", name="alone")
-    train(alone_config, [alone], parts, CPU)
+    train(alone_config, [alone], splits, CPU)
     for one, other in zip(second.lines("metrics.jsonl"), alone.lines("metrics.jsonl"), strict=True):
         assert one == pytest.approx(other, rel=1e-3)
     weights = second.load_weights()
@@ -85,36 +85,36 @@ def test_seeds_trained_together_become_what_each_becomes_alone(begin, tmp_path: 
         torch.testing.assert_close(weights[name], value, rtol=0, atol=1e-3)
 
 
-def test_the_best_validation_pass_is_kept_when_asked_for(begin) -> None:
-    # A learning rate that grows a thousandfold ruins what the first passes learnt.
-    config, run, parts = begin(
+def test_the_best_validation_epoch_is_kept_when_asked_for(begin) -> None:
+    # A learning rate that grows a thousandfold ruins what the first epochs learnt.
+    config, run, splits = begin(
         "train.keep=best-validation",
-        "train.passes=4",
+        "train.epochs=4",
         "schedule={kind: steps, factors: {3: 100}}",
         "data.train_size=1000",
         "optimizer.lr=0.02",
     )
-    (result,) = train(config, [run], parts, CPU)
+    (result,) = train(config, [run], splits, CPU)
     lines = run.lines("metrics.jsonl")
     best = min(lines, key=lambda line: line["errors/validation"])
-    assert result["kept_pass"] == best["pass"] < 4
+    assert result["kept_epoch"] == best["epoch"] < 4
     assert result["errors/validation"] == best["errors/validation"]
     assert result["errors/test"] == best["errors/test"]
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(begin) -> None:
-    config, run, parts = begin("optimizer.lr=1e30", "train.batch_size=64")
-    with pytest.raises(RunError, match=r"loss of seed 0 is not finite in pass 1, step [1-3]"):
-        train(config, [run], parts, CPU)
+    config, run, splits = begin("optimizer.lr=1e30", "train.batch_size=64")
+    with pytest.raises(RunError, match=r"loss of seed 0 is not finite in epoch 1, step [1-3]"):
+        train(config, [run], splits, CPU)
     assert not run.finished
 
 
-def test_images_are_evaluated_in_the_passes_asked_for_and_in_the_last(begin) -> None:
-    config, run, parts = begin("evaluate.every=2", "train.passes=3")
-    train(config, [run], parts, CPU)
+def test_images_are_evaluated_in_the_epochs_asked_for_and_in_the_last(begin) -> None:
+    config, run, splits = begin("evaluate.every=2", "train.epochs=3")
+    train(config, [run], splits, CPU)
     assert ["errors/test" in line for line in run.lines("metrics.jsonl")] == [False, True, True]
 
 
 def test_distorted_copies_follow_the_originals(sample: Dataset) -> None:
     config = load_config("quickstart", ["data.train_size=50"]).config
-    assert len(divide(sample, config, CPU).train) == 50
+    assert len(make_splits(sample, config, CPU).train) == 50
