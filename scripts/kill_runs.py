@@ -17,13 +17,13 @@ from pathlib import Path
 
 import torch
 
-from lenet.data.splits import Splits, make_splits
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
+from lenet.data.splits import Splits, make_splits
 from lenet.errors import RunError
 from lenet.runs.run import Position, Run
-from lenet.training.train import train
 from lenet.studies.verify_resume import compare
+from lenet.training.train import train
 
 CPU = torch.device("cpu")
 ALL = {

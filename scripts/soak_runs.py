@@ -15,9 +15,9 @@ from pathlib import Path
 
 import torch
 
-from lenet.data.splits import make_splits
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
+from lenet.data.splits import make_splits
 from lenet.runs.run import Run
 from lenet.training.train import train
 

@@ -54,8 +54,11 @@ def imports(module: str) -> set[str]:
     return {name for name in found if name in MODULES} - {module}
 
 
-GRAPH = {module: imports(module) for module in MODULES if module not in ("lenet", "lenet.__main__")}
-"""Who imports whom. The package's own front and ``python -m lenet`` are the roof."""
+ROOF = {"lenet", "lenet.api", "lenet.__main__"}
+"""What users import and start; the package itself imports nothing of it but the version."""
+
+GRAPH = {module: imports(module) for module in MODULES if module not in ROOF}
+"""Who imports whom below the roof."""
 
 
 def test_every_folder_stands_on_a_floor() -> None:
@@ -71,6 +74,10 @@ def test_a_folder_imports_from_lower_floors_only() -> None:
         if folder(other) != folder(module) and floor[folder(other)] >= floor[folder(module)]
     )
     assert upward == []
+
+
+def test_nobody_below_imports_from_the_roof() -> None:
+    assert [module for module, others in GRAPH.items() if others & (ROOF - {"lenet"})] == []
 
 
 def test_no_import_runs_in_a_circle() -> None:

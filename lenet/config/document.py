@@ -5,7 +5,7 @@ an error, and there are no anchors, aliases or tags.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,15 @@ def parse(text: str, source: str) -> Node:
         raise UsageError(f"{where}: not YAML: {error.problem or error.context}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UsageError(f"{source}: not YAML: {error}") from error
+
+
+def as_node(value: Any, place: Place) -> Node:
+    """Return plain values, as a YAML file would hold them, as a node; all stand at one place."""
+    if isinstance(value, Mapping):
+        return Node({key: as_node(item, place) for key, item in value.items()}, place)
+    if isinstance(value, list | tuple):
+        return Node([as_node(item, place) for item in value], place)
+    return Node(value, place)
 
 
 def override(root: Node, text: str) -> Node:

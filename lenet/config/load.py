@@ -3,7 +3,7 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from lenet.config.consistency import contradictions
-from lenet.config.document import KeyPath, Node, Place, dotted, override, read_document
+from lenet.config.document import KeyPath, Node, Place, as_node, dotted, override, read_document
 from lenet.config.schema import Config
 from lenet.errors import UsageError
 
@@ -72,12 +72,16 @@ class ConfigFile:
 
 
 def load_config(
-    source: str | Path, overrides: Sequence[str] = (), *, seed: int | None = None
+    source: str | Path | Mapping[str, Any],
+    overrides: Sequence[str] = (),
+    *,
+    seed: int | None = None,
 ) -> ConfigFile:
     """Read an experiment.
 
     Args:
-        source: A YAML file, or the name of a config that comes with the project.
+        source: A YAML file, the name of a config that comes with the project, or what a file would
+            hold; the name is then "experiment".
         overrides: ``section.key=value`` texts; values are YAML. A list's entries are reached by
             number: ``augment.0.RandomErasing.p=0.5``.
         seed: Replaces the config's seed.
@@ -86,14 +90,17 @@ def load_config(
         UsageError: The file is missing, not YAML, extends itself, or holds anything that `Config`
             does not allow; all faults are listed, each with its place.
     """
-    path = find_config(source)
-    root = _extended(path, ())
+    if isinstance(source, Mapping):
+        root, path = _extended(as_node(source, Place("config")), Path("config"), ()), None
+    else:
+        path = find_config(source)
+        root = _read(path, ())
     for text in overrides:
         root = override(root, text)
     if seed is not None:
         place = Place("--seed")
         root = root.merged(Node({"seed": Node(seed, place)}, place))
-    return ConfigFile(_validate(root), _name(path, overrides), root)
+    return ConfigFile(_validate(root), _name(path, overrides) if path else "experiment", root)
 
 
 def find_config(source: str | Path) -> Path:
@@ -162,13 +169,17 @@ def json_schema() -> dict[str, Any]:
     return result
 
 
-def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
-    """Read a file and what it extends."""
+def _read(path: Path, chain: tuple[Path, ...]) -> Node:
+    """Read a file and what it extends; `chain` are the files that extend it."""
     resolved = path.resolve()
     if resolved in chain:
         circle = " → ".join(p.name for p in (*chain[chain.index(resolved) :], resolved))
         raise UsageError(f"{path}: extends goes in a circle: {circle}")
-    node = read_document(path)
+    return _extended(read_document(path), path, (*chain, resolved))
+
+
+def _extended(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+    """Lay what stands in the file `path` over what it extends."""
     base = node.value.pop("extends", None)
     if base is None:
         return node
@@ -179,7 +190,7 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
         base_path = beside if beside.is_file() else find_config(base.value)
     except UsageError as error:
         raise UsageError(f"{base.place}: extends: {error}") from error
-    return _extended(base_path, (*chain, resolved)).merged(node)
+    return _read(base_path, chain).merged(node)
 
 
 def _validate(root: Node) -> Config:

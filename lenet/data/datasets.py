@@ -75,6 +75,12 @@ def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = Tru
         UsageError: There is no dataset of that name.
         DatasetMissingError: It was not found and could not be fetched.
         DataError: A file is damaged; the message names it, with what was expected and found.
+
+    Example:
+        >>> import lenet
+        >>> sample = lenet.load_dataset("mnist-sample")
+        >>> sample.train.images.shape, sample.test.labels.shape
+        (torch.Size([4000, 1, 28, 28]), torch.Size([1000]))
     """
     if name == SAMPLE:
         return _load_sample()

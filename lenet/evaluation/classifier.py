@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -21,7 +23,10 @@ from lenet.runs.run import Run
 
 @dataclass(frozen=True)
 class Classifier:
-    """A model, the presentation of its input, its loss, and the meaning of its outputs."""
+    """A model with the preprocessing of its input, its loss, and the meaning of its outputs.
+
+    Called on images, it returns the probability of each class.
+    """
 
     model: nn.Module
     preprocess: Preprocessing
@@ -34,6 +39,17 @@ class Classifier:
     def outputs(self) -> str:
         """``penalties`` (small is good) or ``logits`` (large is good)."""
         return str(self.model.outputs)
+
+    def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
+        """Return the probability of each class, (N, 10), on the network's device.
+
+        Args:
+            images: (N, 1, 28, 28) or (N, 28, 28), uint8 or float in [0, 1], 0 is background.
+        """
+        batch = torch.as_tensor(images)
+        batch = batch if batch.dim() == 4 else batch[:, None]
+        device = next((weight.device for weight in self.model.parameters()), batch.device)
+        return probabilities(self.infer(batch.to(device)), self.outputs)
 
     def classify(self, outputs: Tensor) -> Tensor:
         """Outputs (B, 10) → labels (B,)."""
@@ -65,30 +81,20 @@ class Classifier:
             return self.count(outputs, split.labels)
 
     def infer(self, images: Tensor) -> Tensor:
-        """uint8 images (N, 1, 28, 28) → outputs (N, 10)."""
+        """Images (N, 1, 28, 28), uint8 or float in [0, 1] → outputs (N, 10)."""
         with naming_memory("evaluate.batch_size", self.batch_size):
             return infer(self.model, self.preprocess, images, self.batch_size)
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """uint8 images (N, 1, 28, 28) → probability of each class (N, 10)."""
-        return probabilities(self.infer(images), self.outputs)
-
-    @torch.inference_mode()
-    def recognize(self, images: Tensor) -> Tensor:
-        """Images in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
-        self.model.eval()
-        return probabilities(self.model(self.preprocess(images)), self.outputs)
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Networks that decide together: the mean of their probabilities."""
+    """Networks that decide together: called on images, it returns their mean probabilities."""
 
     classifiers: list[Classifier]
 
-    def recognize(self, images: Tensor) -> Tensor:
-        """Images in [0, 1] (B, 1, 28, 28) → probability of each class (B, 10)."""
-        return torch.stack([each.recognize(images) for each in self.classifiers]).mean(dim=0)
+    def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
+        """Return the probability of each class, (N, 10); see `Classifier.__call__`."""
+        return torch.stack([classifier(images) for classifier in self.classifiers]).mean(dim=0)
 
 
 MAX_PARAMETERS = 100_000_000

@@ -67,13 +67,15 @@ def infer(
     Args:
         model: The network; it is put into evaluation mode.
         preprocess: The `Preprocessing` that it was trained with.
-        images: uint8 (N, 1, 28, 28).
+        images: (N, 1, 28, 28), uint8 or float in [0, 1].
         batch_size: Images at a time.
     """
     model.eval()
-    return torch.cat(
-        [model(preprocess(scale_pixels(batch))) for batch in torch.split(images, batch_size)]
-    )
+    outputs = []
+    for batch in torch.split(images, batch_size):
+        pixels = batch if batch.is_floating_point() else scale_pixels(batch)
+        outputs.append(model(preprocess(pixels)))
+    return torch.cat(outputs)
 
 
 @torch.inference_mode()

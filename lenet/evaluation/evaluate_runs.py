@@ -91,7 +91,7 @@ def ask_runs(
             raise UsageError(f"{run.folder} has other {split} images than {first.folder}")
     return Opinions(
         names=[str(run.folder) for run, *_ in opened],
-        probabilities=torch.stack([n.probabilities(images.images).cpu() for _, n, *_ in opened]),
+        probabilities=torch.stack([n(images.images).cpu() for _, n, *_ in opened]),
         labels=images.labels.cpu(),
         doubtful=DOUBTFUL if (dataset, split) == ("mnist", "test") else {},
     )

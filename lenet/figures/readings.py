@@ -22,7 +22,7 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         readings: The first `MOST` that were read are shown; standard input cannot be seen again.
         reject: Below this probability a reading counts as unsure, and is titled so.
     """
-    shown = [r for r in readings if r.digit is not None and r.path != STDIN][:MOST]
+    shown = [r for r in readings if r.seen is not None and r.path not in (None, STDIN)][:MOST]
     rows = max(1, -(-len(shown) // COLUMNS))
     figure = style.new_figure(1.25 * rows + 0.2)
     grid = figure.subplots(rows, 3 * COLUMNS, squeeze=False, width_ratios=[4, 4, 2] * COLUMNS)
@@ -32,16 +32,16 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         row, column = divmod(k, COLUMNS)
         original, seen, bars = grid[row, 3 * column : 3 * column + 3]
         with guarded_decoding():
+            assert reading.seen is not None and reading.path is not None  # left out above
             picture = read_picture(reading.path, WORK_SIDE)
-        assert reading.digit is not None  # those without were left out above
-        y, x = reading.digit.box
+        y, x = reading.seen.box
         original.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)))
         frame = Rectangle(
             (x.start, y.start), x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1"
         )
         original.add_patch(frame)
         original.set_title(_shorten(reading.path.name), fontsize=7, fontweight="normal")
-        seen.imshow(reading.digit.ink, cmap="gray", vmin=0, vmax=1)
+        seen.imshow(reading.seen.ink, cmap="gray", vmin=0, vmax=1)
         best = reading.ranking[0]
         sure = reading.probabilities[best]
         seen.set_title(f"{best}  {sure:.0%}" if sure >= reject else "unsure", fontsize=9)

@@ -66,16 +66,19 @@ def digitize(picture: Picture) -> Digit:
     return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
 
 
-Prepared = tuple[Path, Digit | None, str | None]  # the file; its digit, or what is wrong with it
+# The file, None for an array; its digit, or what is wrong with it.
+Prepared = tuple[Path | None, Digit | None, str | None]
 
 
-def prepare(paths: Sequence[Path]) -> list[Prepared]:
-    """Digitize picture files; this module does without torch, so worker processes start fast."""
+def prepare(pictures: Sequence[Path | Picture]) -> list[Prepared]:
+    """Digitize picture files or arrays; without torch, so that worker processes start fast."""
     prepared: list[Prepared] = []
     with guarded_decoding():
-        for path in paths:
+        for given in pictures:
+            path = given if isinstance(given, Path) else None
             try:
-                prepared.append((path, digitize(read_picture(path, WORK_SIDE)), None))
+                picture = read_picture(given, WORK_SIDE) if isinstance(given, Path) else given
+                prepared.append((path, digitize(picture), None))
             except PictureError as error:
                 prepared.append((path, None, str(error)))
     return prepared

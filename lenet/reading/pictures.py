@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -129,7 +129,7 @@ def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
                 raise Image.DecompressionBombError
             longest = max(image.size)
             image.draft("RGB", (longest_side, longest_side))  # JPEG: decodes at 1/2, 1/4 or 1/8
-            picture = _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
+            picture = reduce_image(image, longest_side)
             return picture, longest / max(picture.shape[:2])
     except PictureError:
         raise
@@ -139,6 +139,33 @@ def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
         raise PictureError(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from None
     except Exception as error:  # a damaged file makes decoders raise anything, MemoryError too
         raise PictureError(f"damaged picture ({error})") from error
+
+
+def reduce_array(array: npt.NDArray[Any], longest_side: int) -> Picture:
+    """Reduce an array as `read_scaled` reduces a file.
+
+    Args:
+        array: (H, W) or (H, W, 1 or 3 or 4), uint8 or float in [0, 1]; four channels are RGBA.
+        longest_side: In pixels, ≥ 1.
+
+    Raises:
+        PictureError: It has another shape or type.
+    """
+    shaped = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
+    flat, colour = shaped.ndim == 2, shaped.ndim == 3 and shaped.shape[2] in (3, 4)
+    if np.issubdtype(shaped.dtype, np.floating) and np.all((shaped >= 0) & (shaped <= 1)):
+        shaped = np.rint(shaped * 255).astype(np.uint8)
+    if shaped.dtype != np.uint8 or not (flat or colour) or not shaped.size:
+        shape = " × ".join(map(str, array.shape)) or "no"
+        raise PictureError(
+            f"{shape} values of type {array.dtype}; expected (H, W) or (H, W, 3), bytes or 0 to 1"
+        )
+    return reduce_image(Image.fromarray(shaped), longest_side)
+
+
+def reduce_image(image: Image.Image, longest_side: int) -> Picture:
+    """Turn a picture upright, lay it on plain paper and reduce it; see `read_scaled`."""
+    return _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
 
 
 def _shrink(image: Image.Image, longest_side: int) -> Image.Image:

@@ -1,18 +1,20 @@
 """Read pictures of single digits with one network or an ensemble."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import Digit, Prepared, prepare
-from lenet.reading.pictures import STDIN
+from lenet.reading.pictures import STDIN, Picture
 from lenet.runs.find import open_runs
 
 MANY = 3  # batches: from here on, starting a process per core pays off
@@ -23,14 +25,14 @@ class Reading:
     """What was read in a picture, or why nothing was.
 
     Attributes:
-        path: The picture; ``-`` is standard input.
-        digit: What the network saw; None if there was none.
+        path: The picture's file; ``-`` is standard input, None an array.
+        seen: What the network saw of the picture; None if there was no digit.
         probabilities: Of the ten digits; empty if there was none.
         complaint: Why the picture could not be read, as a sentence; None if it was.
     """
 
-    path: Path
-    digit: Digit | None
+    path: Path | None
+    seen: Digit | None
     probabilities: tuple[float, ...]
     complaint: str | None
 
@@ -39,22 +41,36 @@ class Reading:
         """Digits by probability, the most probable first."""
         return sorted(range(len(self.probabilities)), key=lambda k: -self.probabilities[k])
 
-    def describe(self, reject: float) -> str:
+    @property
+    def digit(self) -> int | None:
+        """The most probable digit, or None if none was read."""
+        return self.ranking[0] if self.seen else None
+
+    @property
+    def probability(self) -> float:
+        """The probability of `digit`; 0 if none was read."""
+        return max(self.probabilities, default=0.0)
+
+    def __str__(self) -> str:
+        return self.describe()
+
+    def describe(self, reject: float = 0.0) -> str:
         """One line for the user; below the probability `reject` it says "unsure"."""
-        if self.digit is None:
-            return f"{self.path}: {self.complaint}"
+        name = self.path or "array"
+        if self.seen is None:
+            return f"{name}: {self.complaint}"
         first, second = self.ranking[:2]
         sure, next_best = self.probabilities[first], self.probabilities[second]
         verdict = str(first) if sure >= reject else "unsure"
-        others = self.digit.others
+        others = self.seen.others
         marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
         more = f"; {marks}, `lenet scan` reads all" if others else ""
         guess = f"{first} {sure:.1%}, " if verdict == "unsure" else f"{sure:.1%}, "
-        return f"{self.path}: {verdict}  ({guess}then {second} {next_best:.1%}{more})"
+        return f"{name}: {verdict}  ({guess}then {second} {next_best:.1%}{more})"
 
     def as_dict(self, reject: float) -> dict[str, Any]:
         """The same for machines."""
-        if self.digit is None:
+        if self.seen is None:
             return {"path": str(self.path), "error": self.complaint}
         first, second = self.ranking[:2]
         return {
@@ -64,7 +80,7 @@ class Reading:
             "runner_up": second,
             "runner_up_probability": self.probabilities[second],
             "sure": self.probabilities[first] >= reject,
-            "other_marks": self.digit.others,
+            "other_marks": self.seen.others,
         }
 
 
@@ -79,35 +95,38 @@ def load_ensemble(name: str) -> Ensemble:
 
 
 def read_digits(
-    ensemble: Ensemble,
-    paths: Sequence[Path],
+    network: Callable[[Tensor], Tensor],
+    pictures: Sequence[Path | Picture],
     workers: int | None = None,
     batch_size: int = 256,
 ) -> Iterator[Reading]:
     """Read pictures of one digit each, in their order.
 
     Args:
-        ensemble: Who reads.
-        paths: From `lenet.reading.pictures.list_pictures`.
+        network: A `Classifier` or an `Ensemble`.
+        pictures: Files, as from `lenet.reading.pictures.list_pictures`, or arrays (H, W, 1 or 3).
         workers: Processes that prepare many pictures; by default one per core.
         batch_size: Pictures at a time.
 
     Yields:
-        One reading per path, those that failed with their complaint.
+        One reading per picture, those that failed with their complaint.
     """
-    chunks = [paths[i : i + batch_size] for i in range(0, len(paths), batch_size)]
+    chunks = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
     for prepared in _prepare_all(chunks, workers):
-        found = [digit for _, digit, _ in prepared if digit is not None]
+        found = [seen for _, seen, _ in prepared if seen is not None]
         shares: Iterator[list[float]] = iter(())
         if found:
-            ink = torch.from_numpy(np.stack([digit.ink for digit in found]))[:, None]
-            shares = iter(ensemble.recognize(ink).tolist())
-        for path, digit, complaint in prepared:
-            yield Reading(path, digit, tuple(next(shares)) if digit else (), complaint)
+            ink = torch.from_numpy(np.stack([seen.ink for seen in found]))  # (B, 28, 28)
+            shares = iter(network(ink).tolist())
+        for path, seen, complaint in prepared:
+            yield Reading(path, seen, tuple(next(shares)) if seen else (), complaint)
 
 
-def _prepare_all(chunks: Sequence[Sequence[Path]], workers: int | None) -> Iterator[list[Prepared]]:
-    if len(chunks) < MANY or workers == 1 or any(STDIN in chunk for chunk in chunks):
+def _prepare_all(
+    chunks: Sequence[Sequence[Path | Picture]], workers: int | None
+) -> Iterator[list[Prepared]]:
+    from_stdin = any(isinstance(given, Path) and given == STDIN for given in chain(*chunks))
+    if len(chunks) < MANY or workers == 1 or from_stdin:
         yield from map(prepare, chunks)
         return
     threads = torch.get_num_threads()

@@ -86,7 +86,7 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
     """
     ink, groups = _find_marks(picture)
     inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
-    shares = ensemble.recognize(torch.from_numpy(inks)[:, None])  # (N, 10)
+    shares = ensemble(torch.from_numpy(inks)[:, None])  # (N, 10)
     sure, digits = shares.max(dim=1)
     found = [
         Found(int(digit), float(share), box)

@@ -50,4 +50,4 @@ class Teacher:
         Returns:
             Shares of each class, float32 (B, 10).
         """
-        return torch.lerp(weigh_classes(targets), self.ensemble.recognize(images), self.share)
+        return torch.lerp(weigh_classes(targets), self.ensemble(images), self.share)

@@ -64,7 +64,7 @@ def states_of(classifier: Classifier, ink: torch.Tensor) -> dict[str, torch.Tens
         )
         for layer, end in ends.items()
     ]
-    classifier.recognize(ink)
+    classifier(ink)
     for hook in hooks:
         hook.remove()
     return states
@@ -113,9 +113,9 @@ def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
     tensor = torch.from_numpy(expected)[None, None]
     for name, state in states_of(classifier, tensor).items():
         np.testing.assert_allclose(states[name], state.flatten().numpy(), atol=1e-4, err_msg=name)
-    np.testing.assert_allclose(probabilities, classifier.recognize(tensor)[0].numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, classifier(tensor)[0].numpy(), atol=1e-4)
     shown = browser.find_element("id", "digit").text
-    assert int(shown) == int(classifier.recognize(tensor).argmax())
+    assert int(shown) == int(classifier(tensor).argmax())
 
 
 @pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
@@ -136,7 +136,7 @@ def test_a_hundred_test_images_give_pytorch_s_states(
     expected = states_of(classifier, ink)
     np.testing.assert_allclose(f6, expected["f6"].numpy(), atol=1e-4)
     np.testing.assert_allclose(outputs, expected["output"].numpy(), atol=1e-4, rtol=1e-5)
-    np.testing.assert_allclose(probabilities, classifier.recognize(ink).numpy(), atol=1e-4)
+    np.testing.assert_allclose(probabilities, classifier(ink).numpy(), atol=1e-4)
 
 
 @pytest.mark.slow
