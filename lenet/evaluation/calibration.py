@@ -129,7 +129,7 @@ class Reliability:
     calibration: Calibration
 
     def as_dict(self) -> dict[str, float]:
-        """Return the numbers of the README's table for JSON; all are shares, 0 to 1."""
+        """Return the numbers of the table for JSON; all are shares, 0 to 1."""
         return {
             "rejected_for_0.5_percent": self.curve.rejected_for(0.005),
             "rejected_for_0.1_percent": self.curve.rejected_for(0.001),

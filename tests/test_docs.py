@@ -1,7 +1,10 @@
-"""The documents say what is true: commands and paths exist, tables are generated."""
+"""The documents say what is true: commands, files and links exist, and the site builds."""
 
+import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from lenet.cli import app
 from lenet.figures import COMPARISONS, FIGURES
 
 TOP = Path(__file__).parent.parent
-DOCUMENTS = [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
+DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
 def commands() -> list[str]:
@@ -28,7 +31,41 @@ def commands() -> list[str]:
 
 
 def test_there_are_commands_to_check() -> None:
-    assert len(commands()) > 10
+    assert len(commands()) > 40
+
+
+def test_the_readme_is_short_enough_to_be_read() -> None:
+    assert len((TOP / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_a_picture_is_on_the_readmes_first_screen() -> None:
+    before, _, _ = (TOP / "README.md").read_text(encoding="utf-8").partition("![")
+    assert len(before.splitlines()) < 12
+
+
+def test_every_page_is_in_the_table_of_contents() -> None:
+    index = (TOP / "docs" / "index.md").read_text(encoding="utf-8")
+    for page in (TOP / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"]({page.name})" in index, page.name
+
+
+def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
+    if importlib.util.find_spec("material") is None:
+        pytest.skip("needs mkdocs-material, of the extra docs")
+    built = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    assert (tmp_path / "index.html").is_file()
+    assert (tmp_path / "LOG" / "index.html").is_file()
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CITATION.cff"])
+def test_a_file_that_people_look_for_is_there(name: str) -> None:
+    assert (TOP / name).is_file()
 
 
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("lenet ")])
