@@ -5,14 +5,18 @@ pixels from one place to the next, o = (n + 2p - f)/s + 1 places. Nothing here n
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from math import ceil
+from math import gcd
 from typing import Any, Literal
 
 from lenet.errors import UsageError
 
 Padding = Literal["valid", "same", "full"] | int
 """Padding by name, or pixels on each side."""
+
+MOST_SPANS = 10_000
+"""Strides of transposed convolutions multiply to less in any sensible network."""
 
 
 @dataclass(frozen=True)
@@ -149,27 +153,73 @@ def padding_pixels(padding: Padding, size: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Field:
-    """The receptive field of a unit: the pixels of the picture that it can see, in one dimension.
+    """What the units of a layer can see of the input, in pixels, in one dimension.
+
+    After a transposed convolution neighbouring units differ in how much they see, in a pattern that
+    repeats. So the field of each unit of one period is kept; the largest counts.
 
     Attributes:
-        size: Pixels across; where padding is used, some of them may lie outside the picture.
-        jump: Pixels between the fields of neighbouring units; a fraction after a transposed
-            convolution.
+        spans: First and last pixel that units 0, 1, … see, as far as the pattern does not repeat;
+            where padding is used, pixels may lie outside the image.
+        period: Pixels by which the pattern has moved when it repeats.
     """
 
-    size: float = 1
-    jump: float = 1
+    spans: tuple[tuple[int, int], ...] = ((0, 0),)
+    period: int = 1
 
-    def through(self, size: int, stride: int = 1) -> "Field":
-        """Return the field after a filter of `size` moved by `stride`."""
-        return Field(self.size + (size - 1) * self.jump, self.jump * stride)
+    @property
+    def size(self) -> int:
+        """Pixels across the largest field; 0 if no unit sees anything."""
+        return max(0, *(last - first + 1 for first, last in self.spans))
 
-    def through_transposed(self, size: int, stride: int = 1) -> "Field":
-        """Return the widest field after a transposed filter of `size` with `stride`.
+    @property
+    def jump(self) -> float:
+        """Mean distance of neighbouring fields in pixels."""
+        return self.period / len(self.spans)
 
-        An output sees at most ⌈f/s⌉ neighbouring inputs.
+    def span(self, unit: int) -> tuple[int, int]:
+        """Return the first and the last pixel that a unit sees; unit -1 is the one before 0."""
+        turns, place = divmod(unit, len(self.spans))
+        first, last = self.spans[place]
+        return first + turns * self.period, last + turns * self.period
+
+    def through(self, size: int, stride: int = 1, before: int = 0) -> "Field":
+        """Return the fields after a filter.
+
+        Args:
+            size: Pixels of the filter, f.
+            stride: Pixels from one place to the next, s.
+            before: Pixels of padding on the left or at the top.
         """
-        return Field(self.size + (ceil(size / stride) - 1) * self.jump, self.jump / stride)
+        common = gcd(len(self.spans), stride)
+        spans = []
+        for place in range(len(self.spans) // common):
+            start = place * stride - before
+            spans.append((self.span(start)[0], self.span(start + size - 1)[1]))
+        return Field(tuple(spans), self.period * stride // common)
+
+    def through_transposed(self, size: int, stride: int = 1, padding: int = 0) -> "Field":
+        """Return the fields after a transposed filter.
+
+        Place o gets input i if 0 ≤ o + p - i·s < f: at most ⌈f/s⌉ neighbouring inputs, and some
+        places one less.
+
+        Args:
+            size: Pixels of the filter, f.
+            stride: Pixels between the copies of the filter that neighbouring inputs add, s.
+            padding: Pixels cut off on each side of the result, p.
+
+        Raises:
+            UsageError: The strides of all transposed filters multiply to more than `MOST_SPANS`.
+        """
+        places = len(self.spans) * stride
+        if places > MOST_SPANS:
+            raise UsageError(f"transposed strides multiply to {places}, more than {MOST_SPANS}")
+        spans = []
+        for place in range(padding, padding + places):
+            first, last = -((size - 1 - place) // stride), place // stride
+            spans.append((self.span(first)[0], self.span(last)[1]))
+        return Field(tuple(spans), self.period)
 
 
 def dense_parameters(inputs: int, units: int) -> int:
@@ -306,6 +356,34 @@ def work_out(
         return Step(n, size, stride, before, after)
 
     return Answer(maps, filters, size, step(width), step(height))
+
+
+def require_input_size(
+    network: str, size: int, layers: Mapping[str, tuple[int, int]], places: int = 1
+) -> None:
+    """Check that a network's layers leave as many places as its first dense layer takes.
+
+    Args:
+        network: Its name, for the message.
+        size: Width and height of its input in pixels.
+        layers: Each layer's name, and the size and the stride of its filters, in order.
+        places: Width and height of what the last one puts out.
+
+    Raises:
+        UsageError: The input has another size; the message follows it through the layers.
+    """
+    needed, at, walk = places, float(size), str(size)
+    for f, stride in reversed(list(layers.values())):
+        needed = (needed - 1) * stride + f
+    if size == needed:
+        return
+    for name, (f, stride) in layers.items():
+        at = (at - f) / stride + 1
+        walk += f" → {name} {at:g}"
+    raise UsageError(
+        f"{network} takes {needed}×{needed} pixels, not {size}×{size}"
+        f" ({walk}, where {places} is needed)"
+    )
 
 
 def count(n: int, noun: str) -> str:

@@ -46,7 +46,7 @@ class Row:
     """One per weight or bias and use of it, as the 1998 paper counts."""
     multiply_adds: int
     """Multiplications whose products are added up, for one picture."""
-    field: float
+    field: int
     """Width of the receptive field in pixels of the input, padding included."""
     jump: float
     """Pixels between the receptive fields of neighbouring units."""
@@ -223,8 +223,8 @@ def _step(module: nn.Module, source: Tensor, before: _Seen) -> Step1D | None:
 
 def _field(before: Field, step: Step1D | None) -> Field:
     if isinstance(step, TransposedStep):
-        return before.through_transposed(step.size, step.stride)
-    return before.through(step.size, step.stride) if step else before
+        return before.through_transposed(step.size, step.stride, step.padding)
+    return before.through(step.size, step.stride, step.before) if step else before
 
 
 def _shown_padding(step: Step1D) -> int:

@@ -132,8 +132,66 @@ def test_lenet5s_units_see_5_6_14_16_and_32_pixels() -> None:
     assert seen == [(5, 1), (6, 2), (14, 2), (16, 4), (32, 4)]
 
 
-def test_a_transposed_convolution_halves_the_jump() -> None:
-    assert Field(5, 2).through_transposed(4, 2) == Field(7, 1)
+def test_units_after_a_transposed_convolution_differ_in_what_they_see() -> None:
+    # A filter of 3 with stride 2: place 0 sees input 0, place 1 input 0, place 2 inputs 0 and 1.
+    field = Field().through_transposed(3, 2)
+    assert [field.span(place) for place in range(4)] == [(-1, 0), (0, 0), (0, 1), (1, 1)]
+    assert (field.size, field.jump) == (2, 0.5)
+    # Of the three places that a filter of 3 sees next, two can be of the kind that sees more.
+    assert field.through(3).size == 3
+    # Doubled pixels: a filter of 2 with stride 2 sees one or two of those before.
+    doubled = Field().through(2, 2).through_transposed(2, 2)
+    assert (doubled.size, doubled.jump) == (2, 1)
+    assert doubled.through(2).size == 4
+
+
+def test_filters_with_gaps_see_nothing_in_between() -> None:
+    field = Field().through_transposed(1, 3)
+    assert [last - first + 1 for first, last in field.spans] == [1, 0, 0]
+    assert field.through(3).size == 1
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> list[tuple[bool, int, int, int]]:
+    """One to four layers: transposed or not, size, stride and padding."""
+    layer = st.tuples(st.booleans(), st.integers(1, 4), st.integers(1, 3), st.integers(0, 2))
+    return draw(st.lists(layer, min_size=1, max_size=4))
+
+
+@given(stack=stacks())
+@settings(max_examples=60, deadline=None)
+def test_fields_are_as_large_as_the_gradients_say(
+    stack: list[tuple[bool, int, int, int]],
+) -> None:
+    layers, field, n = [], Field(), 40
+    for transposed, size, stride, padding in stack:
+        kind = nn.ConvTranspose1d if transposed else nn.Conv1d
+        n = (
+            (n - 1) * stride - 2 * padding + size
+            if transposed
+            else (n + 2 * padding - size) // stride + 1
+        )
+        assume(1 <= n <= 400)
+        layers.append(kind(1, 1, size, stride, padding, bias=False).double())
+        nn.init.ones_(layers[-1].weight)
+        field = (
+            field.through_transposed(size, stride, padding)
+            if transposed
+            else field.through(size, stride, padding)
+        )
+    inputs = torch.zeros(1, 1, 40, dtype=torch.float64)
+    slopes = torch.autograd.functional.jacobian(nn.Sequential(*layers), inputs)[0, 0, :, 0, 0]
+    widest = 0
+    for unit, slope in enumerate(slopes):  # slope: of each input pixel
+        seen = slope.nonzero().flatten().tolist()
+        if not seen:
+            continue
+        first, last = field.span(unit)
+        assert first <= seen[0] and seen[-1] <= last
+        widest = max(widest, seen[-1] - seen[0] + 1)
+    assert widest <= field.size
+    if not any(padding for *_, padding in stack) and not any(t for t, *_ in stack):
+        assert widest == field.size
 
 
 def test_an_answer_puts_shared_beside_unshared_weights() -> None:
