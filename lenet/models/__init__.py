@@ -32,6 +32,6 @@ def build_model(kind: str, size: int, **options: Any) -> nn.Module:
     Args:
         kind: A key of `MODELS`.
         size: Width and height of its input in pixels.
-        options: Its constructor's other arguments.
+        options: Its constructor's other arguments, such as ``in_channels`` and ``classes``.
     """
     return MODELS[kind](size=size, **options)

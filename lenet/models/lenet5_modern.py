@@ -4,15 +4,18 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from lenet.models.activations import ACTIVATIONS
+from lenet.models.arithmetic import require_input_size
+from lenet.models.lenet5 import C1_TO_C5
 from lenet.models.pooling import MaxPool2d
 
 POOLINGS: dict[str, type[nn.Module]] = {"max": MaxPool2d, "average": nn.AvgPool2d}
 
 
 class LeNet5Modern(nn.Module):
-    """LeNet-5 with today's parts; 61,706 weights without batch norm.
+    """LeNet-5 with today's parts; 61,706 parameters without batch norm.
 
     Args:
         activation: A key of `ACTIVATIONS`, after C1, C3, C5 and F6.
@@ -20,9 +23,14 @@ class LeNet5Modern(nn.Module):
         batch_norm: Normalise after C1, C3, C5 and F6, before the activation.
         dropout: Share of F6's units switched off in training, in [0, 1).
         size: Width and height of the input in pixels: 32.
+        in_channels: Channels of the input.
+        classes: Number of logits.
 
-    Deviation: against 1998, C3 sees all maps of S2 (2,416 weights, not 1,516), S2 and S4 have no
-    weights and no squashing, and the output is ten weighted sums instead of distances.
+    Raises:
+        UsageError: The input has another size.
+
+    Deviation: unlike in 1998, C3 sees all channels of S2 (2,416 parameters, not 1,516), S2 and S4
+    have neither parameters nor an activation, and the output is a linear layer, not distances.
     """
 
     outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
@@ -34,34 +42,63 @@ class LeNet5Modern(nn.Module):
         batch_norm: bool = False,
         dropout: float = 0.0,
         size: int = 32,
+        in_channels: int = 1,
+        classes: int = 10,
     ) -> None:
+        require_input_size("LeNet-5", size, C1_TO_C5)
         super().__init__()
-        if size != 32:
-            raise ValueError(f"LeNet-5 looks at 32×32 pixels, not {size}×{size}")
 
-        def squash(norm: nn.Module) -> nn.Sequential:
+        def activation_after(norm: nn.Module) -> nn.Sequential:
             return nn.Sequential(*([norm] if batch_norm else []), ACTIVATIONS[activation]())
 
-        self.c1 = nn.Conv2d(1, 6, 5)
-        self.squash1 = squash(nn.BatchNorm2d(6))
+        # The norms are saved under these names, squash1.0 and so on.
+
+        self.c1 = nn.Conv2d(in_channels, 6, 5)
+        self.squash1 = activation_after(nn.BatchNorm2d(6))
         self.s2 = POOLINGS[pooling](2)
         self.c3 = nn.Conv2d(6, 16, 5)
-        self.squash3 = squash(nn.BatchNorm2d(16))
+        self.squash3 = activation_after(nn.BatchNorm2d(16))
         self.s4 = POOLINGS[pooling](2)
         self.c5 = nn.Conv2d(16, 120, 5)
-        self.squash5 = squash(nn.BatchNorm2d(120))
+        self.squash5 = activation_after(nn.BatchNorm2d(120))
         self.f6 = nn.Linear(120, 84)
-        self.squash6 = squash(nn.BatchNorm1d(84))
+        self.squash6 = activation_after(nn.BatchNorm1d(84))
         self.dropout = nn.Dropout(dropout)
-        self.output = nn.Linear(84, 10)
+        self.output = nn.Linear(84, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Input (B, 1, 32, 32) → logits (B, 10)."""
+        """Input (B, in_channels, 32, 32) → logits (B, classes)."""
         x = self.squash1(self.c1(x))  # (B, 6, 28, 28)
         x = self.s2(x)  # (B, 6, 14, 14)
         x = self.squash3(self.c3(x))  # (B, 16, 10, 10)
         x = self.s4(x)  # (B, 16, 5, 5)
         x = self.squash5(self.c5(x))  # (B, 120, 1, 1)
         x = self.squash6(self.f6(torch.flatten(x, 1)))  # (B, 84)
-        logits: Tensor = self.output(self.dropout(x))  # (B, 10)
+        logits: Tensor = self.output(self.dropout(x))  # (B, classes)
         return logits
+
+
+def fold_batch_norm(model: LeNet5Modern) -> LeNet5Modern:
+    """Return a network without batch norm that computes the same as a trained one with it.
+
+    In evaluation, batch norm scales and shifts each channel, which the weights and biases before it
+    can do as well. The result has 61,706 parameters for ten classes.
+
+    Args:
+        model: Built with ``batch_norm=True``, in evaluation mode; left unchanged.
+
+    Raises:
+        ValueError: The network has no batch norm, or is in training mode.
+    """
+    norms = [n for n in model.modules() if isinstance(n, nn.BatchNorm1d | nn.BatchNorm2d)]
+    if model.training or not norms:
+        raise ValueError("only a LeNet-5 with batch norm, in evaluation mode, can be folded")
+    folded = LeNet5Modern(dropout=model.dropout.p)
+    folded.c1 = fuse_conv_bn_eval(model.c1, norms[0])
+    folded.c3 = fuse_conv_bn_eval(model.c3, norms[1])
+    folded.c5 = fuse_conv_bn_eval(model.c5, norms[2])
+    folded.f6 = fuse_linear_bn_eval(model.f6, norms[3])
+    folded.squash1, folded.squash3 = model.squash1[1:], model.squash3[1:]
+    folded.squash5, folded.squash6 = model.squash5[1:], model.squash6[1:]
+    folded.s2, folded.s4, folded.output = model.s2, model.s4, model.output
+    return folded.eval()

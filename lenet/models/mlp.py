@@ -1,4 +1,4 @@
-"""Fully connected networks on the flattened picture, and their limit: the linear classifier."""
+"""Fully connected networks on the flattened image, the linear classifier among them."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,9 +15,11 @@ class MLP(nn.Module):
     Args:
         hidden: Units of each hidden layer; empty for a linear classifier.
         activation: A key of `ACTIVATIONS`, after each hidden layer.
-        output_activation: A key of `ACTIVATIONS`, after the ten outputs, or ``none``.
+        output_activation: A key of `ACTIVATIONS`, after the outputs, or ``none``.
         dropout: Share of each hidden layer's units switched off in training, in [0, 1).
         size: Width and height of the input in pixels.
+        in_channels: Channels of the input.
+        classes: Number of outputs.
     """
 
     outputs: ClassVar[Literal["penalties", "logits"]] = "logits"
@@ -29,32 +31,48 @@ class MLP(nn.Module):
         output_activation: str = "none",
         dropout: float = 0.0,
         size: int = 28,
+        in_channels: int = 1,
+        classes: int = 10,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
-        sizes = [size * size, *hidden]
+        sizes = [in_channels * size * size, *hidden]
         for fan_in, units in pairwise(sizes):
             layers += [nn.Linear(fan_in, units), ACTIVATIONS[activation]()]
             if dropout:
                 layers.append(nn.Dropout(dropout))
-        layers.append(nn.Linear(sizes[-1], 10))
+        layers.append(nn.Linear(sizes[-1], classes))
         if output_activation != "none":
             layers.append(ACTIVATIONS[output_activation]())
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Input (B, 1, size, size) → logits (B, 10)."""
+        """Input (B, in_channels, size, size) → logits (B, classes)."""
         logits: Tensor = self.layers(x)
         return logits
 
 
 class Linear(MLP):
-    """Ten weighted sums of the pixels.
+    """A weighted sum of the pixels for each class.
 
     Args:
-        output_activation: A key of `ACTIVATIONS`, after the ten outputs, or ``none``.
+        output_activation: A key of `ACTIVATIONS`, after the outputs, or ``none``.
         size: Width and height of the input in pixels.
+        in_channels: Channels of the input.
+        classes: Number of outputs.
     """
 
-    def __init__(self, output_activation: str = "none", size: int = 28) -> None:
-        super().__init__(hidden=(), output_activation=output_activation, size=size)
+    def __init__(
+        self,
+        output_activation: str = "none",
+        size: int = 28,
+        in_channels: int = 1,
+        classes: int = 10,
+    ) -> None:
+        super().__init__(
+            hidden=(),
+            output_activation=output_activation,
+            size=size,
+            in_channels=in_channels,
+            classes=classes,
+        )

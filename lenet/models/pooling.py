@@ -1,18 +1,18 @@
-"""Max pooling, the same as torch's and quicker on a processor."""
+"""Max pooling, equal to torch's and faster on a CPU."""
 
 import torch
 from torch import Tensor, nn
 
 
 class MaxPool2d(nn.MaxPool2d):
-    """`torch.nn.MaxPool2d` without padding, values and gradients the same to the bit.
+    """`torch.nn.MaxPool2d` without padding, with the same values and gradients to the bit.
 
-    On a CPU torch's own kernel goes from value to value, and took longer than the convolutions of
-    LeNet-5 before it; oneDNN's takes a seventh of that. It passes NaN over, and where there is
-    nothing else it puts the lowest number there is: sums of such in the next layer are inf or NaN.
+    On a CPU torch's own kernel goes from value to value, and takes longer than the convolutions of
+    LeNet-5 before it; oneDNN's takes a seventh of that. It skips NaN: of nothing but NaN it returns
+    the lowest number that there is, so a network whose weights are NaN may put out huge numbers.
 
     Attributes:
-        one_dnn: Whether to call oneDNN where it can be called. `torch.vmap` does not know it.
+        one_dnn: Whether to call oneDNN where possible; `torch.vmap` does not support it.
     """
 
     one_dnn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
@@ -22,7 +22,7 @@ class MaxPool2d(nn.MaxPool2d):
         self.size = size
 
     def forward(self, input: Tensor) -> Tensor:
-        """(B, maps, H, W) → (B, maps, H / size, W / size), rounded down."""
+        """(B, channels, H, W) → (B, channels, H / size, W / size), rounded down."""
         known = input.device.type == "cpu" and input.dtype == torch.float32 and input.dim() == 4
         if known and self.one_dnn and input.numel() and not torch.compiler.is_compiling():
             pooled = torch.mkldnn_max_pool2d(input.to_mkldnn(), self.size, self.size).to_dense()

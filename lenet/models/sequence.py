@@ -15,17 +15,19 @@ from lenet.errors import UsageError
 from lenet.models.layers import RBF, draw_weights
 from lenet.models.vocabulary import LAYERS, Layer, Shape, describe
 
-CLASSES = 10
-
 
 class LayerSequence(nn.Sequential):
-    """Layers one after another, from (B, 1, size, size) images to (B, 10).
+    """Layers one after another.
+
+    (B, in_channels, size, size) images become (B, classes) outputs.
 
     Args:
         layers: From the input to the output; see `lenet.models.vocabulary.LAYERS`.
         init: How the weights start: ``torch`` as each layer does by itself, or a key of
             `lenet.models.layers.INITIALS`.
         size: Width and height of the input in pixels.
+        in_channels: Channels of the input.
+        classes: Number of outputs.
 
     Raises:
         UsageError: A layer is unknown, an option is wrong, or the sizes do not fit; the path says
@@ -33,10 +35,15 @@ class LayerSequence(nn.Sequential):
     """
 
     def __init__(
-        self, layers: Sequence[str | dict[str, Any]], init: str = "torch", size: int = 28
+        self,
+        layers: Sequence[str | dict[str, Any]],
+        init: str = "torch",
+        size: int = 28,
+        in_channels: int = 1,
+        classes: int = 10,
     ) -> None:
         modules: OrderedDict[str, nn.Module] = OrderedDict()
-        shape: Shape = (1, size, size)
+        shape: Shape = (in_channels, size, size)
         for index, spec in enumerate(layers):
             word, layer = read_layer(spec, index)
             name = layer.name or f"{word}{index + 1}"
@@ -51,9 +58,9 @@ class LayerSequence(nn.Sequential):
                 if name + suffix in modules or hasattr(nn.Sequential, name):
                     raise UsageError(f"the name {name!r} is taken", _path(index, spec))
                 modules[name + suffix] = module
-        if shape != (CLASSES,):
+        if shape != (classes,):
             raise UsageError(
-                f"the last layer puts out {describe(shape)}, but there are {CLASSES} classes",
+                f"the last layer puts out {describe(shape)}, but there are {classes} classes",
                 ("layers", max(len(layers) - 1, 0)),
             )
         super().__init__(modules)

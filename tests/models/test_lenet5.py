@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lenet.errors import UsageError
 from lenet.losses import classify
 from lenet.models import build_model
 from lenet.models.layers import count_connections
@@ -68,5 +69,5 @@ def test_c5_is_a_convolution_on_larger_images():
 
 
 def test_other_sizes_are_refused():
-    with pytest.raises(ValueError, match="32×32 pixels, not 28×28"):
+    with pytest.raises(UsageError, match="32×32 pixels, not 28×28"):
         LeNet5(size=28)

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from lenet.errors import UsageError
 from lenet.models import build_model
 from lenet.models.layers import Subsampling, count_connections
 
@@ -28,8 +29,20 @@ def test_parameters_and_connections(kind):
 
 @pytest.mark.parametrize("kind", COUNTS)
 def test_other_sizes_are_refused(kind):
-    with pytest.raises(ValueError, match="not 40×40"):
+    with pytest.raises(UsageError, match="not 40×40"):
         build_model(kind, size=40)
+
+
+@pytest.mark.parametrize("kind", COUNTS)
+def test_channels_and_classes_are_the_datasets(kind):
+    size = COUNTS[kind][2]
+    model = build_model(kind, size=size, in_channels=3, classes=26)
+    assert model(torch.zeros(1, 3, size, size)).shape == (1, 26)
+
+
+def test_lenet5_of_1998_has_bitmaps_for_ten_digits_only():
+    with pytest.raises(UsageError, match="bitmaps of 10 digits, but there are 26 classes"):
+        build_model("lenet5", size=32, classes=26)
 
 
 def test_lenet4_has_sixty_kernels_each_second_map_once_a_pair():

