@@ -38,13 +38,12 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         f"{loss.kind} needs the penalties of lenet5 or of a layer rbf at the end;"
         f" {model.kind} takes cross-entropy or squared-targets",
     )
-    size = {"lenet1": 28, "lenet4": 32, "lenet5": 32, "lush": 32, "lenet5-modern": 32}.get(
-        model.kind, config.input.size
-    )
+    size = model.input_size
     refuse(
-        config.input.size != size,
+        size is not None and config.input.size != size,
         ("input", "size"),
-        f"{model.kind} looks at {size}×{size} pixels, not {config.input.size}×{config.input.size}",
+        f"{model.kind} takes {size}×{size} pixels, not {config.input.size}×{config.input.size}:"
+        f" set input.size={size}, or choose a model that takes any size, such as compact",
     )
     refuse(
         bool(config.mix) and needs_penalties,

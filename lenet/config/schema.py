@@ -4,7 +4,7 @@ A `Config` is one experiment. `load.py` beside this file reads YAML into it and 
 Schema for editors. Nothing here imports torch, so that the command line starts fast.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -94,65 +94,77 @@ Activation = Literal["relu", "tanh", "scaled-tanh", "gelu", "silu"]
 Init = Literal["fan-in", "sqrt-fan-in", "inverse-sqrt-fan-in"]
 
 
-class LeNet1(Section):
+class Network(Section):
+    """Settings of a network."""
+
+    input_size: ClassVar[int | None] = None
+    """Width and height in pixels of the only input that the network takes; None: any."""
+
+
+class LeNet1(Network):
     """LeNet-1: 2,578 parameters, for 16×16 digits in 28×28 pixels."""
 
+    input_size = 28
     kind: Literal["lenet1"]
     init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
-class LeNet4(Section):
+class LeNet4(Network):
     """LeNet-4: 17,998 parameters; its connection tables are not in the paper."""
 
+    input_size = 32
     kind: Literal["lenet4"]
     init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
-class LeNet5(Section):
+class LeNet5(Network):
     """LeNet-5 exactly as in 1998: 60,000 parameters, Radial Basis Function output."""
 
+    input_size = 32
     kind: Literal["lenet5"]
     init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
-class Lush(Section):
-    """LeNet-5 as its authors showed it in 2002: ten logits right after C5; 51,046 parameters."""
+class Lush(Network):
+    """LeNet-5 as its authors showed it in 2002: logits right after C5; 51,046 parameters."""
 
+    input_size = 32
     kind: Literal["lush"]
     init: Init = "inverse-sqrt-fan-in"
     """Spread of the initial weights: ±2.4/F, ±2.4/√F, or ±1/√F."""
 
 
-class LeNet5Modern(Section):
+class LeNet5Modern(Network):
     """LeNet-5's shape as built today: full C3, max-pooling, ReLU, softmax; 61,706 parameters."""
 
+    input_size = 32
     kind: Literal["lenet5-modern"]
     activation: Activation = "relu"
     """Activation after C1, C3, C5 and F6."""
     pooling: Literal["max", "average"] = "max"
     """What S2 and S4 do with each 2×2 square."""
     batch_norm: bool = False
-    """Normalise after each convolution and after F6's weights (not counted in 61,706)."""
+    """Normalise after each convolution and after F6; its parameters are not counted in 61,706."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of F6's units switched off in training."""
 
 
-class Compact(Section):
+class Compact(Network):
     """A small network of today: 3×3 convolutions, batch norm, global average pooling; 58,974
-    weights unless told otherwise."""
+    parameters by default."""
 
     kind: Literal["compact"]
     channels: list[Count] = Field(default=[12, 24, 24, 40, 48, 56], min_length=1)
     """Channels of each convolution."""
     pooled: list[Count] = [1, 3]
-    """The convolutions whose output is then halved, counted from 1."""
+    """The convolutions after which height and width are halved, counted from 1."""
 
 
-class MLP(Section):
-    """A fully connected network on the flattened picture."""
+class MLP(Network):
+    """A fully connected network on the flattened image."""
 
     kind: Literal["mlp"]
     hidden: list[Count] = Field(default=[300, 100], min_length=1)
@@ -160,20 +172,20 @@ class MLP(Section):
     activation: Activation = "relu"
     """Activation of the hidden layers."""
     output_activation: Literal["none", "scaled-tanh"] = "none"
-    """Activation of the ten outputs; the 1998 networks squash them, today's do not."""
+    """Activation of the outputs; the 1998 networks squash them, today's do not."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each hidden layer's units switched off in training."""
 
 
-class Linear(Section):
-    """Ten weighted sums of the pixels."""
+class Linear(Network):
+    """A weighted sum of the pixels for each class."""
 
     kind: Literal["linear"]
     output_activation: Literal["none", "scaled-tanh"] = "none"
-    """Activation of the ten outputs."""
+    """Activation of the outputs."""
 
 
-class Layers(Section):
+class Layers(Network):
     """Layers one after another, whose sizes follow from one another."""
 
     kind: Literal["layers"]
