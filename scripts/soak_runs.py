@@ -19,6 +19,7 @@ from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
 from lenet.runs.run import Run
+from lenet.figures.tensorboard import illustrate, lacks_pictures
 from lenet.training.train import train
 
 CPU = torch.device("cpu")
@@ -53,6 +54,8 @@ def main() -> int:
             config = WITHOUT_PICTURES if number % PICTURES_EVERY else CONFIG
             run = Run.create(f"run-{number}", config, Path(folder))
             train(config, [run], splits, CPU)
+            if lacks_pictures(run):
+                illustrate(run)
             shutil.rmtree(run.folder)
             readings.append(read_process())
             memory, files, threads = readings[-1]

@@ -56,6 +56,7 @@ def train(
             say=say,
             progress=is_terminal(),
         )
+        _illustrate(experiment, stop, device, data)
     _report(experiment, stop, device, data, as_json)
 
 
@@ -75,6 +76,7 @@ def resume(
         experiment = resume_runs(
             runs, device=device, data=data, stop=stop, say=say, progress=is_terminal()
         )
+        _illustrate(experiment, stop, device, data)
     _report(experiment, stop, device, data, as_json)
 
 
@@ -173,6 +175,17 @@ def evaluate(
     for run, result in results.items():
         typer.echo(f"{run}: {result}")
         typer.echo(result.table())
+
+
+def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | None) -> None:
+    """Draw what TensorBoard shows of finished runs, unless it was drawn before."""
+    from lenet.device import choose_device
+    from lenet.figures.tensorboard import illustrate, lacks_pictures
+
+    for run in filter(lacks_pictures, experiment.runs):
+        if not stop():
+            say(f"seed {run.seed}: drawing the figures for TensorBoard …")
+            illustrate(run, data, choose_device(device))
 
 
 def _report(

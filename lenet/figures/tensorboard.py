@@ -1,8 +1,11 @@
 """The figures, curves and codes of a finished run, for TensorBoard."""
 
 import shutil
+from contextlib import closing
+from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
@@ -10,10 +13,17 @@ from lenet.data.datasets import CLASSES, SIDE
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
+from lenet.runs.files import write_atomically
+from lenet.runs.lock import lock
+from lenet.runs.run import Run
 
 SLOW = {"augmentation", "embedding"}
 """Figures that take seconds: only `lenet figures` draws them."""
 MOST_CODES = 1000
+EVENTS = ".figures"
+"""How the name of the events file ends that holds the figures, beside the one of the training."""
+PROJECTOR_CONFIG = "projector_config.pbtxt"
+"""Written last: where it lies, the figures are complete."""
 
 PROJECTOR = """\
 embeddings {{
@@ -27,6 +37,37 @@ embeddings {{
   }}
 }}
 """
+
+
+def lacks_pictures(run: Run) -> bool:
+    """Say whether a run is finished and wants pictures (`evaluate.pictures`) that are not there."""
+    wanted = run.finished and run.config.evaluate.pictures
+    return wanted and not (run.folder / PROJECTOR_CONFIG).is_file()
+
+
+def illustrate(run: Run, data: Path | None = None, device: torch.device | str = "cpu") -> None:
+    """Write the figures, the precision-recall curves and the codes of a finished run.
+
+    What an interrupted drawing left behind is replaced.
+
+    Args:
+        run: The run.
+        data: A folder to look for the dataset in first.
+        device: Where to compute.
+
+    Raises:
+        UsageError: Another process holds the folder.
+        RunError: The run is unfinished; its weights or the images are missing or damaged.
+    """
+    subject = Subject.open(run, data, device)
+    step = run.config.train.epochs + 1  # beside the result, after the last epoch
+    with lock(run.folder):
+        for left in run.folder.glob(f"events.out.tfevents.*{EVENTS}"):
+            left.unlink()
+        with closing(SummaryWriter(str(run.folder), filename_suffix=EVENTS)) as writer:
+            write_figures(writer, subject, step)
+            write_curves(writer, subject, step)
+        write_codes(subject)
 
 
 def write_figures(writer: SummaryWriter, subject: Subject, step: int) -> None:
@@ -74,4 +115,4 @@ def write_codes(subject: Subject) -> None:
     square[: tiled.shape[0]] = tiled
     Image.fromarray(255 - square).save(folder / "images.png")
     config = PROJECTOR.format(name=name, side=SIDE)
-    (subject.run.folder / "projector_config.pbtxt").write_text(config, encoding="utf-8")
+    write_atomically(subject.run.folder / PROJECTOR_CONFIG, config.encode())

@@ -1,4 +1,4 @@
-"""What a run writes for TensorBoard while it trains and when it ends."""
+"""What a run writes for TensorBoard while it trains and when it ends; it draws no figures."""
 
 import json
 import warnings
@@ -11,8 +11,6 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from lenet.config.load import dump_config, flatten_config
-from lenet.data.datasets import Split
-from lenet.evaluation.classifier import Classifier
 from lenet.runs.run import Run
 from lenet.statistics import describe_errors
 
@@ -91,26 +89,6 @@ class Dashboard:
             "result", f"{counted}, weights of epoch {result['kept_epoch']}", self.end
         )
         self._write_session(1)
-        self.writer.flush()
-
-    def illustrate(
-        self, classifier: Classifier, dataset: str, test: Split, outputs: Tensor
-    ) -> None:
-        """Write the figures, the precision-recall curves and the codes of the finished run.
-
-        Args:
-            classifier: With the weights that are kept.
-            dataset: The dataset's name.
-            test: The test images, on the network's device.
-            outputs: What the network puts out for them, (N, 10).
-        """
-        from lenet.figures.subject import Subject
-        from lenet.figures.tensorboard import write_codes, write_curves, write_figures
-
-        subject = Subject(self.run, classifier, dataset, test, known=outputs)
-        write_figures(self.writer, subject, self.end)
-        write_curves(self.writer, subject, self.end)
-        write_codes(subject)
         self.writer.flush()
 
     def close(self) -> None:

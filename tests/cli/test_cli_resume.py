@@ -93,3 +93,17 @@ def test_verify_resume_stops_and_kills_trainings_and_finds_no_difference(elsewhe
     assert verified.exit_code == 0
     assert "stopped and resumed 1 times, killed and resumed" in verified.stdout
     assert "are the same to the bit" in verified.stdout
+
+
+def test_figures_are_drawn_after_training_and_when_they_are_missing(elsewhere: Path) -> None:
+    Path("small.yaml").write_text(SMALL.replace("320", "10").replace("false", "true"))
+    drawn = Path("runs/small/0/projector_config.pbtxt")
+    trained = runner.invoke(app, ["train", "small.yaml", "--json"])
+    assert trained.exit_code == 0
+    assert "seed 0: drawing the figures" in trained.stderr
+    assert drawn.is_file()
+    for again in (["resume", "runs/small"], ["train", "small.yaml", "--resume"]):
+        assert "drawing" not in runner.invoke(app, again).stderr
+        drawn.unlink()  # as if the process had been killed while it drew
+        assert "seed 0: drawing the figures" in runner.invoke(app, again).stderr
+        assert drawn.is_file()

@@ -1,0 +1,102 @@
+"""The figures that TensorBoard shows of a finished run, read back from the event files."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from lenet.config.load import load_config
+from lenet.data.datasets import Dataset
+from lenet.data.splits import make_splits
+from lenet.errors import RunError
+from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures
+from lenet.runs.run import Run
+from lenet.training.train import train
+
+SMALL = ["data.validation=100", "data.train_size=256", "train.epochs=2", "data.name=mnist-sample"]
+
+
+def read(folder: Path) -> EventAccumulator:
+    events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
+    events.Reload()
+    return events
+
+
+@pytest.fixture(scope="module")
+def finished(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    config = load_config("quickstart", SMALL).config
+    run = Run.create("small", config, tmp_path_factory.mktemp("runs"))
+    cpu = torch.device("cpu")
+    train(config, [run], make_splits(sample, config, cpu), cpu)
+    assert lacks_pictures(run)
+    illustrate(run)
+    return run
+
+
+def test_the_figures_are_images_beside_the_kernels(finished: Run) -> None:
+    events = read(finished.folder)
+    images = set(events.Tags()["images"])
+    assert {"kernels", "figures/errors", "figures/confusion", "figures/maps"} <= images
+    assert "figures/embedding" not in images  # slow; the projector shows it
+    assert events.Images("figures/errors")[0].width == 830
+
+
+def test_each_digit_has_a_precision_recall_curve(finished: Run) -> None:
+    tags = read(finished.folder).Tags()["tensors"]
+    assert {f"digits/{digit}" for digit in range(10)} <= set(tags)
+
+
+def test_the_projector_gets_codes_labels_and_pictures_of_the_same_images(finished: Run) -> None:
+    folder = finished.folder / "projector"
+    codes = (folder / "codes.tsv").read_text().splitlines()
+    head, *labels = (folder / "labels.tsv").read_text().splitlines()
+    assert head == "label\tprediction\tverdict\ttest image"
+    assert len(codes) == len(labels) == 1000
+    assert len(codes[0].split("\t")) == 84
+    wrong = [line.split("\t") for line in labels if "→" in line]
+    assert len(wrong) == finished.read_json("result.json")["errors/test"]
+    assert all(f"{truth} → {said}" == verdict for truth, said, verdict, _ in wrong)
+    assert 'tensor_name: "f6"' in (finished.folder / "projector_config.pbtxt").read_text()
+
+
+def test_every_tag_is_in_the_glossary(finished: Run) -> None:
+    page = Path(__file__).parents[2] / "docs" / "tensorboard.md"
+    table = page.read_text(encoding="utf-8").partition("| tag | tab |")[2].partition("\n\n")[0]
+    known = [
+        re.escape(name).replace("…", ".+")
+        for line in table.splitlines()[2:]
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+    ]
+    tags = read(finished.folder).Tags()
+    written = {
+        tag.removesuffix("/text_summary")
+        for kind in ("scalars", "images", "tensors")
+        for tag in tags[kind]
+    }
+    hidden = {tag for tag in written if tag.startswith(("_hparams_", "custom_scalars__"))}
+    assert [t for t in written - hidden if not any(re.fullmatch(n, t) for n in known)] == []
+
+
+def test_drawing_again_replaces_what_an_interrupted_drawing_left(finished: Run) -> None:
+    assert not lacks_pictures(finished)
+    (finished.folder / "projector_config.pbtxt").unlink()
+    assert lacks_pictures(finished)
+    illustrate(finished)
+    assert not lacks_pictures(finished)
+    assert len(list(finished.folder.glob(f"events.out.tfevents.*{EVENTS}"))) == 1
+    events = read(finished.folder)
+    assert [image.step for image in events.Images("figures/errors")] == [3]
+    assert [point.step for point in events.Scalars("errors/test")] == [1, 2]
+
+
+def test_runs_without_pictures_and_unfinished_ones_lack_none(tmp_path: Path) -> None:
+    config = load_config("quickstart", [*SMALL, "evaluate.pictures=false"]).config
+    plain = Run.create("plain", config, tmp_path)
+    plain.write_json("result.json", {})
+    assert not lacks_pictures(plain)
+    unfinished = Run.create("unfinished", load_config("quickstart", SMALL).config, tmp_path)
+    assert not lacks_pictures(unfinished)
+    with pytest.raises(RunError, match="is unfinished"):
+        illustrate(unfinished)
