@@ -99,7 +99,7 @@ def write_tensors(
             " what was saved before is whole"
         )
     labels = {**(metadata or {}), "format": str(FORMAT)}
-    labels["checksum"] = _checksum(plain, labels)
+    labels["checksum"] = compute_checksum(plain, labels)
     # One entry, for safetensors writes several in an order that changes from process to process.
     write_atomically(path, save(plain, {ENTRY: json.dumps(labels, sort_keys=True)}), keep_as)
 
@@ -125,7 +125,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         raise RunError(f"{path} has format {version}; this version of lenet reads {FORMAT}")
     checksum = labels.pop("checksum", None)
     if checksum is not None:
-        found = _checksum(tensors, labels)
+        found = compute_checksum(tensors, labels)
         if checksum != found:
             raise DamagedFileError(
                 f"{path} is damaged: its content has checksum {found}, expected {checksum}"
@@ -154,9 +154,16 @@ def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
     return next((name for name, value in tensors.items() if not value.isfinite().all()), None)
 
 
-def _checksum(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Return the SHA-256 sum of names, types, shapes, values and metadata."""
-    digest = hashlib.sha256(json.dumps(dict(metadata), sort_keys=True).encode())
+def compute_checksum(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> str:
+    """Return the SHA-256 sum of tensors' names, types, shapes and values, and of metadata.
+
+    Args:
+        tensors: On the CPU.
+        metadata: What else belongs to them.
+    """
+    digest = hashlib.sha256(json.dumps(dict(metadata or {}), sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.reshape(-1).view(torch.uint8).numpy().data)

@@ -1,20 +1,31 @@
-"""What a run was made with: versions, machine, commit, data."""
+"""What a run was made with: versions, machine, commit, images, and the networks it learnt from."""
 
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 
 from lenet import __version__
 from lenet.data.datasets import Dataset
+from lenet.errors import UsageError
+from lenet.runs.run import Run
 
 
-def describe_environment(device: torch.device, dataset: Dataset) -> dict[str, Any]:
-    """Return what a result may depend on besides the config; no names of folders or machines."""
+def describe_environment(
+    device: torch.device, dataset: Dataset, checksums: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Return what a result may depend on besides the config; no names of folders or machines.
+
+    Args:
+        device: Where the run computes.
+        dataset: Its images.
+        checksums: SHA-256 sums of the networks that it learns from, by the config's key.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor()
     return {
         "lenet": __version__,
@@ -22,14 +33,60 @@ def describe_environment(device: torch.device, dataset: Dataset) -> dict[str, An
         "command": ["lenet", *(_without_folder(argument) for argument in sys.argv[1:])],
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torchvision": torchvision.__version__,
+        "torchvision": _version("torchvision"),
         "platform": f"{platform.system()} {platform.machine()}",
         "device": f"{device.type} {name}".strip(),
         "threads": torch.get_num_threads(),
         "dataset": dataset.name,
         "images": {"train": len(dataset.train), "test": len(dataset.test)},
         "md5": dataset.checksums,
+        "sha256": dict(checksums),
     }
+
+
+def check_origin(run: Run, dataset: Dataset, checksums: Mapping[str, Sequence[str]]) -> None:
+    """Refuse to go on with a run on other images, or with other teachers, than it began with.
+
+    Args:
+        run: A run that may have begun; what its ``environment.json`` does not record is not
+            compared.
+        dataset: The images at hand.
+        checksums: As for `describe_environment`.
+
+    Raises:
+        UsageError: Something differs.
+        RunError: The run's ``environment.json`` is damaged.
+    """
+    if not run.begun:
+        return
+    begun = run.read_json("environment.json")
+    name = begun.get("dataset", dataset.name)
+    if name != dataset.name:
+        raise UsageError(
+            f"{run.folder} was begun on {name} and cannot go on with {dataset.name}:"
+            f" --data FOLDER says where {name} lies, --overwrite begins anew"
+        )
+    for file, md5 in begun.get("md5", {}).items():
+        if md5 != dataset.checksums.get(file):
+            raise UsageError(
+                f"{run.folder} was begun with another {file} of {name}: its MD5 sum was {md5},"
+                f" now it is {dataset.checksums.get(file)}"
+            )
+    for key, sums in begun.get("sha256", {}).items():
+        if sums != checksums.get(key):
+            raise UsageError(
+                f"{run.folder} was begun with other weights of {key} than there are now;"
+                " put them back, or begin anew with --overwrite",
+                tuple(key.split(".")),
+            )
+
+
+def _version(package: str) -> str | None:
+    """Return the installed version of a package, if it is installed; it is not imported."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _without_folder(argument: str) -> str:
