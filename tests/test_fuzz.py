@@ -26,7 +26,7 @@ from lenet.evaluation.classifier import load_classifier
 from lenet.runs.files import write_tensors
 from lenet.runs.history import list_runs, table
 from lenet.runs.run import Run
-from lenet.training.experiment import check
+from lenet.training.build import build
 from lenet.training.train import train
 
 EXAMPLES = int(os.environ.get("LENET_FUZZ", "40"))
@@ -86,7 +86,7 @@ def test_mutated_configs(text: str, changes: list[tuple[str, float, int, int]], 
     path = tmp_path / "config.yaml"
     path.write_bytes(mutate(text.encode(), changes))
     try:
-        check(load_config(path).config)
+        build(load_config(path).config, [0])
     except LenetError as error:
         assert str(error)
 
@@ -106,7 +106,7 @@ def test_mutated_configs(text: str, changes: list[tuple[str, float, int, int]], 
 def test_odd_values_in_configs(name: str, keys: list[str], values: list[str]) -> None:
     overrides = [f"{key}={value}" for key, value in zip(keys, values, strict=False)]
     try:
-        check(load_config(name, overrides).config)
+        build(load_config(name, overrides).config, [0])
     except LenetError as error:
         assert str(error)
 

@@ -10,7 +10,7 @@ import torch
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.config.load import load_config
 from lenet.evaluation.classifier import build_classifier
-from lenet.training.train import build_learner
+from lenet.training.build import build_learner
 
 CONFIG = "paper/lenet5"
 UPDATES = 600

@@ -14,17 +14,15 @@ from torch.multiprocessing.spawn import spawn
 
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.bench.train import PLAIN, plain_config
-from lenet.data.batches import Batches
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
 from lenet.device import synchronize
-from lenet.evaluation.classifier import build_classifier
 from lenet.runs.run import Run
+from lenet.training.build import build, gradient_learner
 from lenet.training.distributed import join
 from lenet.training.gradient import GradientLearner
-from lenet.training.stacked import StackedLearner
-from lenet.training.threaded import ThreadedLearner
-from lenet.training.train import gradient_learner, train
+from lenet.training.parallel_seeds import StackedLearner, ThreadedLearner
+from lenet.training.train import train
 
 IMAGES = 12_288
 SIZES = (f"data.train_size={IMAGES}", "data.validation=1000")
@@ -145,11 +143,10 @@ def _learn(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     config = plain_config(*SIZES, *changes)
     splits = make_splits(load_dataset("mnist", data), config, device)
-    classifiers = [build_classifier(config, seed) for seed in seeds]
-    batches = Batches.of(config, splits.train, seeds, classifiers[0].preprocess)
-    learner = gradient_learner(
-        rule, config, classifiers, list(seeds), batches.steps_per_epoch, device
-    )
+    components = build(config, seeds, device)
+    batches = components.batches(splits.train, seeds)
+    classifiers = list(components.classifiers.values())
+    learner = gradient_learner(rule, config, classifiers, seeds, batches.steps_per_epoch, device)
     learner.learn(*batches.batch(1, 0))
     synchronize(device)
     steps = max(STEPS, ENOUGH // config.train.batch_size)

@@ -19,14 +19,13 @@ def summary(
     from lenet.config.load import load_config
 
     source = load_config(config, overrides)
-    from lenet.evaluation.classifier import build_classifier
     from lenet.models.summary import summarize_network
-    from lenet.training.experiment import check
+    from lenet.training.build import build
 
+    seed, size = source.config.seed, source.config.input.size
     with source.explaining():
-        check(source.config)
-    size = source.config.input.size
-    result = summarize_network(build_classifier(source.config).model, (1, size, size))
+        model = build(source.config, [seed]).classifiers[seed].model
+    result = summarize_network(model, (1, size, size))
     if as_json:
         print_json(result.as_dict())
     else:

@@ -140,12 +140,13 @@ def augment(
 
     source = load_config(config, overrides)
     from lenet.figures.augmentation import save_augmentation
-    from lenet.training.experiment import check, load_data
+    from lenet.training.build import build
+    from lenet.training.experiment import load_data
 
     events = runs / source.name / "augmentation"
     path = out or events / "digits.png"
     with source.explaining():
-        check(source.config)
+        build(source.config, [source.config.seed])
     train = load_data(source.config, data, say).train
     save_augmentation(source.config, train, source.name, path, events, theme)
     typer.echo(path)

@@ -68,10 +68,10 @@ def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa
     )
 
     source = load_config(config, overrides)
-    from lenet.training.experiment import check
+    from lenet.training.build import build
 
     with source.explaining():
-        check(source.config)
+        build(source.config, [source.config.seed])
     typer.echo(f"{config} is well-formed")
 
 

@@ -1,4 +1,4 @@
-"""What is presented at each step: a function of seed, epoch and step, and of nothing else."""
+"""What is presented at each step: it depends on seed, epoch and step alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,13 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from lenet.augment.catalogue import build_mixing, build_pipeline
-from lenet.config.schema import Config
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.rng import generator
-from lenet.training.boosting import choose_images, load_earlier
-from lenet.training.distillation import Teacher
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,7 @@ class Batches:
 
     Args:
         split: The training images, on the device.
-        seeds: One per member.
+        seeds: Those that are trained together.
         preprocess: Images (B, 1, H, W) → inputs.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         order: ``shuffled`` anew in each epoch, or ``constant``.
@@ -82,42 +78,6 @@ class Batches:
         self.teach = teach
         self.share = share
         self._orders: tuple[int, list[Tensor]] = (0, [])
-
-    @classmethod
-    def of(
-        cls,
-        config: Config,
-        split: Split,
-        seeds: Sequence[int],
-        preprocess: nn.Module,
-        share: Share = ALL,
-    ) -> "Batches":
-        """Return the batches that a config describes.
-
-        Raises:
-            UsageError: A transform has an unknown name or an illegal argument, or there is no such
-                teacher.
-        """
-        train = config.train
-        teacher = Teacher.of(config, split.images.device)
-        pools = None
-        if config.data.boosting is not None:
-            earlier = {seed: load_earlier(config, seed, split.images.device) for seed in seeds}
-            pools = [choose_images(split, earlier[seed], seed) for seed in seeds]
-        return cls(
-            split,
-            seeds,
-            preprocess,
-            batch_size=train.batch_size,
-            order=train.order,
-            images_per_epoch=train.images_per_epoch,
-            augment=build_pipeline(config.augment) if config.augment else None,
-            mix=build_mixing(config.mix) if config.mix else None,
-            last_augmented=train.epochs - train.no_augment_epochs,
-            teach=teacher.teach if teacher else None,
-            pools=pools,
-            share=share,
-        )
 
     @property
     def steps_per_epoch(self) -> int:

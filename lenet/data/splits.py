@@ -6,6 +6,7 @@ from itertools import count
 import torch
 
 from lenet.augment.catalogue import build_pipeline
+from lenet.augment.pipeline import Pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import CLASSES, Dataset, Split
 from lenet.data.preprocessing import scale_pixels
@@ -24,8 +25,16 @@ class Splits:
     test: Split
 
 
-def make_splits(dataset: Dataset, config: Config, device: torch.device) -> Splits:
+def make_splits(
+    dataset: Dataset, config: Config, device: torch.device, distort: Pipeline | None = None
+) -> Splits:
     """Hold out validation images, cut the training set to size, add distorted copies.
+
+    Args:
+        dataset: All images.
+        config: Its ``data`` says how they are divided.
+        device: Where the splits lie.
+        distort: The pipeline of ``data.distort``, where it was built before.
 
     Raises:
         UsageError: More images are asked for than there are.
@@ -40,23 +49,29 @@ def make_splits(dataset: Dataset, config: Config, device: torch.device) -> Split
     if settings.train_size is not None:
         _, train = stratified_split(train, settings.train_size, settings.split_seed)
     if settings.distorted_copies:
-        train = add_distorted_copies(train, config)
+        distort = build_pipeline(settings.distort) if distort is None else distort
+        train = add_distorted_copies(train, settings.distorted_copies, distort, settings.split_seed)
     return Splits(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
 
 
-def add_distorted_copies(split: Split, config: Config) -> Split:
+def add_distorted_copies(split: Split, copies: int, distort: Pipeline, seed: int) -> Split:
     """Return a split followed by copies of it, each distorted by a draw of its own.
+
+    Args:
+        split: uint8 images (N, 1, H, W) and their labels.
+        copies: How many copies follow.
+        distort: Images in [0, 1] → images of the same size.
+        seed: Decides what is drawn.
 
     Source: Section III.C of the 1998 paper: 60,000 originals and 540,000 distorted images.
     """
-    distort = build_pipeline(config.data.distort)
     images, labels = [split.images], split.labels
-    for copy in range(config.data.distorted_copies):
+    for copy in range(copies):
         for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):
-            draw = generator(config.data.split_seed, "distort", copy, start)
+            draw = generator(seed, "distort", copy, start)
             distorted = distort(scale_pixels(block), labels[start : start + len(block)], draw)
             images.append((distorted * 255).round_().to(torch.uint8))
-    return Split(torch.cat(images), labels.repeat(1 + config.data.distorted_copies))
+    return Split(torch.cat(images), labels.repeat(1 + copies))
 
 
 def tail_split(split: Split, n: int) -> tuple[Split, Split]:

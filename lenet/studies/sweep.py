@@ -30,8 +30,9 @@ from lenet.runs.files import write_atomically
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
 from lenet.studies.search_space import Range, Space
-from lenet.training.environment import describe_environment
-from lenet.training.experiment import check, check_last_batch, load_data
+from lenet.training.build import build, check_last_batch
+from lenet.training.environment import check_origin, describe_environment
+from lenet.training.experiment import load_data
 from lenet.training.train import train
 
 SILENCE_SECONDS = 120.0
@@ -176,19 +177,22 @@ def work(
             config = sweep.config(values)
             if config.data.validation == 0:
                 raise UsageError("a sweep needs data.validation: the test set chooses nothing")
-            check(config)
+            components = build(config, [config.seed], chosen)
             key = config.data.model_dump_json()
             if key not in cache:
                 dataset = load_data(config, data, say)
-                cache[key] = dataset, make_splits(dataset, config, chosen)
+                cache[key] = dataset, make_splits(dataset, config, chosen, components.distort)
             dataset, splits = cache[key]
-            check_last_batch(config, len(splits.train))
+            check_last_batch(components, len(splits.train))
             run = _open_run(sweep, trial, config)
+            checksums = components.checksums(config.seed)
+            check_origin(run, dataset, checksums)
             if not run.begun:
-                run.write_json("environment.json", describe_environment(chosen, dataset))
+                environment = describe_environment(chosen, dataset, checksums)
+                run.write_json("environment.json", environment)
             watch = _Watch(study, trial, run, stop)
             with lock(run.folder):
-                done = train(config, [run], splits, chosen, stop=watch)
+                done = train(config, [run], splits, chosen, stop=watch, components=components)
         except UpdateFinishedTrialError:
             say(f"trial {trial.number}: another worker took it up, for this one was silent")
             continue

@@ -18,7 +18,7 @@ class DataParallelLearner(GradientLearner):
     """One update per batch, of which each process sees a part.
 
     The gradient is that of the mean loss over the whole batch, however unequal the parts, and the
-    tallies are those of the whole batch.
+    losses and errors are those of the whole batch.
 
     Args:
         world: The processes.

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from lenet.augment.catalogue import build_pipeline
+from lenet.augment.pipeline import Pipeline
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import Share
 from lenet.errors import LenetError, RunError, UsageError
@@ -54,8 +54,12 @@ class World:
         """The part of each batch that this process learns from."""
         return Share(self.rank, self.size)
 
-    def check(self, config: Config) -> None:
+    def check(self, config: Config, augment: Pipeline) -> None:
         """Refuse what cannot be divided among processes.
+
+        Args:
+            config: What is to be trained.
+            augment: Its pipeline.
 
         Raises:
             UsageError: It cannot.
@@ -66,7 +70,7 @@ class World:
                 " among processes: start it without torchrun",
                 ("optimizer", "kind"),
             )
-        if self.size > 1 and not build_pipeline(config.augment).divisible:
+        if self.size > 1 and not augment.divisible:
             raise UsageError(
                 "kornia draws for a whole batch at once, which cannot be divided among processes:"
                 " start it without torchrun",

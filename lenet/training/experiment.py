@@ -1,4 +1,4 @@
-"""From a config to finished runs: check, load the images, make the folders, train."""
+"""From a config to finished runs: build, load the images, make the folders, train."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -9,10 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import torch
-
-from lenet.augment.catalogue import build_mixing, build_pipeline
-from lenet.augment.pipeline import Pipeline
 from lenet.config.load import flatten_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, load_dataset
@@ -20,15 +16,13 @@ from lenet.data.sources import SAMPLE, DatasetMissingError
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import build_classifier
 from lenet.runs.lock import lock
 from lenet.runs.run import Run, check_name, is_run
 from lenet.statistics import describe_errors, summarize
-from lenet.training.boosting import load_earlier
-from lenet.training.distillation import Teacher
+from lenet.training.build import Components, build, check_last_batch, is_faster_together
 from lenet.training.distributed import World, join
-from lenet.training.environment import describe_environment
-from lenet.training.train import SAMPLE_NOTICE, is_faster_together, train
+from lenet.training.environment import check_origin, describe_environment
+from lenet.training.train import SAMPLE_NOTICE, train
 
 
 @dataclass(frozen=True)
@@ -69,70 +63,6 @@ class Experiment:
         return "\n".join(lines)
 
 
-def check(config: Config) -> None:
-    """Build what a config describes, to see that it can be built.
-
-    Raises:
-        UsageError: It cannot; the error's path says which key is to blame.
-        RunError: The weights of a network that it learns from are missing or damaged.
-    """
-    for section, key, build in (
-        (config.augment, ("augment",), build_pipeline),
-        (config.mix, ("mix",), build_mixing),
-        (config.data.distort, ("data", "distort"), build_pipeline),
-    ):
-        try:
-            built = build(section)
-            if isinstance(built, Pipeline):
-                size = built.output_size((28, 28))
-                _check_size(size, config.input.size)
-                if key == ("data", "distort") and size != (28, 28):
-                    raise UsageError(f"copies must be of 28×28 pixels, not {size[0]}×{size[1]}")
-        except UsageError as error:
-            raise UsageError(str(error), (*key, *(error.path or ()))) from error
-    try:
-        build_classifier(config)
-    except UsageError as error:
-        raise UsageError(str(error), ("model", *(error.path or ()))) from error
-    Teacher.of(config, torch.device("cpu"))
-    load_earlier(config, config.seed, torch.device("cpu"))
-
-
-def check_last_batch(config: Config, images: int) -> None:
-    """Refuse a last batch of one image where batch norm would have one value to look at.
-
-    Args:
-        config: What to train.
-        images: How many training images there are.
-
-    Raises:
-        UsageError: It would.
-    """
-    if (config.train.images_per_epoch or images) % config.train.batch_size != 1:
-        return
-    try:
-        build_classifier(config).model.train()(
-            torch.zeros(1, 1, config.input.size, config.input.size)
-        )
-    except ValueError as error:
-        raise UsageError(
-            "the last batch of an epoch has one image, too few for batch norm: choose another size",
-            ("train", "batch_size"),
-        ) from error
-
-
-def _check_size(size: tuple[int, int], most: int) -> None:
-    """Check that augmented images fit into the network's input.
-
-    Raises:
-        UsageError: They do not.
-    """
-    if max(size) > most:
-        raise UsageError(
-            f"images come out as {size[0]}×{size[1]} pixels, more than input.size of {most}"
-        )
-
-
 def run_experiment(
     config: Config,
     name: str,
@@ -170,33 +100,38 @@ def run_experiment(
     with join(choose_device(device)) as world, ExitStack() as locks:
         if world.rank:
             return follow(world, data, stop)
-        check(config)
-        for note in build_pipeline([*config.augment, *config.data.distort]).notes:
+        chosen = range(config.seed, config.seed + seeds)
+        components = build(config, chosen, world.device)
+        for note in components.augment.notes + components.distort.notes:
             say(f"note: {note}")
-        world.check(config)
+        world.check(config, components.augment)
         check_name(name)
         dataset = load_data(config, data, say)
-        splits = make_splits(dataset, config, world.device)
-        check_last_batch(config, len(splits.train))
+        splits = make_splits(dataset, config, world.device, components.distort)
+        check_last_batch(components, len(splits.train))
         runs = []
-        for seed in range(config.seed, config.seed + seeds):
-            index = config.model_copy(update={"seed": seed})
+        for seed in chosen:
+            own = config.model_copy(update={"seed": seed})
             locks.enter_context(lock(root / name / str(seed)))
-            runs.append(_open_or_create(name, index, root, resume, overwrite))
+            runs.append(_open_or_create(name, own, root, resume, overwrite))
+        _check_origins(runs, dataset, components)
         new = [run for run in runs if not run.begun]
         if new:
-            environment = describe_environment(world.device, dataset)
-            environment["processes"] = world.size
-            together = world.size == 1 and is_faster_together(config, new, splits)
-            environment["together"] = [run.seed for run in new] if together else []
+            fresh = [run.seed for run in new]
+            together = world.size == 1 and is_faster_together(components, fresh, splits.train)
             if len(new) > 1:
                 say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
         for run in new:
+            environment = describe_environment(
+                world.device, dataset, components.checksums(run.seed)
+            )
+            environment["processes"] = world.size
+            environment["together"] = fresh if together else []
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
         say(f"{what}, in {where}")
-        _train(config, runs, splits, world, stop, say, progress)
+        _train(components, runs, splits, world, stop, say, progress)
     return Experiment(runs)
 
 
@@ -229,13 +164,16 @@ def resume_runs(
         runs = [run for folder in folders for run in _runs_in(folder)]
         for run in runs:
             locks.enter_context(lock(run.folder))
-        for config, group in groupby(
+        for config, same in groupby(
             runs, key=lambda run: run.config.model_copy(update={"seed": 0})
         ):
-            check(config)
-            world.check(config)
-            splits = make_splits(load_data(config, data, say), config, world.device)
-            _train(config, list(group), splits, world, stop, say, progress)
+            group = list(same)
+            components = build(config, [run.seed for run in group], world.device)
+            world.check(config, components.augment)
+            dataset = load_data(config, data, say)
+            _check_origins(group, dataset, components)
+            splits = make_splits(dataset, config, world.device, components.distort)
+            _train(components, group, splits, world, stop, say, progress)
     return Experiment(runs)
 
 
@@ -244,13 +182,30 @@ def follow(world: World, data: Path | None, stop: Callable[[], bool]) -> Experim
     with TemporaryDirectory(prefix="lenet-") as scratch:
         while (task := world.receive(Path(scratch))) is not None:
             config, runs = task
-            splits = make_splits(load_data(config, data), config, world.device)
-            train(config, runs, splits, world.device, stop=world.agreeing(stop), world=world)
+            components = build(config, [run.seed for run in runs], world.device)
+            dataset = load_data(config, data)
+            splits = make_splits(dataset, config, world.device, components.distort)
+            train(
+                config,
+                runs,
+                splits,
+                world.device,
+                stop=world.agreeing(stop),
+                world=world,
+                components=components,
+            )
     return Experiment([])
 
 
+def _check_origins(runs: Sequence[Run], dataset: Dataset, components: Components) -> None:
+    """Refuse to go on with unfinished runs on other images or teachers; see `check_origin`."""
+    for run in runs:
+        if not run.finished:
+            check_origin(run, dataset, components.checksums(run.seed))
+
+
 def _train(
-    config: Config,
+    components: Components,
     runs: Sequence[Run],
     splits: Splits,
     world: World,
@@ -265,9 +220,9 @@ def _train(
             say(f"seed {run.seed}: finished already")
     for group in _group_as_begun(pending):
         if not stop():
-            world.send(config, group)
+            world.send(components.config, group)
             train(
-                config,
+                components.config,
                 group,
                 splits,
                 world.device,
@@ -275,6 +230,7 @@ def _train(
                 say=say,
                 progress=progress,
                 world=world,
+                components=components,
             )
 
 
@@ -290,7 +246,7 @@ def _group_as_begun(runs: Sequence[Run]) -> list[list[Run]]:
 def load_data(
     config: Config, root: Path | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Dataset:
-    """Load a config's images, or its fallback's where they can't be had, saying so loudly."""
+    """Load a config's images; if they cannot be had, warn and load its fallback's."""
     try:
         return load_dataset(config.data.name, root or config.data.root)
     except DatasetMissingError as error:

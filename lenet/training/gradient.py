@@ -17,7 +17,7 @@ class GradientLearner:
 
     Args:
         models: One network per seed, on the device.
-        seeds: The seeds' seeds; dropout derives from them.
+        seeds: Theirs; dropout derives from them.
         loss: Outputs (B, 10) and targets → losses (B,).
         classify: Outputs (B, 10) → labels (B,).
         optimizer: Makes the optimizer of a network.
@@ -61,13 +61,12 @@ class GradientLearner:
         """Make one update per seed; see `Learner.learn`."""
         factor = self.schedule(self.updates / self.steps_per_epoch)
         self.updates += 1
-        tallies = self.each(
+        stats = self.each(
             lambda index: self._learn(index, factor, inputs[index], targets[index]),
             range(len(self.models)),
         )
-        return BatchStats(
-            torch.stack([t[0] for t in tallies]), torch.stack([t[1] for t in tallies])
-        )
+        losses, errors = zip(*stats, strict=True)
+        return BatchStats(torch.stack(losses), torch.stack(errors))
 
     def each(
         self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
@@ -85,12 +84,12 @@ class GradientLearner:
             torch.manual_seed(derive_seed(self.seeds[index], "dropout", self.updates))
         model.train()
         optimizer.zero_grad(set_to_none=True)
-        tally = self.descend(index, inputs, targets)
+        stats = self.descend(index, inputs, targets)
         optimizer.step()
         average = self.averages[index]
         if average is not None:
             average.update(model)
-        return tally
+        return stats
 
     def descend(self, index: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Leave the gradient of the mean loss in a seed's weights.

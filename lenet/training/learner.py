@@ -89,12 +89,12 @@ class EpochMetrics:
         """Add the time since `start_clock` to the epoch's seconds."""
         self.seconds += time.perf_counter() - self.began
 
-    def add(self, tally: BatchStats, n: int) -> None:
+    def add(self, stats: BatchStats, n: int) -> None:
         """Add what was seen of `n` images."""
-        self.loss_sum += tally.loss_sum
-        self.errors += tally.errors
+        self.loss_sum += stats.loss_sum
+        self.errors += stats.errors
         self.n += n
-        self.unchecked.append(tally.loss_sum)
+        self.unchecked.append(stats.loss_sum)
 
     def check(self, epoch: int, step: int) -> None:
         """Look whether all losses up to `step` were finite.
@@ -115,8 +115,8 @@ class EpochMetrics:
             )
         self.unchecked.clear()
 
-    def metrics(self, index: int) -> dict[str, Any]:
-        """Return the seed's errors, error rate and mean loss on the images as they came."""
+    def numbers(self, index: int) -> dict[str, Any]:
+        """Return the seed's errors, accuracy and mean loss on the images as they came."""
         errors = int(self.errors[index])
         return {
             "errors/train": errors,
@@ -134,15 +134,15 @@ class EpochMetrics:
     def state(self, index: int) -> dict[str, Tensor]:
         """Return the seed's part as tensors."""
         return {
-            "tally.loss_sum": self.loss_sum[index].cpu(),
-            "tally.errors": self.errors[index].cpu(),
-            "tally.n": torch.tensor(self.n),
-            "tally.seconds": torch.tensor(self.seconds),
+            "epoch.loss_sum": self.loss_sum[index].cpu(),
+            "epoch.errors": self.errors[index].cpu(),
+            "epoch.n": torch.tensor(self.n),
+            "epoch.seconds": torch.tensor(self.seconds),
         }
 
     def load_state(self, index: int, state: dict[str, Tensor]) -> None:
         """Go back to where `state` was taken."""
-        self.loss_sum[index] = state["tally.loss_sum"]
-        self.errors[index] = state["tally.errors"]
-        self.n = int(state["tally.n"])
-        self.seconds = float(state["tally.seconds"])
+        self.loss_sum[index] = state["epoch.loss_sum"]
+        self.errors[index] = state["epoch.errors"]
+        self.n = int(state["epoch.n"])
+        self.seconds = float(state["epoch.seconds"])

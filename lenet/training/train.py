@@ -1,36 +1,27 @@
 """The main job: train the networks of a config, one per seed, in one loop."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from lenet.config.schema import SDLM, Config
+from lenet.config.schema import Config
 from lenet.data.batches import ALL, Batches
 from lenet.data.sources import SAMPLE
 from lenet.data.splits import Splits
 from lenet.device import naming_memory, set_determinism, synchronize
 from lenet.errors import RunError
-from lenet.evaluation.classifier import Classifier, build_classifier
-from lenet.losses import CurvedLoss
+from lenet.evaluation.classifier import Classifier
 from lenet.runs.files import check_layout
 from lenet.runs.run import Position, Run
-from lenet.training.boosting import load_earlier
-from lenet.training.data_parallel import DataParallelLearner
+from lenet.training.build import Components, build
 from lenet.training.distributed import World
-from lenet.training.gradient import GradientLearner
-from lenet.training.grouped import GroupedLearner
 from lenet.training.learner import EpochMetrics, Learner
-from lenet.training.optimizers import OPTIMIZERS
-from lenet.training.schedules import SCHEDULES
-from lenet.training.sdlm import SDLMLearner, seeds_at_once
-from lenet.training.stacked import StackedLearner, can_stack, pays_off
 from lenet.training.tensorboard import Dashboard
-from lenet.training.threaded import ThreadedLearner
 
 CHECK_EVERY = 100
 """Steps between looks at the losses: each look makes a GPU wait."""
@@ -51,6 +42,7 @@ def train(
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
     world: World | None = None,
+    components: Components | None = None,
 ) -> list[dict[str, Any]] | None:
     """Train one network per run, and leave everything in the runs' folders.
 
@@ -65,29 +57,32 @@ def train(
         say: Takes a line after each epoch.
         progress: Show a bar on standard error.
         world: The processes among which each batch is divided; None: this one alone.
+        components: What the config describes, where it was built before, for these seeds at least.
+            Its networks are trained.
 
     Returns:
         The content of each run's ``result.json``, or None when stopped before the end.
 
     Raises:
+        UsageError: The config describes something that cannot be built.
         RunError: A loss is not finite, the GPU's memory ran out, a file cannot be written, or the
             runs cannot be resumed. The checkpoints are whole.
     """
     # Everything random derives from (seed, purpose, epoch, step).
     set_determinism(config.deterministic, device)
     seeds = [run.seed for run in runs]
+    components = components or build(config, seeds, device)
 
     # Data: what is presented at each step.
-    classifiers = [build_classifier(config, seed) for seed in seeds]
-    share = world.share if world else ALL
-    batches = Batches.of(config, splits.train, seeds, classifiers[0].preprocess, share)
+    batches = components.batches(splits.train, seeds, world.share if world else ALL)
 
     # Model, loss, optimizer, schedule.
-    learner = build_learner(config, classifiers, seeds, batches.steps_per_epoch, device, world)
+    classifiers = [components.classifiers[seed] for seed in seeds]
+    learner = components.learner(seeds, batches.steps_per_epoch, world)
 
     # Resume.
-    tally = EpochMetrics(seeds, device)
-    position = _load(runs, learner, tally, say)
+    metrics = EpochMetrics(seeds, device)
+    position = _load(runs, learner, metrics, say)
     for run in runs:
         run.rewind(position)
     notice = SAMPLE_NOTICE if splits.dataset == SAMPLE else ""
@@ -95,62 +90,38 @@ def train(
     saved_at = time.monotonic()
 
     try:
-        # Each epoch: learn from its batches …
+        # Each epoch: learn from its batches, saving now and then …
         for epoch in range(position.epoch, config.train.epochs + 1):
             first_step = position.step if epoch == position.epoch else 0
-            if first_step == 0:
-                learner.begin_epoch(epoch, partial(batches.sample, epoch))
-            tally.start_clock()
-            for step in tqdm(
-                range(first_step, batches.steps_per_epoch),
-                desc=f"epoch {epoch}/{config.train.epochs}",
-                initial=first_step,
-                total=batches.steps_per_epoch,
-                disable=not progress,
-                leave=False,
-            ):
-                with naming_memory("train.batch_size", config.train.batch_size):
-                    inputs, targets = batches.batch(epoch, step)
-                    tally.add(learner.learn(inputs, targets), batches.size(step))
-                if (step + 1) % CHECK_EVERY == 0:
-                    tally.check(epoch, step)
+            for step in _learn(config, epoch, first_step, batches, learner, metrics, progress):
                 stopping = stop()
                 if stopping or _is_due(config, step + 1, saved_at):
-                    tally.check(epoch, step)
-                    tally.stop_clock()
-                    _save(runs, learner, tally, Position(epoch, step + 1))
+                    metrics.check(epoch, step)
+                    metrics.stop_clock()
+                    _save(runs, learner, metrics, Position(epoch, step + 1))
                     saved_at = time.monotonic()
                     if stopping:
                         return None
-                    tally.start_clock()
+                    metrics.start_clock()
             synchronize(device)
-            tally.stop_clock()
-            tally.check(epoch, batches.steps_per_epoch - 1)
+            metrics.stop_clock()
+            metrics.check(epoch, batches.steps_per_epoch - 1)
 
             # … then evaluate, log and save, once, here.
-            last = epoch == config.train.epochs
-            counted = last or epoch % config.evaluate.every == 0
-            # What is evaluated may be a copy, or an average, of the weights that learn.
-            classifiers = [replace(n, model=learner.model(m)) for m, n in enumerate(classifiers)]
-            for index, (run, dashboard) in enumerate(zip(runs, dashboards, strict=True)):
-                metrics = {"epoch": epoch, "learning_rate": learner.learning_rate}
-                metrics |= tally.metrics(index)
-                if counted:
-                    metrics |= _count_splits(classifiers[index], splits, config)
-                run.append("metrics.jsonl", metrics)
-                run.append("timing.jsonl", {"epoch": epoch} | tally.timing())
-                dashboard.write(metrics | tally.timing())
-                dashboard.show_kernels(classifiers[index].model, epoch)
-                if _keeps(run, config, counted):
-                    run.save_weights(classifiers[index].model.state_dict())
-                say(_describe(run, metrics, config.train.epochs, tally.seconds))
-            tally.reset()
-            _save(runs, learner, tally, Position(epoch + 1, 0))
+            for index, run in enumerate(runs):
+                # What is evaluated may be a copy, or an average, of the weights that learn.
+                classifiers[index] = replace(classifiers[index], model=learner.model(index))
+                line = {"epoch": epoch, "learning_rate": learner.learning_rate}
+                line |= metrics.numbers(index)
+                _log(run, classifiers[index], dashboards[index], line, metrics.timing(), splits)
+                say(_describe(run, line, config.train.epochs, metrics.seconds))
+            metrics.reset()
+            _save(runs, learner, metrics, Position(epoch + 1, 0))
             saved_at = time.monotonic()
 
         # Finish: the errors of the weights that were kept.
         return [
-            _finish(run, classifier, splits, dashboard)
+            _finish(run, classifier, components.earlier[run.seed], splits, dashboard)
             for run, classifier, dashboard in zip(runs, classifiers, dashboards, strict=True)
         ]
     finally:
@@ -158,75 +129,63 @@ def train(
             dashboard.close()
 
 
-def build_learner(
+def _learn(
     config: Config,
-    classifiers: Sequence[Classifier],
-    seeds: Sequence[int],
-    steps_per_epoch: int,
-    device: torch.device,
-    world: World | None = None,
-) -> Learner:
-    """Return the rule by which networks, one per seed, learn; they move to the device."""
-    if isinstance(config.optimizer, SDLM):
-        models = [classifier.model.to(device) for classifier in classifiers]
-        loss = cast(CurvedLoss, classifiers[0].loss)
-        size = (config.input.size, config.input.size)
-        at_once = seeds_at_once(models[0], device)
-        groups = [models[i : i + at_once] for i in range(0, len(models), at_once)]
-        learners = [SDLMLearner(g, loss, size, **config.optimizer.options()) for g in groups]
-        return GroupedLearner(learners, [len(g) for g in groups]) if learners[1:] else learners[0]
-    rule: Callable[..., GradientLearner] = GradientLearner
-    if world and world.size > 1:
-        rule = partial(DataParallelLearner, world)
-    elif len(classifiers) > 1 and can_stack(classifiers[0].model):
-        rule = ThreadedLearner if device.type == "cpu" else StackedLearner
-    return gradient_learner(rule, config, classifiers, seeds, steps_per_epoch, device)
+    epoch: int,
+    first_step: int,
+    batches: Batches,
+    learner: Learner,
+    metrics: EpochMetrics,
+    progress: bool,
+) -> Iterator[int]:
+    """Learn from the batches of an epoch from `first_step` on; yield the number of each step."""
+    if first_step == 0:
+        learner.begin_epoch(epoch, partial(batches.sample, epoch))
+    metrics.start_clock()
+    for step in tqdm(
+        range(first_step, batches.steps_per_epoch),
+        desc=f"epoch {epoch}/{config.train.epochs}",
+        initial=first_step,
+        total=batches.steps_per_epoch,
+        disable=not progress,
+        leave=False,
+    ):
+        with naming_memory("train.batch_size", config.train.batch_size):
+            inputs, targets = batches.batch(epoch, step)
+            metrics.add(learner.learn(inputs, targets), batches.size(step))
+        if (step + 1) % CHECK_EVERY == 0:
+            metrics.check(epoch, step)
+        yield step
 
 
-def is_faster_together(config: Config, runs: Sequence[Run], splits: Splits) -> bool:
-    """Say whether the seeds take less time at once than one after another; the clock decides."""
-    if len(runs) == 1 or isinstance(config.optimizer, SDLM):
-        return len(runs) > 1  # the 1998 rule knows how many to step at once
-    seeds = [run.seed for run in runs]
-    classifiers = [build_classifier(config, seed) for seed in seeds]
-    if not can_stack(classifiers[0].model):
-        return False
-    inputs, targets = Batches.of(config, splits.train, seeds, classifiers[0].preprocess).batch(1, 0)
-    alone, together = (
-        build_learner(config, classifiers[:n], seeds[:n], 1, inputs.device) for n in (1, len(seeds))
-    )
-    return pays_off(alone, together, inputs, targets)
-
-
-def gradient_learner(
-    rule: Callable[..., GradientLearner],
-    config: Config,
-    classifiers: Sequence[Classifier],
-    seeds: Sequence[int],
-    steps_per_epoch: int,
-    device: torch.device,
-) -> GradientLearner:
-    """Return a way of gradient descent as a config describes it; the networks move to the device.
+def _log(
+    run: Run,
+    classifier: Classifier,
+    dashboard: Dashboard,
+    line: dict[str, Any],
+    timing: dict[str, float],
+    splits: Splits,
+) -> None:
+    """Evaluate a run after an epoch, write its numbers, and save its weights if they are to keep.
 
     Args:
-        rule: `GradientLearner` or one that takes the same arguments.
-        config: What to learn, and how.
-        classifiers: One per seed.
-        seeds: Theirs.
-        steps_per_epoch: Updates in an epoch.
-        device: Where to compute.
+        run: The run.
+        classifier: Its network as it is now.
+        dashboard: The run's.
+        line: The epoch's numbers from training; those from evaluation are added.
+        timing: What the epoch cost.
+        splits: The images, on the device.
     """
-    optimizer, schedule = config.optimizer, config.schedule
-    return rule(
-        [classifier.model.to(device) for classifier in classifiers],
-        seeds,
-        loss=classifiers[0].loss,
-        classify=classifiers[0].classify,
-        optimizer=partial(OPTIMIZERS[optimizer.kind], **optimizer.options()),
-        schedule=SCHEDULES[schedule.kind](config.train.epochs, **schedule.options()),
-        steps_per_epoch=steps_per_epoch,
-        ema=config.train.ema,
-    )
+    config, epoch = run.config, line["epoch"]
+    counted = epoch == config.train.epochs or epoch % config.evaluate.every == 0
+    if counted:
+        line |= _count_splits(classifier, splits, config)
+    run.append("metrics.jsonl", line)
+    run.append("timing.jsonl", {"epoch": epoch} | timing)
+    dashboard.write(line | timing)
+    dashboard.show_kernels(classifier.model, epoch)
+    if _keeps(run, counted):
+        run.save_weights(classifier.model.state_dict())
 
 
 def _is_due(config: Config, steps: int, saved_at: float) -> bool:
@@ -236,13 +195,13 @@ def _is_due(config: Config, steps: int, saved_at: float) -> bool:
     return late or (every is not None and steps % every == 0)
 
 
-def _save(runs: Sequence[Run], learner: Learner, tally: EpochMetrics, position: Position) -> None:
+def _save(runs: Sequence[Run], learner: Learner, metrics: EpochMetrics, position: Position) -> None:
     for index, run in enumerate(runs):
-        run.save_state(learner.state(index) | tally.state(index), position)
+        run.save_state(learner.state(index) | metrics.state(index), position)
 
 
 def _load(
-    runs: Sequence[Run], learner: Learner, tally: EpochMetrics, say: Callable[[str], None]
+    runs: Sequence[Run], learner: Learner, metrics: EpochMetrics, say: Callable[[str], None]
 ) -> Position:
     """Load the newest checkpoint that all runs have; where they have none, begin at the start.
 
@@ -260,15 +219,15 @@ def _load(
     if position > Position():
         for index, run in enumerate(runs):
             state = states[index][position]
-            kept = {name: value for name, value in state.items() if name.startswith("tally.")}
+            counts = {name: value for name, value in state.items() if name.startswith("epoch.")}
             try:
-                check_layout(kept, tally.state(index))
-                learner.load_state(index, {k: v for k, v in state.items() if k not in kept})
+                check_layout(counts, metrics.state(index))
+                learner.load_state(index, {k: v for k, v in state.items() if k not in counts})
             except RunError as error:
                 raise RunError(
                     f"the checkpoint of {run.folder} is another network's: {error}"
                 ) from error
-            tally.load_state(index, kept)
+            metrics.load_state(index, counts)
         say(f"going on in epoch {position.epoch} after {position.step} steps")
     return position
 
@@ -288,18 +247,26 @@ def _count_splits(classifier: Classifier, splits: Splits, config: Config) -> dic
     return metrics
 
 
-def _keeps(run: Run, config: Config, counted: bool) -> bool:
+def _keeps(run: Run, counted: bool) -> bool:
     """Say whether the weights after the epoch just logged are the ones to keep so far."""
-    if config.train.keep == "last":
+    if run.config.train.keep == "last":
         return True
     history = [m["errors/validation"] for m in run.lines("metrics.jsonl") if "errors/test" in m]
     return counted and history[-1] < min(history[:-1], default=history[-1] + 1)
 
 
 def _finish(
-    run: Run, classifier: Classifier, splits: Splits, dashboard: Dashboard
+    run: Run,
+    classifier: Classifier,
+    earlier: Sequence[Classifier],
+    splits: Splits,
+    dashboard: Dashboard,
 ) -> dict[str, Any]:
-    """Count the errors of the kept weights and write ``result.json``."""
+    """Count the errors of the kept weights, also together with the earlier networks of boosting.
+
+    Returns:
+        What was written to ``result.json``.
+    """
     classifier.model.load_state_dict(run.load_weights())
     history = run.lines("metrics.jsonl")
     kept = history[-1]
@@ -315,7 +282,6 @@ def _finish(
     }
     evaluated = {"validation": splits.validation, "test": splits.test}
     outputs = {n: classifier.infer(split.images) for n, split in evaluated.items() if len(split)}
-    earlier = load_earlier(run.config, run.seed, splits.test.images.device)
     for name, seen in outputs.items():
         images, labels = evaluated[name].images, evaluated[name].labels
         counted = classifier.count(seen, labels)
@@ -330,8 +296,6 @@ def _finish(
             result[f"errors/{name}-together"] = classifier.count(added, labels).errors
     dashboard.conclude(result)
     run.write_json("result.json", result)
-    if run.config.evaluate.pictures:
-        dashboard.illustrate(classifier, splits.dataset, splits.test, outputs["test"])
     return result
 
 

@@ -14,7 +14,7 @@ from lenet.models.activations import ACTIVATIONS
 from lenet.models.lenet5 import C3_TABLE
 from lenet.models.sequence import LayerSequence
 from lenet.models.vocabulary import LAYERS
-from lenet.training.experiment import check
+from lenet.training import build as building
 
 LENET5 = [
     {"conv": {"name": "c1", "filters": 6, "size": 5}},
@@ -197,7 +197,7 @@ def test_a_fault_is_reported_with_its_line(tmp_path: Any) -> None:
         pytest.raises(UsageError, match=r"net.yaml:4:26: model.layers.0.conv.size: a filter of 40"),
         source.explaining(),
     ):
-        check(source.config)
+        building.build(source.config, [0])
 
 
 def test_activations_are_words() -> None:

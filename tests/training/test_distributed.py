@@ -13,9 +13,10 @@ import torch
 
 import lenet
 from lenet.config.load import load_config
-from lenet.data.batches import Batches, Share
+from lenet.data.batches import Share
 from lenet.errors import UsageError
 from lenet.runs.run import Run
+from lenet.training.build import build
 from lenet.training.distributed import own_gpu
 from lenet.training.experiment import run_experiment
 
@@ -61,11 +62,9 @@ def test_parts_of_a_batch_make_up_the_batch_and_differ_by_one_image_at_most() ->
 @pytest.mark.parametrize("mix", [[], ["mix=[{MixUp: {}}]"]], ids=["plain", "mixed"])
 def test_the_parts_are_augmented_as_the_whole_batch_is(sample, mix: list[str]) -> None:
     config = load_config("quickstart", [*EVERYTHING, *mix]).config
-    whole = Batches.of(config, sample.train, [0], torch.nn.Identity()).batch(1, 3)
-    parts = [
-        Batches.of(config, sample.train, [0], torch.nn.Identity(), Share(i, 3)).batch(1, 3)
-        for i in range(3)
-    ]
+    components = build(config, [0])
+    whole = components.batches(sample.train, [0]).batch(1, 3)
+    parts = [components.batches(sample.train, [0], Share(i, 3)).batch(1, 3) for i in range(3)]
     for each, all_of_it in zip(zip(*parts, strict=True), whole, strict=True):
         torch.testing.assert_close(torch.cat(each, dim=1), all_of_it)
 

@@ -6,7 +6,7 @@ import pytest
 
 from lenet.config.load import load_config
 from lenet.errors import UsageError
-from lenet.training.experiment import check, run_experiment
+from lenet.training.experiment import run_experiment
 
 
 @pytest.mark.parametrize("batch_norm", [True, False])
@@ -22,12 +22,3 @@ def test_a_last_batch_of_one_image_is_refused_where_batch_norm_would_look_at_it(
         assert not (elsewhere / "runs").exists()
     else:
         assert run_experiment(config, "odd").runs[0].finished
-
-
-@pytest.mark.parametrize("size", [20, 32])
-def test_distorted_copies_are_as_large_as_the_images(size: int) -> None:
-    settings = [f"data.distort=[{{Resize: {{size: {size}}}}}]", "data.distorted_copies=1"]
-    config = load_config("quickstart", settings).config
-    with pytest.raises(UsageError, match=f"must be of 28×28 pixels, not {size}×{size}") as caught:
-        check(config)
-    assert caught.value.path == ("data", "distort")

@@ -159,7 +159,7 @@ def test_a_run_killed_after_logging_an_epoch_logs_it_once(splits: Splits, tmp_pa
     assert compare(straight.folder, run.folder) == []
 
 
-def test_members_a_checkpoint_apart_go_on_from_the_one_they_share(
+def test_seeds_a_checkpoint_apart_go_on_from_the_one_they_share(
     splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config()
@@ -179,7 +179,7 @@ def test_members_a_checkpoint_apart_go_on_from_the_one_they_share(
         assert compare_files(one.folder, other.folder) == []
 
 
-def test_members_that_share_no_checkpoint_are_not_trained_together(
+def test_seeds_that_share_no_checkpoint_are_not_trained_together(
     splits: Splits, tmp_path: Path
 ) -> None:
     config = a_config()

@@ -1,21 +1,54 @@
-"""Several seeds as one batched network: one kernel does for all of them what each needs."""
+"""Several seeds at a time: side by side on CPU cores, as one batched network, or in groups.
+
+Seeds have nothing to do with each other, so that only the time changes: each becomes what it
+becomes alone.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from lenet.device import synchronize
 from lenet.models.pooling import MaxPool2d
 from lenet.training.gradient import GradientLearner, count_errors
-from lenet.training.learner import BatchStats, Learner
+from lenet.training.learner import BatchStats, Learner, Sample
 
 TRIAL_STEPS = 4
 """Steps of each kind on which the choice between them is based."""
+
+
+class ThreadedLearner(GradientLearner):
+    """One update per batch and seed, as many seeds at a time as there are cores.
+
+    A batch of one small network is too little work to divide among cores; whole networks are not.
+    Each becomes what it becomes alone with one thread, to the bit.
+
+    Args:
+        models: Networks without dropout: its draws are not told apart between threads.
+        arguments: The other arguments of `GradientLearner`.
+        options: The other arguments of `GradientLearner`.
+    """
+
+    def __init__(self, models: Sequence[nn.Module], *arguments: Any, **options: Any) -> None:
+        super().__init__(models, *arguments, **options)
+        # The number of threads is each thread's own: the others keep theirs.
+        self.pool = ThreadPoolExecutor(
+            torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
+        )
+
+    def each(
+        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Let seeds learn at the same time; see `GradientLearner.each`."""
+        return list(self.pool.map(learn, indices))
 
 
 class StackedLearner(GradientLearner):
@@ -57,9 +90,10 @@ class StackedLearner(GradientLearner):
         outputs = vmap(partial(functional_call, self.shape))(
             (self.weights, self.buffers), inputs
         )  # (S, B, 10)
-        indices, batch = inputs.shape[:2]
-        losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(indices, batch)
+        seeds, batch = inputs.shape[:2]
+        losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(seeds, batch)
         self.optimizer.zero_grad(set_to_none=True)
+        # The seeds share no weight: the gradient of the sum is each seed's own.
         losses.mean(1).sum().backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         for average, model in zip(self.averages, self.models, strict=True):
@@ -82,6 +116,68 @@ class StackedLearner(GradientLearner):
             super().make_momenta(0)
 
 
+class GroupedLearner:
+    """Lets groups of seeds learn a batch in turn, each by a learner of its own.
+
+    What a step of a small group touches stays in the cache.
+
+    Args:
+        groups: The learners of the groups, all by the same rule.
+        sizes: How many seeds each has.
+    """
+
+    def __init__(self, groups: Sequence[Learner], sizes: Sequence[int]) -> None:
+        self.groups = list(groups)
+        ends = list(accumulate(sizes))
+        self.indices = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+        self.places = [
+            (group, place)
+            for group, size in zip(groups, sizes, strict=True)
+            for place in range(size)
+        ]
+
+    @property
+    def learning_rate(self) -> float:
+        """The global learning rate of the next update."""
+        return self.groups[0].learning_rate
+
+    def begin_epoch(self, epoch: int, sample: Sample) -> None:
+        """Prepare all groups for an epoch; see `Learner.begin_epoch`."""
+        for group, indices in zip(self.groups, self.indices, strict=True):
+
+            def own(n: int, indices: slice = indices) -> tuple[Tensor, Tensor]:
+                inputs, targets = sample(n)
+                return inputs[indices], targets[indices]
+
+            group.begin_epoch(epoch, own)
+
+    def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
+        """Learn from a batch, group by group; see `Learner.learn`."""
+        stats = [
+            group.learn(inputs[indices], targets[indices])
+            for group, indices in zip(self.groups, self.indices, strict=True)
+        ]
+        return BatchStats(
+            torch.cat([each.loss_sum for each in stats]),
+            torch.cat([each.errors for each in stats]),
+        )
+
+    def state(self, index: int) -> dict[str, Tensor]:
+        """Return everything that the seed's next update depends on."""
+        group, place = self.places[index]
+        return group.state(place)
+
+    def load_state(self, index: int, state: dict[str, Tensor]) -> None:
+        """Go back to where `state` was taken; see `Learner.load_state`."""
+        group, place = self.places[index]
+        group.load_state(place, state)
+
+    def model(self, index: int) -> nn.Module:
+        """Return the seed's network as it is evaluated and saved."""
+        group, place = self.places[index]
+        return group.model(place)
+
+
 def can_stack(model: nn.Module) -> bool:
     """Say whether networks such as this one can be stepped at once: those without dropout can."""
     return not any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
@@ -97,11 +193,11 @@ def pays_off(alone: Learner, together: Learner, inputs: Tensor, targets: Tensor)
         targets: Its targets, (S, B) or (S, B, 10).
     """
 
-    def seconds(learner: Learner, indices: int) -> float:
+    def seconds(learner: Learner, seeds: int) -> float:
         times = []
         for _ in range(TRIAL_STEPS):
             began = time.perf_counter()
-            learner.learn(inputs[:indices], targets[:indices])
+            learner.learn(inputs[:seeds], targets[:seeds])
             synchronize(inputs.device)
             times.append(time.perf_counter() - began)
         return min(times)

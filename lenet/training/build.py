@@ -1,0 +1,256 @@
+"""From a config to what it describes: everything is built once, here, and building is checking."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import cast
+
+import torch
+
+from lenet.augment.catalogue import build_mixing, build_pipeline
+from lenet.augment.pipeline import Mixing, Pipeline
+from lenet.config.schema import SDLM, Config
+from lenet.data.batches import ALL, Batches, Share
+from lenet.data.datasets import SIDE, Split
+from lenet.errors import UsageError
+from lenet.evaluation.classifier import Classifier, build_classifier
+from lenet.losses import CurvedLoss
+from lenet.runs.files import compute_checksum
+from lenet.training.boosting import choose_images, load_earlier
+from lenet.training.data_parallel import DataParallelLearner
+from lenet.training.distillation import Teacher
+from lenet.training.distributed import World
+from lenet.training.gradient import GradientLearner
+from lenet.training.learner import Learner
+from lenet.training.optimizers import OPTIMIZERS
+from lenet.training.parallel_seeds import (
+    GroupedLearner,
+    StackedLearner,
+    ThreadedLearner,
+    can_stack,
+    pays_off,
+)
+from lenet.training.schedules import SCHEDULES
+from lenet.training.sdlm import SDLMLearner, seeds_at_once
+
+
+@dataclass(frozen=True)
+class Components:
+    """What a config describes, for one or several seeds."""
+
+    config: Config
+    device: torch.device
+    """Where the networks are to learn; they move there with their learner."""
+    augment: Pipeline
+    mix: Mixing
+    distort: Pipeline
+    """What the distorted copies in the training set are made by."""
+    classifiers: dict[int, Classifier]
+    """The untrained networks, by seed."""
+    teacher: Teacher | None
+    earlier: dict[int, list[Classifier]]
+    """The networks that come before each seed's in boosting, by seed; none without boosting."""
+
+    def batches(self, split: Split, seeds: Sequence[int], share: Share = ALL) -> Batches:
+        """Return what is presented at each step.
+
+        Args:
+            split: The training images, on the device.
+            seeds: Those that learn together.
+            share: The part of each batch that this process presents.
+
+        Raises:
+            UsageError: The earlier networks of boosting leave nothing to learn from.
+        """
+        train, pools = self.config.train, None
+        if self.config.data.boosting is not None:
+            pools = [choose_images(split, self.earlier[seed], seed) for seed in seeds]
+        return Batches(
+            split,
+            seeds,
+            self.classifiers[seeds[0]].preprocess,
+            batch_size=train.batch_size,
+            order=train.order,
+            images_per_epoch=train.images_per_epoch,
+            augment=self.augment if self.config.augment else None,
+            mix=self.mix if self.config.mix else None,
+            last_augmented=train.epochs - train.no_augment_epochs,
+            teach=self.teacher.teach if self.teacher else None,
+            pools=pools,
+            share=share,
+        )
+
+    def learner(
+        self, seeds: Sequence[int], steps_per_epoch: int, world: World | None = None
+    ) -> Learner:
+        """Return the rule by which the seeds' networks learn; see `build_learner`."""
+        classifiers = [self.classifiers[seed] for seed in seeds]
+        return build_learner(self.config, classifiers, seeds, steps_per_epoch, self.device, world)
+
+    def checksums(self, seed: int) -> dict[str, list[str]]:
+        """Return the SHA-256 sums of the weights that a seed learns from.
+
+        Returns:
+            One for each network, by the config key that names them: ``distil.teacher`` and
+            ``data.boosting.earlier``; empty if the config has neither.
+        """
+        learnt_from = {
+            "distil.teacher": self.teacher.ensemble.classifiers if self.teacher else [],
+            "data.boosting.earlier": self.earlier[seed],
+        }
+        return {
+            key: [
+                compute_checksum({n: w.cpu() for n, w in c.model.state_dict().items()})
+                for c in classifiers
+            ]
+            for key, classifiers in learnt_from.items()
+            if classifiers
+        }
+
+
+def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cpu") -> Components:
+    """Build what a config describes.
+
+    Args:
+        config: What to train.
+        seeds: A network is built for each.
+        device: Where it will compute.
+
+    Raises:
+        UsageError: It cannot be built; the error's path says which key is to blame.
+        RunError: The weights of a network that it learns from are missing or damaged.
+    """
+    device = torch.device(device)
+    with _blaming("augment"):
+        augment = build_pipeline(config.augment)
+        height, width = augment.output_size((SIDE, SIDE))
+        if max(height, width) > config.input.size:
+            raise UsageError(
+                f"images come out as {height}×{width} pixels,"
+                f" more than input.size of {config.input.size}"
+            )
+    with _blaming("mix"):
+        mix = build_mixing(config.mix)
+    with _blaming("data", "distort"):
+        distort = build_pipeline(config.data.distort)
+        height, width = distort.output_size((SIDE, SIDE))
+        if (height, width) != (SIDE, SIDE):
+            raise UsageError(f"copies must be of {SIDE}×{SIDE} pixels, not {height}×{width}")
+    with _blaming("model"):
+        classifiers = {seed: build_classifier(config, seed) for seed in seeds}
+    teacher = Teacher.of(config, device)
+    earlier = {seed: load_earlier(config, seed, device) for seed in seeds}
+    return Components(config, device, augment, mix, distort, classifiers, teacher, earlier)
+
+
+@contextmanager
+def _blaming(*section: str) -> Iterator[None]:
+    """Let the paths of errors begin with a section of the config."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error), (*section, *(error.path or ()))) from error
+
+
+def check_last_batch(components: Components, images: int) -> None:
+    """Refuse a last batch of one image if batch norm would see a single value of each channel.
+
+    Args:
+        components: What is to be trained.
+        images: How many training images there are.
+
+    Raises:
+        UsageError: It would.
+    """
+    config = components.config
+    if (config.train.images_per_epoch or images) % config.train.batch_size != 1:
+        return
+    model = deepcopy(next(iter(components.classifiers.values())).model)  # keeps its statistics
+    try:
+        model.train()(torch.zeros(1, 1, config.input.size, config.input.size))
+    except ValueError as error:
+        raise UsageError(
+            "the last batch of an epoch has one image, too few for batch norm: choose another size",
+            ("train", "batch_size"),
+        ) from error
+
+
+def build_learner(
+    config: Config,
+    classifiers: Sequence[Classifier],
+    seeds: Sequence[int],
+    steps_per_epoch: int,
+    device: torch.device,
+    world: World | None = None,
+) -> Learner:
+    """Return the rule by which networks, one per seed, learn; they move to the device."""
+    if isinstance(config.optimizer, SDLM):
+        models = [classifier.model.to(device) for classifier in classifiers]
+        loss = cast(CurvedLoss, classifiers[0].loss)
+        size = (config.input.size, config.input.size)
+        at_once = seeds_at_once(models[0], device)
+        groups = [models[i : i + at_once] for i in range(0, len(models), at_once)]
+        learners = [SDLMLearner(g, loss, size, **config.optimizer.options()) for g in groups]
+        return GroupedLearner(learners, [len(g) for g in groups]) if learners[1:] else learners[0]
+    rule: Callable[..., GradientLearner] = GradientLearner
+    if world and world.size > 1:
+        rule = partial(DataParallelLearner, world)
+    elif len(classifiers) > 1 and can_stack(classifiers[0].model):
+        # One small network keeps no CPU core waiting; a GPU has room for all of them at once.
+        rule = ThreadedLearner if device.type == "cpu" else StackedLearner
+    return gradient_learner(rule, config, classifiers, seeds, steps_per_epoch, device)
+
+
+def gradient_learner(
+    rule: Callable[..., GradientLearner],
+    config: Config,
+    classifiers: Sequence[Classifier],
+    seeds: Sequence[int],
+    steps_per_epoch: int,
+    device: torch.device,
+) -> GradientLearner:
+    """Return a way of gradient descent as a config describes it; the networks move to the device.
+
+    Args:
+        rule: `GradientLearner` or one that takes the same arguments.
+        config: What to learn, and how.
+        classifiers: One per seed.
+        seeds: Theirs.
+        steps_per_epoch: Updates in an epoch.
+        device: Where to compute.
+    """
+    optimizer, schedule = config.optimizer, config.schedule
+    return rule(
+        [classifier.model.to(device) for classifier in classifiers],
+        seeds,
+        loss=classifiers[0].loss,
+        classify=classifiers[0].classify,
+        optimizer=partial(OPTIMIZERS[optimizer.kind], **optimizer.options()),
+        schedule=SCHEDULES[schedule.kind](config.train.epochs, **schedule.options()),
+        steps_per_epoch=steps_per_epoch,
+        ema=config.train.ema,
+    )
+
+
+def is_faster_together(components: Components, seeds: Sequence[int], split: Split) -> bool:
+    """Say whether seeds take less time at once than one after another, as timed on a batch.
+
+    Args:
+        components: What is to be trained; its networks stay as they are.
+        seeds: Some of those that it was built for.
+        split: The training images, on the device.
+    """
+    config = components.config
+    if len(seeds) == 1 or isinstance(config.optimizer, SDLM):
+        return len(seeds) > 1  # the 1998 rule knows how many to step at once
+    classifiers = [components.classifiers[seed] for seed in seeds]
+    if not can_stack(classifiers[0].model):
+        return False
+    inputs, targets = components.batches(split, seeds).batch(1, 0)
+    copies = [replace(each, model=deepcopy(each.model)) for each in classifiers]
+    alone, together = (
+        build_learner(config, copies[:n], seeds[:n], 1, components.device) for n in (1, len(seeds))
+    )
+    return pays_off(alone, together, inputs, targets)

@@ -1,0 +1,124 @@
+"""What a config describes is built once, and what cannot be built is refused with its place."""
+
+import functools
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lenet.augment import catalogue
+from lenet.config.load import load_config
+from lenet.data.datasets import Dataset
+from lenet.errors import UsageError
+from lenet.models import MODELS
+from lenet.training.build import build, check_last_batch, is_faster_together
+from lenet.training.experiment import run_experiment
+
+SMALL = ["data.name=mnist-sample", "data.train_size=100", "data.validation=10", "train.epochs=1"]
+
+
+def counted(kind: type, made: Counter[str]) -> type:
+    """Return a class that counts how often it is made, under the name of the original."""
+
+    @functools.wraps(kind.__init__)  # so that its arguments can be looked up
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        made[kind.__name__] += 1
+        kind.__init__(self, *args, **options)
+
+    return type(kind.__name__, (kind,), {"__init__": init})
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """Count the networks and transforms that the tables' classes make."""
+    made: Counter[str] = Counter()
+    for table, name in (
+        (MODELS, "lenet5-modern"),
+        (MODELS, "linear"),
+        (catalogue.AUGMENTATIONS, "RandomAffine"),
+        (catalogue.AUGMENTATIONS, "RandomErasing"),
+        (catalogue.MIXINGS, "MixUp"),
+    ):
+        monkeypatch.setitem(table, name, counted(table[name], made))
+    return made
+
+
+@pytest.mark.parametrize("seeds", [1, 5])
+def test_each_thing_of_a_config_is_built_once(
+    elsewhere: Path, made: Counter[str], seeds: int
+) -> None:
+    teacher = load_config("quickstart", [*SMALL, "model={kind: linear}", "augment=[]"]).config
+    run_experiment(teacher, "teacher")
+    made.clear()
+    config = load_config(
+        "quickstart",
+        [
+            *SMALL,
+            "augment=[{RandomAffine: {degrees: 10}}]",
+            "mix=[{MixUp: {}}]",
+            "data.distort=[{RandomErasing: {}}]",
+            "data.distorted_copies=1",
+            "distil.teacher=runs/teacher/0",
+        ],
+    ).config
+    run_experiment(config, "pupil", seeds=seeds)
+    assert made == {
+        "LeNet5Modern": seeds, "Linear": 1, "RandomAffine": 1, "MixUp": 1, "RandomErasing": 1
+    }  # fmt: skip
+
+
+def test_timing_seeds_at_once_leaves_their_networks_as_they_are(sample: Dataset) -> None:
+    components = build(load_config("quickstart", SMALL).config, [0, 1])
+    before = [
+        weight.clone() for c in components.classifiers.values() for weight in c.model.parameters()
+    ]
+    is_faster_together(components, [0, 1], sample.train)
+    after = [weight for c in components.classifiers.values() for weight in c.model.parameters()]
+    assert all(map(torch.equal, before, after))
+
+
+def test_checking_the_last_batch_leaves_the_statistics_of_batch_norm_as_they_are() -> None:
+    settings = ["model={kind: lenet5-modern, batch_norm: true}", "train.batch_size=64"]
+    components = build(load_config("quickstart", settings).config, [0])
+    model = components.classifiers[0].model
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UsageError, match="the last batch of an epoch has one image") as refused:
+        check_last_batch(components, 65)
+    assert refused.value.path == ("train", "batch_size")
+    check_last_batch(components, 66)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "path"),
+    [
+        (["augment=[{RandomAffine: {degrees: -1}}]"], ("augment", 0, "RandomAffine", "degrees")),
+        (["mix=[{MixUp: {alpha: 0}}]"], ("mix", 0, "MixUp", "alpha")),
+        (
+            ["data.distort=[{Blur: {}}]", "data.distorted_copies=1"],
+            ("data", "distort", 0, "Blur"),
+        ),
+        (["distil.teacher=runs/nobody"], ("distil", "teacher")),
+        (
+            ["data.boosting.earlier=[runs/nobody]", "train.images_per_epoch=10"],
+            ("data", "boosting", "earlier"),
+        ),
+    ],
+)
+def test_an_error_says_which_key_is_to_blame(
+    elsewhere: Path, settings: list[str], path: tuple[str | int, ...]
+) -> None:
+    with pytest.raises(UsageError) as refused:
+        build(load_config("quickstart", settings).config, [0])
+    assert refused.value.path == path
+
+
+@pytest.mark.parametrize("size", [20, 32])
+def test_distorted_copies_are_as_large_as_the_images(size: int) -> None:
+    settings = [f"data.distort=[{{Resize: {{size: {size}}}}}]", "data.distorted_copies=1"]
+    config = load_config("quickstart", settings).config
+    with pytest.raises(UsageError, match=f"must be of 28×28 pixels, not {size}×{size}") as caught:
+        build(config, [0])
+    assert caught.value.path == ("data", "distort")
