@@ -43,6 +43,23 @@ def test_a_picture_is_on_the_readmes_first_screen() -> None:
     assert len(before.splitlines()) < 12
 
 
+def test_the_readmes_speeds_are_those_of_the_measured_table() -> None:
+    measured = [
+        [cell.strip() for cell in line.split("|")[1:-1]]
+        for line in (TOP / "docs" / "augmentation.md").read_text(encoding="utf-8").splitlines()
+    ]
+    _, _, section = (
+        (TOP / "README.md").read_text(encoding="utf-8").partition("| transform | ours |")
+    )
+    rows = section.partition("\n\n")[0].splitlines()[2:]
+    assert len(rows) == 4
+    for row in rows:
+        name, ours, torchvision, kornia = (cell.strip() for cell in row.split("|")[1:-1])
+        assert [name, ours, torchvision, kornia] in [
+            [m[0], m[1], m[3], m[5]] for m in measured if len(m) == 6
+        ]
+
+
 def test_every_page_is_in_the_table_of_contents() -> None:
     index = (TOP / "docs" / "index.md").read_text(encoding="utf-8")
     for page in (TOP / "docs").glob("*.md"):
