@@ -7,6 +7,9 @@ LenetError
     └── DivergedError   training blew up
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class LenetError(Exception):
     """Base of all errors that are explained to the user in a sentence."""
@@ -41,3 +44,19 @@ class RunError(LenetError):
 
 class DivergedError(RunError):
     """A loss or a weight is not finite: the steps were too large."""
+
+
+def nearest(word: str, known: Iterable[str], otherwise: str | None = None, prefix: str = "") -> str:
+    """Return advice on an unknown word: the nearest of the known ones or, if none is near, all.
+
+    Args:
+        word: What was written.
+        known: What could have been meant.
+        otherwise: The advice if no word is near, instead of the list of all.
+        prefix: What precedes the known word where it is used.
+    """
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f"did you mean {prefix + near[0]!r}?"
+    return otherwise or f"it is one of {', '.join(known)}"

@@ -1,6 +1,5 @@
 """Transforms by name: the tables of them, and pipelines built from what a config lists."""
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +34,7 @@ from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 from lenet.augment.presets import ciresan_2010, paper_1998
 from lenet.augment.transform import BatchTransform
-from lenet.errors import UsageError
+from lenet.errors import UsageError, nearest
 
 T = TypeVar("T")
 
@@ -191,9 +190,8 @@ def _unknown(
     name: str, known: Sequence[str], prefix: str = "", short: str | None = None
 ) -> UsageError:
     """Return the error for a name that is not `known`; `short` is what follows the prefix."""
-    near = difflib.get_close_matches(short or name, known, n=1)
     there = f"there are {', '.join(prefix + k for k in known)}"
-    advice = f"did you mean {prefix + near[0]!r}?" if near else there
+    advice = nearest(short or name, known, there, prefix)
     return UsageError(f"unknown transform {name!r}; {advice}")
 
 
@@ -235,9 +233,8 @@ def _check_arguments(
                 f"{name}: an argument's name must be a word, not {argument!r}", (name,)
             )
         if argument not in legal:
-            near = difflib.get_close_matches(argument, legal, n=1)
             known = f"it has {', '.join(legal)}" if legal else "it has none"
-            advice = f"did you mean {near[0]!r}?" if near else known
+            advice = nearest(argument, legal, otherwise=known)
             raise UsageError(f"{name} has no argument {argument!r}; {advice}", (name, argument))
     for argument, parameter in legal.items():
         if parameter.default is parameter.empty and argument not in arguments:

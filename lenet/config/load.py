@@ -1,6 +1,5 @@
 """Config files: found by path or name, extended, overridden, checked, and explained."""
 
-import difflib
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from lenet.config.consistency import contradictions
 from lenet.config.document import KeyPath, Node, Place, as_node, dotted, override, read_document
 from lenet.config.schema import Config
-from lenet.errors import UsageError
+from lenet.errors import UsageError, nearest
 
 _PACKAGE = Path(__file__).parent.parent
 CONFIGS = next(
@@ -113,8 +112,9 @@ def find_config(source: str | Path) -> Path:
     for candidate in (path, CONFIGS / f"{source}.yaml", CONFIGS / path):
         if candidate.is_file():
             return candidate
-    near = difflib.get_close_matches(str(source).removesuffix(".yaml"), config_names(), n=1)
-    advice = f"did you mean {near[0]!r}?" if near else "`lenet config list` shows those there are"
+    advice = nearest(
+        str(source).removesuffix(".yaml"), config_names(), "`lenet config list` shows all configs"
+    )
     raise UsageError(f"no config {str(source)!r}; {advice}")
 
 
@@ -235,10 +235,8 @@ def _fault(root: Node, item: dict[str, Any]) -> tuple[Place, str]:
 
 def _nearest(word: str, known: Sequence[str]) -> str:
     """Suggest what was meant: the nearest of the known words, or all of them."""
-    near = difflib.get_close_matches(word, known, n=1)
-    if SYNONYMS.get(word) in known:
-        near = [SYNONYMS[word]]
-    return f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
+    synonym = SYNONYMS.get(word, word)
+    return nearest(synonym if synonym in known else word, known)
 
 
 def _kinds(section: str | int) -> list[str]:

@@ -3,7 +3,6 @@
 A layer is a word (``relu``) or a word with options (``conv: {filters: 6, size: 5}``).
 """
 
-import difflib
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -11,7 +10,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 from torch import nn
 
-from lenet.errors import UsageError
+from lenet.errors import UsageError, nearest
 from lenet.models.layers import RBF, draw_weights
 from lenet.models.vocabulary import LAYERS, Layer, Shape, describe
 
@@ -92,7 +91,7 @@ def read_layer(spec: str | dict[str, Any], index: int) -> tuple[str, Layer]:
     word, options = words[0]
     if word not in LAYERS:
         raise UsageError(
-            f"there is no layer {word!r}; {_nearest(word, list(LAYERS))}", _path(index, spec)
+            f"there is no layer {word!r}; {nearest(word, list(LAYERS))}", _path(index, spec)
         )
     kind = LAYERS[word]
     try:
@@ -103,7 +102,7 @@ def read_layer(spec: str | dict[str, Any], index: int) -> tuple[str, Layer]:
         option = str(fault["loc"][0]) if fault["loc"] else ""
         path = (*_path(index, spec), option)
         if fault["type"] == "extra_forbidden":
-            advice = _nearest(option, list(kind.model_fields))
+            advice = nearest(option, list(kind.model_fields))
             raise UsageError(f"{word} has no option {option!r}; {advice}", path) from error
         if fault["type"] == "missing":
             raise UsageError(f"{word} needs {option!r}", _path(index, spec)) from error
@@ -118,8 +117,3 @@ def read_layer(spec: str | dict[str, Any], index: int) -> tuple[str, Layer]:
 
 def _path(index: int, spec: str | dict[str, Any]) -> tuple[str | int, ...]:
     return ("layers", index) if isinstance(spec, str) else ("layers", index, *spec)
-
-
-def _nearest(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"it is one of {', '.join(known)}"
