@@ -10,7 +10,9 @@ from lenet.cli.options import Data, Device, Json, Overrides, Root, print_json
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder of the runs, or published:NAME.")] = Path(
+        "runs"
+    ),
     sort: Annotated[str, typer.Option(help="name, errors or epochs.")] = "name",
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print mean ± sd per experiment, for a document.")
@@ -18,9 +20,10 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs and their errors; several seeds of a config are summed up."""
+    from lenet.runs.find import locate
     from lenet.runs.history import list_runs, markdown, table
 
-    rows = list_runs(folder, sort)
+    rows = list_runs(locate(str(folder)), sort)
     if as_json:
         print_json([row.as_dict() for row in rows])
     elif as_markdown:
@@ -45,8 +48,8 @@ def figures(
         list[str] | None,
         typer.Argument(
             metavar="RUN... [NAME...]",
-            help="Run folders, or folders of runs, and names of figures (all that fit, if none);"
-            " without either, the figures are listed.",
+            help="Run folders, folders of runs or published:NAME, and names of figures (all that"
+            " fit, if none); without either, the figures are listed.",
         ),
     ] = None,
     image: Annotated[

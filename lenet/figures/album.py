@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, style
 from lenet.figures.subject import Subject, UnfitError
-from lenet.runs.find import group_seeds
-from lenet.runs.run import Run, is_run
+from lenet.runs.find import NoRunError, group_seeds, open_runs
+from lenet.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -25,33 +25,28 @@ class Order:
 
     @classmethod
     def parse(cls, words: Sequence[str]) -> "Order":
-        """Sort words into figures and folders; a folder of a figure's name is written ``./name``.
+        """Sort words into figures and runs; a folder of a figure's name is written ``./name``.
 
         A folder that is no run stands for all runs in it.
 
         Raises:
-            UsageError: A word is neither a figure nor a folder with runs, a run is damaged, or
-                there is no run at all.
+            UsageError: A word is neither a figure nor names runs, a run is damaged, or there is no
+                run at all.
         """
         known = FIGURES | COMPARISONS
         names = [word for word in words if word in known]
-        runs = [run for word in words if word not in known for run in _runs_in(Path(word))]
+        runs = [run for word in words if word not in known for run in _open(word)]
         if not runs:
             raise UsageError("no run given: name a run folder, or a folder of runs")
         once = {run.folder.resolve(): run for run in runs}
         return cls(list(once.values()), list(dict.fromkeys(names)))
 
 
-def _runs_in(folder: Path) -> list[Run]:
-    if is_run(folder):
-        return [Run.open(folder)]
-    found = [Run.open(path.parent) for path in sorted(folder.rglob("config.yaml"))]
-    if not found:
-        raise UsageError(
-            f"{folder} is neither a run, nor a folder of runs, nor a figure;"
-            f" figures are {', '.join(FIGURES | COMPARISONS)}"
-        )
-    return found
+def _open(word: str) -> list[Run]:
+    try:
+        return open_runs(word, unfinished=True)
+    except NoRunError as error:
+        raise UsageError(f"{error}; figures are {', '.join(FIGURES | COMPARISONS)}") from error
 
 
 def draw_album(
@@ -116,11 +111,14 @@ def draw_album(
             run_name = f"{experiment}/{run.seed}".replace("/", "-")
             prefix = f"{run_name}-" if to and len(order.runs) > 1 else ""
             for name in own:
-                path = (to or run.folder / "figures") / f"{prefix}{name}.{kind}"
+                path = (to or run.figures) / f"{prefix}{name}.{kind}"
                 yield from write(name, partial(FIGURES[name], subject), path)
-    shared = Path(os.path.commonpath([run.folder.absolute() for run in order.runs]))
+    if len(order.runs) == 1:
+        shared = order.runs[0].figures
+    else:
+        shared = Path(os.path.commonpath([run.folder.absolute() for run in order.runs])) / "figures"
     if shared.is_relative_to(Path.cwd()):
         shared = shared.relative_to(Path.cwd())
     for name in (name for name in wanted if name in COMPARISONS):
-        path = (to or shared / "figures") / f"{name}.{kind}"
+        path = (to or shared) / f"{name}.{kind}"
         yield from write(name, partial(COMPARISONS[name], order.runs), path)

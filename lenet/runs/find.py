@@ -5,28 +5,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenet.config.schema import Config
-from lenet.errors import UsageError
-from lenet.runs.run import Run, is_run
+from lenet.errors import LenetError, UsageError, nearest
+from lenet.runs.published import PublishedExperiment
+from lenet.runs.run import Run, is_published, is_run
 
 PREFIX = "published:"
-# In an installed package the folder lies inside it, in a checkout beside it.
-PLACES = (
-    Path(__file__).parent.parent / "published",
-    Path(__file__).parent.parent.parent / "runs" / "published",
-)
+INSTALLED = Path(__file__).parent.parent / "published"
+"""The published experiments that an installed package brings along: a few."""
+CLONED = Path(__file__).parent.parent.parent / "runs" / "published"
+"""The published experiments of a clone: all."""
+PLACES = (INSTALLED, CLONED)
+
+
+class NoRunError(UsageError):
+    """A name does not name any run."""
 
 
 def published_names() -> list[str]:
-    """What may follow ``published:``: runs with weights, and folders of several seeds."""
-    found = [
-        (place, run)
-        for place in PLACES
-        if place.is_dir()
-        for run in find_runs(place)
-        if run.has_weights
-    ]
-    folders = [run.folder.relative_to(place) for place, run in found]
-    return sorted({path.as_posix() for folder in folders for path in (folder, folder.parent)})
+    """Return the experiments that may follow ``published:``."""
+    files = [(place, file) for place in PLACES for file in place.rglob("results.jsonl")]
+    return sorted({file.parent.relative_to(place).as_posix() for place, file in files})
 
 
 def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
@@ -55,40 +53,84 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
     return runs
 
 
-def open_runs(name: str) -> list[Run]:
-    """Return the run that is named, or all finished runs below the folder that is.
+def locate(name: str) -> Path:
+    """Return the folder that a name means: a path as it is, or that of ``published:NAME``.
+
+    Raises:
+        UsageError: Nothing of this name is published; the message names the nearest.
+    """
+    if not name.startswith(PREFIX):
+        return Path(name)
+    wanted = name.removeprefix(PREFIX)
+    folder = Path(wanted)
+    known = published_names()
+    experiment = folder.parent.as_posix() if folder.name.isdecimal() else wanted
+    for place in PLACES:
+        # A folder of several experiments can be named too: published:ladder.
+        if (
+            any(other == experiment or other.startswith(f"{experiment}/") for other in known)
+            and (place / experiment).is_dir()
+        ):
+            return place / folder
+    if CLONED.is_dir():
+        advice = nearest(experiment, known, f"`lenet runs {CLONED}` lists them")
+        raise NoRunError(f"no published run {wanted!r}; {advice}")
+    raise NoRunError(
+        f"no published run {wanted!r} is installed, only {', '.join(known) or 'none'};"
+        " the others are in the project's repository, in runs/published: name the folder there"
+    )
+
+
+def open_runs(name: str, *, unfinished: bool = False) -> list[Run]:
+    """Return the run that is named, or the runs below the folder that is.
 
     Args:
         name: ``runs/quickstart/0`` is one run, ``runs/quickstart`` all its seeds, and
-            ``published:lenet5`` what comes with the project.
+            ``published:lenet5`` or ``published:lenet5/0`` what comes with the project.
+        unfinished: Whether unfinished runs below a folder count too; one that is named itself
+            always does.
 
     Raises:
-        UsageError: There is no such run, or none that is finished.
+        UsageError: There is no such run, none that is finished, or the config of one is damaged.
     """
-    folder = Path(name)
-    if name.startswith(PREFIX):
-        wanted = name.removeprefix(PREFIX)
-        known = published_names()
-        if wanted not in known:
-            raise UsageError(f"no published run {wanted!r}; there are {', '.join(known) or 'none'}")
-        folder = next(place / wanted for place in PLACES if (place / wanted).is_dir())
-    if is_run(folder):
-        return [Run.open(folder)]
-    members = [run for run in find_runs(folder) if run.finished]
-    if not members:
-        raise UsageError(f"{name} is no run folder and holds no finished run")
-    return members
+    folder = locate(name)
+    found = find_runs(folder, strict=True)
+    wanted = [run for run in found if unfinished or run.finished or is_run(folder)]
+    if wanted:
+        return wanted
+    if found:
+        raise UsageError(f"{name} holds no finished run; `lenet resume {name}` goes on with it")
+    if is_published(folder.parent):
+        seeds = ", ".join(str(run.seed) for run in find_runs(folder.parent))
+        raise NoRunError(f"{name}: there is no such seed; there are {seeds}")
+    raise NoRunError(f"{name} is neither a run nor a folder of runs")
 
 
-def find_runs(root: Path) -> list[Run]:
-    """Return the readable runs below a folder, by path."""
-    found = []
-    for path in sorted(root.rglob("config.yaml")):
+def find_runs(root: Path, *, strict: bool = False) -> list[Run]:
+    """Return the runs that a path means, by folder and seed.
+
+    Args:
+        root: A run; an experiment, published or not, for its seeds; or any folder, for all below.
+        strict: Whether a run that cannot be read is an error; it is left out otherwise.
+
+    Raises:
+        UsageError: `strict`, and the config of a run is damaged.
+        RunError: `strict`, and the seeds of a published experiment are damaged.
+    """
+    if root.name.isdecimal() and is_published(root.parent):
+        return [run for run in find_runs(root.parent, strict=strict) if run.seed == int(root.name)]
+    found: list[Run] = []
+    for file in [root / "config.yaml"] if is_run(root) else root.rglob("config.yaml"):
+        folder = file.parent
         try:
-            found.append(Run.open(path.parent))
-        except UsageError:
-            continue
-    return found
+            if is_published(folder):
+                found += PublishedExperiment.open(folder).runs
+            else:
+                found.append(Run.open(folder))
+        except LenetError:
+            if strict:
+                raise
+    return sorted(found, key=lambda run: (run.folder.parent, run.seed))
 
 
 def group_seeds(runs: Sequence[Run]) -> dict[str, list[Run]]:

@@ -42,11 +42,12 @@ def list_runs(root: Path, sort: str = "name") -> list[Row]:
     Raises:
         UsageError: The folder does not exist, or `sort` is no key of `SORTINGS`.
     """
-    if not root.is_dir():
+    runs = find_runs(root)
+    if not runs and not root.is_dir():
         raise UsageError(f"{root} is no folder")
     if sort not in SORTINGS:
         raise UsageError(f"--sort is one of {', '.join(SORTINGS)}, not {sort!r}")
-    return sorted((_row(run, root) for run in find_runs(root)), key=SORTINGS[sort])
+    return sorted((_row(run, root) for run in runs), key=SORTINGS[sort])
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -100,8 +101,13 @@ def _row(run: Run, root: Path) -> Row:
     metrics = run.lines("metrics.jsonl")
     source = run.read_json("result.json") if run.finished else (metrics[-1] if metrics else {})
     splits = ("train", "validation", "test")
+    experiment = run.folder.parent
+    if experiment != root and experiment.is_relative_to(root):
+        experiment = experiment.relative_to(root)
+    else:
+        experiment = Path(experiment.name)
     return Row(
-        experiment=run.folder.parent.relative_to(root).as_posix(),
+        experiment=experiment.as_posix(),
         seed=run.seed,
         state="finished" if run.finished else "unfinished",
         epochs=len(metrics),

@@ -14,7 +14,7 @@ figures/               what `lenet figures` draws
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,9 @@ CHECKPOINTS = ("state.safetensors", "state.previous.safetensors")
 """The newest checkpoint and the one before it."""
 
 MAX_JSON_BYTES = 100_000_000
+
+TIMING = ("seconds", "images_per_second")
+"""What ``timing.jsonl`` says of an epoch: all that differs when a run is repeated."""
 
 DAMAGED = "state.damaged.safetensors"
 """What a damaged checkpoint is renamed to."""
@@ -95,6 +98,10 @@ class Run:
         """
         check_name(name)
         folder = root / name / str(config.seed)
+        if is_published(folder.parent):
+            raise UsageError(
+                f"{folder.parent} holds published runs; --name NAME puts this one elsewhere"
+            )
         if is_run(folder) and not overwrite:
             state = "a finished run" if (folder / "result.json").exists() else "an unfinished run"
             raise UsageError(
@@ -138,6 +145,11 @@ class Run:
         """Whether any training was done."""
         return (self.folder / "environment.json").is_file()
 
+    @property
+    def figures(self) -> Path:
+        """The folder of the pictures that are drawn of the run."""
+        return self.folder / "figures"
+
     def files(self) -> Iterator[Path]:
         """Yield the files that a run of this format writes, as far as they exist."""
         for pattern in (
@@ -157,18 +169,7 @@ class Run:
         Raises:
             RunError: It is missing or damaged, or lacks what is then asked for.
         """
-        path = self.folder / file
-        try:
-            content = json.loads(read_file(path, MAX_JSON_BYTES))
-        except (ValueError, RecursionError) as error:
-            raise DamagedFileError(f"{path} is damaged: {error}") from error
-        if not isinstance(content, dict):
-            raise DamagedFileError(f"{path} is damaged: expected an object")
-        for key, value in content.items():
-            kind = next((k for start, k in KINDS.items() if key.startswith(start)), object)
-            if not isinstance(value, kind):
-                raise DamagedFileError(f"{path} is damaged: {key} is {str(value)[:20]!r}")
-        return Record(content, path)
+        return read_record(self.folder / file)
 
     def append(self, file: str, line: dict[str, Any]) -> None:
         """Add a line to a JSON-lines file, which is replaced as a whole."""
@@ -183,20 +184,7 @@ class Run:
             RunError: It is damaged, or a line lacks what is then asked for.
         """
         path = self.folder / file
-        if not path.exists():
-            return []
-        try:
-            text = read_file(path, MAX_JSON_BYTES)
-            found = [json.loads(line) for line in text.splitlines()]
-        except (ValueError, RecursionError) as error:
-            raise DamagedFileError(f"{path} is damaged: {error}") from error
-        for number, line in enumerate(found, start=1):
-            if not (isinstance(line, dict) and isinstance(line.get("epoch"), int)):
-                raise DamagedFileError(f"{path}:{number} is damaged: expected an epoch's numbers")
-            for key, value in line.items():
-                if isinstance(value, bool) or not isinstance(value, int | float):
-                    raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
-        return [Record(line, path) for line in found]
+        return check_epochs(read_json_lines(path), path) if path.exists() else []
 
     def rewind(self, position: Position) -> None:
         """Drop what was written after `position`: lines, events, files cut short."""
@@ -212,7 +200,7 @@ class Run:
 
     @property
     def has_weights(self) -> bool:
-        """Whether the weights lie in the folder; those of short studies are not published."""
+        """Whether the weights can be loaded; those of short studies are not published."""
         return (self.folder / "weights.safetensors").is_file()
 
     def save_weights(self, weights: dict[str, Tensor]) -> None:
@@ -288,4 +276,64 @@ def check_name(name: str) -> None:
 
 def is_run(folder: Path) -> bool:
     """Say whether a folder holds a run."""
-    return (folder / "config.yaml").is_file()
+    return (folder / "config.yaml").is_file() and not is_published(folder)
+
+
+def is_published(folder: Path) -> bool:
+    """Say whether a folder holds a published experiment; see `lenet.runs.published`."""
+    return (folder / "results.jsonl").is_file()
+
+
+def read_record(path: Path) -> Record:
+    """Read a JSON file that holds an object.
+
+    Raises:
+        DamagedFileError: It is missing or damaged.
+    """
+    try:
+        content = json.loads(read_file(path, MAX_JSON_BYTES))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
+    return check_record(content, path)
+
+
+def read_json_lines(path: Path) -> list[Any]:
+    """Read a file that holds a JSON value in each line.
+
+    Raises:
+        DamagedFileError: It is missing or damaged.
+    """
+    try:
+        return [json.loads(line) for line in read_file(path, MAX_JSON_BYTES).splitlines()]
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
+
+
+def check_record(content: Any, path: Path) -> Record:
+    """Return what was read from a file of a run, if it is an object with values of our `KINDS`.
+
+    Raises:
+        DamagedFileError: It is not.
+    """
+    if not isinstance(content, dict):
+        raise DamagedFileError(f"{path} is damaged: expected an object")
+    for key, value in content.items():
+        kind = next((k for start, k in KINDS.items() if key.startswith(start)), object)
+        if not isinstance(value, kind):
+            raise DamagedFileError(f"{path} is damaged: {key} is {str(value)[:20]!r}")
+    return Record(content, path)
+
+
+def check_epochs(found: Sequence[Any], path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a file of metrics, if each holds the numbers of an epoch.
+
+    Raises:
+        DamagedFileError: One does not; the message names it.
+    """
+    for number, line in enumerate(found, start=1):
+        if not (isinstance(line, dict) and isinstance(line.get("epoch"), int)):
+            raise DamagedFileError(f"{path}:{number} is damaged: expected an epoch's numbers")
+        for key, value in line.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
+    return [Record(line, path) for line in found]

@@ -17,13 +17,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lenet.config.load import dump_config
 from lenet.config.schema import Config
 from lenet.errors import RunError
+from lenet.runs.run import TIMING
 from lenet.training.experiment import run_experiment
 
 FILES = ("weights.safetensors", "metrics.jsonl", "result.json")
 """What must be the same to the bit; of TensorBoard's events, the curves must."""
-
-TIMES = {"seconds", "images_per_second"}
-"""Curves that differ whenever a run is repeated."""
 
 CHECKPOINT_STEPS = 10
 """Steps between checkpoints, few, so that many interruptions fall into the saving."""
@@ -143,7 +141,7 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(point.step, point.value) for point in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if tag not in TIMES
+        if tag not in TIMING
     }
 
 

@@ -16,7 +16,9 @@ from lenet.data.sources import SAMPLE, DatasetMissingError
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
+from lenet.runs.find import open_runs
 from lenet.runs.lock import lock
+from lenet.runs.published import PublishedRun
 from lenet.runs.run import Run, check_name, is_run
 from lenet.statistics import describe_errors, summarize
 from lenet.training.build import Components, build, check_last_batch, is_faster_together
@@ -155,14 +157,16 @@ def resume_runs(
         progress: Show a bar on standard error.
 
     Raises:
-        UsageError: A folder holds no run, or a run is being trained.
+        UsageError: A folder holds no run, or one that is published or being trained.
         RunError: The data or the checkpoints are missing or damaged, or the training failed.
     """
     with join(choose_device(device)) as world, ExitStack() as locks:
         if world.rank:
             return follow(world, data, stop)
-        runs = [run for folder in folders for run in _runs_in(folder)]
+        runs = [run for folder in folders for run in open_runs(str(folder), unfinished=True)]
         for run in runs:
+            if isinstance(run, PublishedRun):
+                raise UsageError(f"{run.folder} is published: it is finished")
             locks.enter_context(lock(run.folder))
         for config, same in groupby(
             runs, key=lambda run: run.config.model_copy(update={"seed": 0})
@@ -280,17 +284,3 @@ def _open_or_create(name: str, config: Config, root: Path, resume: bool, overwri
             " --name NAME puts this one elsewhere"
         )
     return run
-
-
-def _runs_in(folder: Path) -> list[Run]:
-    """Open the run that a folder is, or those of all seeds in it.
-
-    Raises:
-        UsageError: There is none, or its config is damaged.
-    """
-    if is_run(folder):
-        return [Run.open(folder)]
-    runs = [Run.open(path.parent) for path in folder.glob("*/config.yaml")]
-    if not runs:
-        raise UsageError(f"{folder} holds no run: neither it nor a folder in it has a config.yaml")
-    return sorted(runs, key=lambda run: run.seed)

@@ -100,7 +100,7 @@ def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:
         (["train", "quickstart", "--name", "../x"], "'../x' is no name for a run"),
         (["train", "quickstart", "--set", "data.validation=9999"], "cannot hold 9,999 images"),
         (["train", "quickstart", "--set", "augment=[{Twist: {}}]"], "Twist"),
-        (["evaluate", "."], ". is no run folder"),
+        (["evaluate", "."], ". is neither a run nor"),
         (["evaluate", ".", "--split", "training"], "there is no split 'training'"),
         (["runs", "nowhere"], "nowhere is no folder"),
         (["data", "fetch", "minst"], "no dataset 'minst'"),

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lenet.cli import app
+from lenet.runs.find import CLONED
 from lenet.runs.lock import lock
 from lenet.studies.verify_resume import compare_files
 
@@ -83,7 +84,15 @@ def test_a_run_is_not_resumed_with_another_config(elsewhere: Path) -> None:
 def test_a_folder_without_runs_cannot_be_resumed(elsewhere: Path) -> None:
     refused = runner.invoke(app, ["resume", "."])
     assert refused.exit_code == 2
-    assert "holds no run" in refused.stderr
+    assert "is neither a run nor a folder of runs" in refused.stderr
+
+
+def test_a_published_run_cannot_be_resumed(elsewhere: Path) -> None:
+    published = CLONED / "lenet5"
+    refused = runner.invoke(app, ["resume", str(published)])
+    assert refused.exit_code == 2
+    assert "lenet5/0 is published: it is finished" in refused.stderr
+    assert not (published / "0").exists()
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@ import pytest
 from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, album, list_figures
 from lenet.figures.album import Order, draw_album
+from lenet.runs.published import write_experiment
 
 
 def test_words_are_figures_runs_or_folders_of_runs(make_run, tmp_path: Path) -> None:
@@ -146,3 +147,22 @@ def test_paths_below_the_working_directory_are_relative(make_run, tmp_path, monk
     assert list(draw_album(Order.parse(["canned", "curves"]))) == [
         Path("canned/figures/curves.png")
     ]
+
+
+def test_figures_of_a_published_run_lie_in_its_experiment(make_run, mnist, tmp_path: Path) -> None:
+    folder = tmp_path / "published" / "net"
+    runs = [make_run(seed=0), make_run(seed=1)]
+    for run in runs:
+        run.write_json("environment.json", {})
+    write_experiment(folder, runs, weights=True)
+    order = Order.parse([str(folder / "1"), "architecture", "curves"])
+    drawn = [path.relative_to(folder).as_posix() for path in draw_album(order)]
+    assert drawn == ["figures/1/architecture.png", "figures/1/curves.png"]
+    (both,) = draw_album(Order.parse([str(folder), "curves"]))
+    assert both == folder / "figures" / "curves.png"
+
+
+def test_published_runs_can_be_named() -> None:
+    assert len(Order.parse(["published:lenet5"]).runs) == 5
+    with pytest.raises(UsageError, match=r"no published run 'lenet6'; .*; figures are arch"):
+        Order.parse(["published:lenet6"])

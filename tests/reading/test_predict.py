@@ -35,7 +35,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def published(name: str) -> Ensemble:
-    if name not in published_names():
+    if name.partition("/")[0] not in published_names():
         pytest.skip(f"needs the published weights {name!r}")
     return load_ensemble(f"published:{name}")
 

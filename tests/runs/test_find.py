@@ -24,9 +24,9 @@ def test_a_folder_is_one_run_and_its_parent_all_seeds(tmp_path: Path) -> None:
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no run folder and holds no finished run"):
+    with pytest.raises(UsageError, match="is neither a run nor a folder of runs"):
         open_runs(str(tmp_path))
-    with pytest.raises(UsageError, match="no published run 'lenet-6'; there are"):
+    with pytest.raises(UsageError, match="no published run 'lenet-6'; did you mean 'lenet5'"):
         open_runs("published:lenet-6")
     with pytest.raises(UsageError, match=r"no published run '[.]{2}/"):
         open_runs("published:../..")

@@ -42,3 +42,9 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--sort is one of name, errors, epochs, not 'size'"):
         list_runs(tmp_path, "size")
     assert table(list_runs(tmp_path)) == "no runs"
+
+
+def test_a_run_and_an_experiment_have_the_experiments_name(tmp_path: Path) -> None:
+    finished(tmp_path, "a", 3, test=70)
+    assert [row.experiment for row in list_runs(tmp_path / "a")] == ["a"]
+    assert [row.seed for row in list_runs(tmp_path / "a" / "3")] == [3]

@@ -123,7 +123,7 @@ def test_a_config_whose_teacher_is_missing_is_refused_before_anything_is_written
     tmp_path: Path,
 ) -> None:
     config = load_config("quickstart", ["distil.teacher=runs/nobody"]).config
-    with pytest.raises(UsageError, match="runs/nobody is no run folder") as refused:
+    with pytest.raises(UsageError, match="runs/nobody is neither a run nor") as refused:
         run_experiment(config, "pupil", root=tmp_path)
     assert refused.value.path == ("distil", "teacher")
     assert not list(tmp_path.iterdir())
