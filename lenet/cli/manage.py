@@ -1,4 +1,4 @@
-"""Commands about configs, and the benchmarks."""
+"""Commands about configs and published runs, and the benchmarks."""
 
 import json
 from pathlib import Path
@@ -104,6 +104,42 @@ def copy(
     except OSError as error:
         raise UsageError(f"{to} cannot be written: {error.strerror}") from error
     say(f"copied; `lenet train {to}` trains it")
+
+
+def publish(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help="The seeds of an experiment: runs, or their folder. Without any, only results.csv"
+            " is written anew.",
+        ),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="Folder of the published experiments.")] = Path(
+        "runs/published"
+    ),
+    name: Annotated[
+        str | None, typer.Option(help="The experiment's name there; else that of RUN's folder.")
+    ] = None,
+    without_weights: Annotated[
+        bool, typer.Option("--without-weights", help="Leave the weights out.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an experiment of the same name.")
+    ] = False,
+) -> None:
+    """Write the seeds of an experiment as a few files for git, and a table of all results."""
+    from lenet.runs.publish import RESULTS, write_results
+    from lenet.runs.publish import publish as publish_runs
+
+    if runs:
+        folder = publish_runs(
+            runs, to, name, weights=not without_weights, overwrite=overwrite, say=say
+        )
+        typer.echo(folder)
+    else:
+        write_results(to)
+    typer.echo(to / RESULTS)
 
 
 @bench.command()

@@ -11,9 +11,7 @@ figures/SEED/          what `lenet figures` draws; git ignores it
 
 import csv
 import io
-import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -21,16 +19,10 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from lenet.config.load import dump_config, load_config
+from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.errors import RunError
-from lenet.runs.files import (
-    DamagedFileError,
-    read_file,
-    read_tensors,
-    write_atomically,
-    write_tensors,
-)
+from lenet.runs.files import DamagedFileError, read_file, read_tensors
 from lenet.runs.run import (
     MAX_JSON_BYTES,
     TIMING,
@@ -41,7 +33,6 @@ from lenet.runs.run import (
     read_record,
 )
 
-FILES = ("config.yaml", "environment.json", "results.jsonl", "metrics.csv", "weights.safetensors")
 ENVIRONMENT = "environment"
 """In a line of ``results.jsonl``: what the seed's environment has besides the common one."""
 
@@ -169,68 +160,6 @@ class PublishedRun(Run):
             for name, tensor in read_tensors(path)[0].items()
             if name.startswith(prefix)
         }
-
-
-def write_experiment(folder: Path, runs: Sequence[Run], *, weights: bool) -> None:
-    """Write the seeds of an experiment as the files above, in place of those that are there.
-
-    Args:
-        folder: Is made if need be.
-        runs: Finished runs, whose configs differ in the seed alone.
-        weights: Whether to write the weights.
-
-    Raises:
-        RunError: A run's file is missing or damaged, or a file cannot be written.
-    """
-    environments = [run.read_json("environment.json") for run in runs]
-    common = {
-        key: value
-        for key, value in environments[0].items()
-        if all(key in other and other[key] == value for other in environments)
-    }
-    results = []
-    for run, environment in zip(runs, environments, strict=True):
-        own = {key: value for key, value in environment.items() if key not in common}
-        results.append(run.read_json("result.json") | ({ENVIRONMENT: own} if own else {}))
-    files = {
-        "config.yaml": dump_config(runs[0].config),
-        "environment.json": json.dumps(common, indent=2, ensure_ascii=False) + "\n",
-        "metrics.csv": _metrics_table(runs),
-        "results.jsonl": "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in results),
-    }
-    tensors = {
-        f"{run.seed}/{name}": tensor
-        for run in runs
-        if weights
-        for name, tensor in run.load_weights().items()
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # An ensemble of other weights says nothing of these.
-        for stale in (folder / file for file in (*FILES, "ensemble.json")):
-            stale.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"{folder} cannot be written: {error.strerror}") from error
-    if tensors:
-        write_tensors(folder / "weights.safetensors", tensors)
-    for file, text in files.items():  # results.jsonl last: with it the folder is a publication
-        write_atomically(folder / file, text.encode())
-
-
-def _metrics_table(runs: Sequence[Run]) -> str:
-    """Return metrics and timing of all seeds as CSV; what an epoch was not measured by is empty."""
-    rows: list[dict[str, Any]] = []
-    for run in runs:
-        by_epoch: dict[int, dict[str, Any]] = {}
-        for line in (*run.lines("metrics.jsonl"), *run.lines("timing.jsonl")):
-            by_epoch.setdefault(line["epoch"], {"seed": run.seed}).update(line)
-        rows += by_epoch.values()
-    metrics = dict.fromkeys(key for row in rows for key in row if key not in TIMING)
-    text = io.StringIO()
-    table = csv.DictWriter(text, [*metrics, *TIMING], lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)  # floats as `repr` writes them: the shortest text that reads back equal
-    return text.getvalue()
 
 
 def _number(text: str) -> int | float:

@@ -6,7 +6,7 @@ import pytest
 from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, album, list_figures
 from lenet.figures.album import Order, draw_album
-from lenet.runs.published import write_experiment
+from lenet.runs.publish import write_experiment
 
 
 def test_words_are_figures_runs_or_folders_of_runs(make_run, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from lenet.config.load import load_config
 from lenet.errors import RunError, UsageError
 from lenet.runs.files import DamagedFileError
 from lenet.runs.find import find_runs, open_runs, published_names
-from lenet.runs.published import PublishedRun, write_experiment
+from lenet.runs.publish import write_experiment
+from lenet.runs.published import PublishedRun
 from lenet.runs.run import Run
 
 FILES = ["config.yaml", "environment.json", "metrics.csv", "results.jsonl", "weights.safetensors"]
