@@ -41,7 +41,9 @@ def lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(OSError):  # the folder may be gone; Windows removes only files that are closed
+        with suppress(
+            OSError
+        ):  # the folder may be gone; Windows removes only files that are closed
             path.unlink()
         held.release()
 

@@ -1,7 +1,7 @@
 """The run folder: one training, understandable in ten years.
 
 config.yaml            the resolved config; it runs again as it is
-environment.json       versions, device, commit, data checksums
+environment.json       versions, device, commit, checksums of data and teachers
 metrics.jsonl          one line per epoch, the same bits whenever the run is repeated
 timing.jsonl           one line per epoch: seconds and images per second
 result.json            the errors of the finished run; its presence means finished

@@ -88,6 +88,7 @@ class Convolution(Weighted):
         self.first = first
         self.kernel = layers[0].kernel_size[0]
         self.shape = (len(layers), layers[0].in_channels, *size)
+        # Windows over the pixels' numbers tell which pixel each entry comes from.
         pixels = torch.arange(torch.Size(self.shape).numel(), device=self.weight.device)
         seen = self.windows(pixels.view(self.shape))  # (S, maps, k, k, 2, 2, rows, columns)
         self.seen_pixels = seen.reshape(-1)
@@ -110,12 +111,13 @@ class Convolution(Weighted):
         return sums.view(*sums.shape[:2], 4, -1)
 
     def backward(self, delta: Tensor, power: int) -> Tensor:
-        """(S, units, 4, Q) → (S, maps, H·W), or nothing where nobody needs it."""
+        """(S, units, 4, Q) → (S, maps, H·W), or nothing if the layer is the first."""
         weight, seen = _raise_to(power, self.weight[:, :, :-1], self.seen)
         delta = delta.expand(-1, -1, 4, -1).flatten(2)
         torch.bmm(delta, seen.transpose(1, 2), out=self.derivatives)
         if self.first:
             return delta.new_empty(0)
+        # A pixel lies in up to k·k windows: it gets the sum of what each of them hands back.
         spread = torch.bmm(weight.transpose(1, 2), delta)  # (S, maps·k·k, positions)
         inputs = delta.new_zeros(torch.Size(self.shape).numel())
         return inputs.index_add_(0, self.seen_pixels, spread.view(-1)).view(self.shape).flatten(2)
@@ -170,7 +172,7 @@ class Dense(Weighted):
         return torch.bmm(self.inputs[:, None], self.weight.transpose(1, 2)).squeeze(1)
 
     def backward(self, delta: Tensor, power: int) -> Tensor:
-        """(S, units) → the inputs' shape, or nothing where nobody needs it."""
+        """(S, units) → the inputs' shape, or nothing if the layer is the first."""
         weight, inputs = _raise_to(power, self.weight[:, :, :-1], self.inputs)
         torch.mul(delta[:, :, None], inputs[:, None], out=self.derivatives)
         if self.first:

@@ -1,4 +1,4 @@
-"""Three networks that see to each other's mistakes, as the paper's boosted LeNet-4.
+"""Networks that learn from the mistakes of those before them, as the paper's boosted LeNet-4.
 
 The first learns from all images. The second learns from as many that the first gets right as wrong,
 the third from those on which the two disagree; what the three put out is added.

@@ -1,4 +1,4 @@
-"""Learning from a trained network: what it says of a picture, beside the picture's label.
+"""Learning from a trained network: its probabilities for an image, beside the image's label.
 
 A label says 4; a good network says that this 4, once distorted, is a little like a 9.
 
@@ -41,7 +41,7 @@ class Teacher:
         return cls(ensemble, config.distil.share)
 
     def teach(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Return what the network should say of pictures.
+        """Return what the network should say of images.
 
         Args:
             images: As the network will see it, in [0, 1], (B, 1, 28, 28).

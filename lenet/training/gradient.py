@@ -59,6 +59,7 @@ class GradientLearner:
 
     def learn(self, inputs: Tensor, targets: Tensor) -> BatchStats:
         """Make one update per seed; see `Learner.learn`."""
+        # Rates are set before each update, never scaled in place: nothing drifts, nothing to save.
         factor = self.schedule(self.updates / self.steps_per_epoch)
         self.updates += 1
         stats = self.each(
@@ -80,7 +81,7 @@ class GradientLearner:
         model, optimizer = self.models[index], self.optimizers[index]
         for group, rate in zip(optimizer.param_groups, self.full_rates[index], strict=True):
             group["lr"] = rate * factor
-        if self.drops:
+        if self.drops:  # so that a resumed step drops what the straight one dropped
             torch.manual_seed(derive_seed(self.seeds[index], "dropout", self.updates))
         model.train()
         optimizer.zero_grad(set_to_none=True)

@@ -94,6 +94,7 @@ class SDLMLearner:
         updates = [
             (rule.weight, self.rates[n], rule.derivatives) for n, rule in self.weighted.items()
         ]
+        # The images come one after another: each sees the weights that the one before it has left.
         outputs = []
         for image, target in zip(inputs.unbind(1), shares.unbind(1), strict=True):
             outputs.append(self._propagate(image, target, self.loss.gradient, power=1))
@@ -127,6 +128,7 @@ class SDLMLearner:
 
     def state(self, index: int) -> dict[str, Tensor]:
         """Return the seed's weights, its curvature and the epoch."""
+        # The step sizes follow from curvature and epoch: `load_state` computes them again.
         weights = {f"model.{n}": v.clone() for n, v in self.model(index).state_dict().items()}
         curvature = {f"curvature.{n}": h[index].clone() for n, h in self.curvature.items()}
         return weights | curvature | {"epoch": torch.tensor(self.epoch)}

@@ -22,11 +22,11 @@ def batches(n: int = 10, **options) -> Batches:
     return Batches(numbered(n), settings.pop("seeds"), Preprocessing("unit", 28), **settings)
 
 
-def seen(source: Batches, epoch: int, member: int = 0) -> list[int]:
+def seen(source: Batches, epoch: int, index: int = 0) -> list[int]:
     return [
         label
         for step in range(source.steps_per_epoch)
-        for label in source.batch(epoch, step)[1][member].tolist()
+        for label in source.batch(epoch, step)[1][index].tolist()
     ]
 
 
@@ -56,10 +56,10 @@ def test_any_step_can_be_asked_for_on_its_own() -> None:
     assert torch.equal(source.batch(2, 1)[0], fresh.batch(2, 1)[0])
 
 
-def test_members_see_what_each_would_see_alone() -> None:
+def test_seeds_see_what_each_would_see_alone() -> None:
     both = batches(seeds=[3, 4])
-    for member, seed in enumerate((3, 4)):
-        assert seen(both, 1, member) == seen(batches(seeds=[seed]), 1)
+    for index, seed in enumerate((3, 4)):
+        assert seen(both, 1, index) == seen(batches(seeds=[seed]), 1)
 
 
 def test_augmentation_ends_before_the_plain_epochs_and_draws_anew_at_each_step() -> None:

@@ -132,7 +132,7 @@ def test_the_tally_counts_what_was_seen_before_the_update() -> None:
     torch.testing.assert_close(tally.loss_sum[0], expected.detach())
 
 
-def test_members_learn_as_each_would_alone() -> None:
+def test_seeds_learn_as_each_would_alone() -> None:
     together = learner([small(0), small(1)])
     inputs, targets = batch(0, indices=2)
     for _ in range(3):
