@@ -41,9 +41,8 @@ def lock(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(
-            OSError
-        ):  # the folder may be gone; Windows removes only files that are closed
+        # The folder may be gone, and Windows removes no open file: there, filelock does it.
+        with suppress(OSError):
             path.unlink()
         held.release()
 
