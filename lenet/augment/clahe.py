@@ -23,8 +23,9 @@ class CLAHE(BatchTransform):
         tile_grid_size: Number of (rows, columns) of tiles, each in [1, 64].
         p: Probability of an image being transformed, in [0, 1].
 
-    Source: Zuiderveld 1994, in the form of OpenCV's ``createCLAHE``, to which results are equal on
-    the 256 grey levels; names and defaults are albumentations'.
+    Source: Zuiderveld 1994, in the form of OpenCV's ``createCLAHE``; names and defaults are
+    albumentations'. On a CPU the 256 grey levels are OpenCV's exactly, for every grid and image
+    size, since sums and roundings follow its order.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ def equalize_tiles(levels: Tensor, limits: Tensor, grid: tuple[int, int]) -> Ten
     tiles = tiles.reshape(n * grid[0] * grid[1], area)
     counts = torch.zeros(len(tiles), LEVELS, dtype=torch.int32, device=levels.device)
     counts.scatter_add_(1, tiles, counts.new_ones(1, 1).expand_as(tiles))
-    limit = (limits * area / LEVELS).int().clamp_(min=1).view(n, 1, 1)
+    limit = (limits.double() * area / LEVELS).int().clamp_(min=1).view(n, 1, 1)
     counts = torch.minimum(counts.view(n, -1, LEVELS), limit)
     cumulated = counts.cumsum(2, dtype=torch.int32)  # (N, tiles, 256)
     # What was clipped off goes to all levels alike, the rest of it one by one at equal distances.
@@ -91,8 +92,10 @@ def equalize_tiles(levels: Tensor, limits: Tensor, grid: tuple[int, int]) -> Ten
     rows = _neighbours(height, tile[0], grid[0], levels.device)
     columns = _neighbours(width, tile[1], grid[1], levels.device)
     curves, flat = cumulated.reshape(n, -1), levels.reshape(n, -1)
-    result = torch.zeros(n, height * width, device=levels.device)
+    # Blended along rows, then between rows: OpenCV's order, for its rounding.
+    result = torch.zeros(n, height, width, device=levels.device)
     for row, row_share in rows:
+        blended = torch.zeros_like(result)
         for column, column_share in columns:
             at = (row[:, None] * grid[1] + column).flatten()  # (H·W,): which tile
             kept = curves.gather(1, flat + at * LEVELS)
@@ -100,9 +103,9 @@ def equalize_tiles(levels: Tensor, limits: Tensor, grid: tuple[int, int]) -> Ten
             turns = (flat / distance.index_select(1, at)).floor_().add_(1)
             single = torch.minimum(rest.index_select(1, at), turns)
             value = ((kept + shared + single) * ((LEVELS - 1) / area)).round_()
-            share = (row_share[:, None] * column_share).flatten()
-            result.addcmul_(value.clamp_(max=LEVELS - 1), share)
-    return result.round_().view_as(levels)
+            blended += value.clamp_(max=LEVELS - 1).view_as(result).mul_(column_share)
+        result += blended.mul_(row_share[:, None])
+    return result.round_()
 
 
 def _tile_length(length: int, other: int, count: int, other_count: int) -> int:
@@ -116,7 +119,8 @@ def _neighbours(
     length: int, tile: int, count: int, device: torch.device
 ) -> list[tuple[Tensor, Tensor]]:
     """Return, for each pixel, the two nearest tiles along an axis and their shares."""
-    at = torch.arange(length, device=device) / tile - 0.5
+    # By the reciprocal in float32, as OpenCV does it.
+    at = torch.arange(length, device=device) * (1 / torch.tensor(tile, device=device)) - 0.5
     first = at.floor()
     share = at - first
     lower, upper = first.long().clamp(min=0), (first.long() + 1).clamp(max=count - 1)
