@@ -28,8 +28,11 @@ def reflect(indices: Tensor, length: int) -> Tensor:
     return torch.minimum(folded, period - folded)
 
 
+@lru_cache(maxsize=64)
 def smoothing_matrix(length: int, sigma: float, kernel: int) -> Tensor:
     """Return the matrix that smooths `length` values with a Gaussian, float64 (length, length).
+
+    Not to be written to.
 
     Args:
         length: Number of values, reflected at both ends without repeating the end.

@@ -4,9 +4,11 @@ from math import sqrt
 
 import pytest
 import torch
+from scipy.stats import ks_2samp
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.elastic import ElasticTransform
+from lenet.augment.smoothing import smoothing_matrix
 from lenet.rng import generator
 
 
@@ -24,6 +26,40 @@ def test_drawn_fields_vary_as_much_as_torchvisions():
         along = (ours[:, axis, 14, 14] * ours[:, axis, 14, 18]).mean()
         expected = (theirs[:, 14, 14] * theirs[:, 14, 18]).mean()
         torch.testing.assert_close(along, expected, rtol=0.2, atol=0.0)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 0.6, 1.0, 2.0, 3.9])
+def test_below_sigma_4_the_field_is_torchvisions_smoothing_of_uniform_noise(sigma):
+    transform = ElasticTransform(2.0, sigma)
+    drawn = transform.draw(100, (28, 22), generator(0, "test"))
+    noise = drawn["core"] / sqrt(3)  # of variance 1/3, as torchvision's
+    assert noise.shape == (100, 2, 28, 22)
+    assert 0.999 < noise.max() <= 1
+    assert -1 <= noise.min() < -0.999
+    kernel = int(8 * sigma + 1) // 2 * 2 + 1
+    smoothed = F.gaussian_blur(noise, [kernel] * 2, [sigma] * 2) if sigma else noise
+    ours = transform.field(drawn, (28, 22)).spread()
+    torch.testing.assert_close(ours, smoothed, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("sigma", [4.0, 5.5, 8.0])
+@pytest.mark.parametrize(("pixel", "most"), [((14, 14), 0.0003), ((0, 0), 0.001)])
+def test_from_sigma_4_on_smoothed_uniform_noise_is_as_good_as_normal(sigma, pixel, most):
+    # A sum of w·u, u uniform, has an excess kurtosis of -6/5 · Σw⁴ / (Σw²)². To first order that
+    # moves its distribution function by kurtosis/24 · (3x - x³) φ(x), 0.550 at most.
+    kernel = int(8 * sigma + 1) // 2 * 2 + 1
+    down, across = (smoothing_matrix(28, sigma, kernel)[at] for at in pixel)
+    weights = torch.outer(down, across)
+    kurtosis = -1.2 * float((weights**4).sum() / (weights**2).sum() ** 2)
+    assert abs(kurtosis) / 24 * 0.550 < most
+
+
+def test_fields_of_sigma_4_and_of_uniform_noise_have_one_distribution():
+    drawn = ElasticTransform(2.0, 4.0).draw(20_000, (28, 28), generator(0, "test"))
+    ours = ElasticTransform(2.0, 4.0).field(drawn, (28, 28)).spread()[:, 0, 14, 14]
+    noise = torch.rand(20_000, 1, 28, 28, generator=generator(0, "noise")) * 2 - 1
+    theirs = F.gaussian_blur(noise, [33, 33], [4.0, 4.0])[:, 0, 14, 14]
+    assert ks_2samp(ours.numpy(), theirs.numpy()).pvalue > 0.01
 
 
 def test_unsmoothed_noise_has_the_variance_of_uniform_noise():
