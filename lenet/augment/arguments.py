@@ -7,8 +7,8 @@ from numbers import Integral, Real
 from lenet.errors import UsageError
 
 MOST = 1000
-"""Largest size in pixels and largest number of things, where an argument has no bound of its own;
-all are senseless long before, and some would take all memory."""
+"""Upper bound of sizes in pixels and of counts where an argument has no bound of its own: larger
+values make no sense, and some would use up all memory."""
 
 
 def refuse(
@@ -19,8 +19,8 @@ def refuse(
     Args:
         owner: The transform whose argument it is.
         argument: The argument's name.
-        value: What was given.
-        legal: What would be legal, to be read after "must be".
+        value: The value given.
+        legal: The legal values, worded to follow "must be".
         name: The transform's name, if it is not its class's.
     """
     name = name or type(owner).__name__
@@ -37,10 +37,10 @@ def number(
     above: bool = False,
     name: str | None = None,
 ) -> float:
-    """Return a number of [low, high], or of (low, high] if it must lie `above` low.
+    """Return a number in [low, high], or in (low, high] if it must lie `above` low.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The value is not such a number.
     """
     if not _is_number(value, low, high, above):
         raise refuse(owner, argument, value, f"a number in {_interval(low, high, above)}", name)
@@ -48,10 +48,10 @@ def number(
 
 
 def integer(owner: object, argument: str, value: object, low: int, high: float = MOST) -> int:
-    """Return a whole number of [low, high].
+    """Return a whole number in [low, high].
 
     Raises:
-        UsageError: It is none.
+        UsageError: The value is not such a number.
     """
     if not isinstance(value, Integral) or not _is_number(value, low, high, False):
         raise refuse(owner, argument, value, f"a whole number in {_interval(low, high, False)}")
@@ -64,7 +64,7 @@ def interval(
     """Return a pair (min, max) with both ends in [low, high], or in (low, high] if `above`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The value is not such a pair.
     """
     if not _is_interval(value, low, high, above):
         bounds = _interval(low, high, above)
@@ -75,12 +75,12 @@ def interval(
 def spread(
     owner: object, argument: str, value: object, low: float, high: float, *, centre: float = 0.0
 ) -> tuple[float, float]:
-    """Return the interval that a number or a pair means: r is [centre - r, centre + r].
+    """Return the interval that a number or a pair stands for: r is [centre - r, centre + r].
 
-    A number's interval is cut at `low`, as torchvision does for brightness.
+    A number's interval begins at `low` at the earliest, as with torchvision's brightness.
 
     Raises:
-        UsageError: It is neither a number ≥ 0 nor a pair within [low, high].
+        UsageError: The value is neither a number ≥ 0 nor a pair within [low, high].
     """
     if _is_number(value, 0, high - centre, False):
         reach = float(value)  # type: ignore[arg-type]
@@ -103,10 +103,10 @@ def numbers(
     *,
     above: bool = False,
 ) -> tuple[float, ...]:
-    """Return `count` numbers of [low, high], in any order.
+    """Return `count` numbers in [low, high], in any order.
 
     Raises:
-        UsageError: It is something else.
+        UsageError: The value is something else.
     """
     if not is_sequence(value, count) or not all(_is_number(v, low, high, above) for v in value):  # type: ignore[attr-defined]
         bounds = _interval(low, high, above)
@@ -115,10 +115,10 @@ def numbers(
 
 
 def choice(owner: object, argument: str, value: object, choices: Sequence[str]) -> str:
-    """Return one of some words, which a member of an enumeration may have as its value.
+    """Return one of several words, given as a string or as an enumeration's member.
 
     Raises:
-        UsageError: It is none of them.
+        UsageError: The value is none of them.
     """
     value = value.value if isinstance(value, Enum) else value
     if not isinstance(value, str) or value not in choices:

@@ -1,4 +1,4 @@
-"""Transforms by name: the tables of them, and pipelines built from what a config lists."""
+"""Transforms by name: the tables, and pipelines built from a config's lists."""
 
 import functools
 import inspect
@@ -69,7 +69,7 @@ AUGMENTATIONS: dict[str, type[BatchTransform]] = {
     "TrivialAugmentWide": TrivialAugmentWide,
     "AugMix": AugMix,
 }
-"""What may stand under ``augment:``, besides the tables below and `TORCHVISION`."""
+"""Transforms for ``augment:``, besides the tables below and `TORCHVISION`."""
 
 CONTAINERS: dict[str, type[Container]] = {
     "Compose": Compose,
@@ -77,34 +77,34 @@ CONTAINERS: dict[str, type[Container]] = {
     "RandomChoice": RandomChoice,
     "RandomOrder": RandomOrder,
 }
-"""Transforms made of others, which are listed under ``transforms``."""
+"""Transforms made of others, which stand under ``transforms:``."""
 
 PRESETS: dict[str, Callable[[], list[BatchTransform]]] = {
     "Paper1998": paper_1998,
     "Ciresan2010": ciresan_2010,
 }
-"""Chains of transforms that may stand under ``augment:`` by one name."""
+"""Named chains of transforms for ``augment:``."""
 
 MIXINGS: dict[str, type[MixingTransform]] = {
     "MixUp": MixUp,
     "CutMix": CutMix,
     "Mosaic": Mosaic,
 }
-"""What may stand under ``mix:``."""
+"""Transforms for ``mix:``."""
 
 
 def list_transforms() -> dict[str, str]:
-    """Return the name of every transform of ours and the first line of its description."""
+    """Return the names of all transforms of ours with the first lines of their descriptions."""
     known = [*AUGMENTATIONS.items(), *CONTAINERS.items(), *PRESETS.items(), *MIXINGS.items()]
     return {name: (made.__doc__ or "").partition("\n")[0] for name, made in known}
 
 
 def list_others() -> str:
-    """Return a sentence about the transforms of other libraries that run by name."""
+    """Return a sentence that lists the transforms of other libraries."""
     libraries = " and ".join(f"{library}.NAME" for library in LIBRARIES)
     return (
-        f"also, image by image and with pixels from 0 to 255: {', '.join(TORCHVISION)};"
-        f" {libraries} where installed, kornia's on the whole batch with pixels from 0 to 1"
+        f"also, image by image on pixels from 0 to 255: {', '.join(TORCHVISION)};"
+        f" {libraries} if installed, kornia's on the whole batch and pixels from 0 to 1"
     )
 
 
@@ -154,9 +154,9 @@ def _find_augmentation(name: str) -> Callable[..., BatchTransform | list[BatchTr
 
 
 def _container(made: type[Container]) -> Callable[..., BatchTransform]:
-    """Return what makes a container of what a config lists under ``transforms``."""
+    """Return a function that makes a container from a config's arguments."""
 
-    @functools.wraps(made, updated=())  # so that its arguments can be looked up
+    @functools.wraps(made, updated=())  # keeps its signature for the check of arguments
     def make(transforms: Any, **arguments: Any) -> BatchTransform:
         name = made.__name__
         path = (name, "transforms")
@@ -196,10 +196,10 @@ def _unknown(
 
 
 def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T:
-    """Make what one entry of a list describes.
+    """Make the transform that one entry of a list describes.
 
     Raises:
-        UsageError: It cannot be made; its path begins with the index.
+        UsageError: The entry is wrong; the error's path begins with the index.
     """
     if len(spec) != 1:
         raise UsageError("expected one transform, such as `RandomErasing: {p: 0.25}`", (index,))
@@ -208,7 +208,7 @@ def _build(spec: Spec, index: int, find: Callable[[str], Callable[..., T]]) -> T
         raise UsageError(f"a transform's name must be a word, not {name!r}", (index,))
     arguments = {} if given is None else given
     if not isinstance(arguments, Mapping):
-        raise UsageError(f"{name}: its arguments must stand as {{name: value}}", (index, name))
+        raise UsageError(f"{name}: its arguments must be a mapping {{name: value}}", (index, name))
     try:
         make = find(name)
         _check_arguments(name, arguments, inspect.signature(make).parameters)
@@ -223,7 +223,7 @@ def _check_arguments(
     """Check the arguments' names.
 
     Raises:
-        UsageError: One is unknown or missing.
+        UsageError: An argument is unknown or missing.
     """
     several = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     legal = {argument: p for argument, p in legal.items() if p.kind not in several}

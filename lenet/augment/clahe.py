@@ -12,11 +12,11 @@ from lenet.augment.tone import LEVELS
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
 CHUNK = 16
-"""Images at a time: their histograms, a table of 256 numbers per tile, stay in the cache."""
+"""Images at a time: their histograms, 256 numbers per tile, stay in the processor's cache."""
 
 
 class CLAHE(BatchTransform):
-    """Equalize the histogram of each tile, limited in steepness, and blend between tiles.
+    """Equalize the histogram of each tile with limited steepness, and blend between tiles.
 
     Args:
         clip_limit: (min, max) steepness, each in [1, 1000]; a number is (1, number).
@@ -84,7 +84,7 @@ def equalize_tiles(levels: Tensor, limits: Tensor, grid: tuple[int, int]) -> Ten
     limit = (limits.double() * area / LEVELS).int().clamp_(min=1).view(n, 1, 1)
     counts = torch.minimum(counts.view(n, -1, LEVELS), limit)
     cumulated = counts.cumsum(2, dtype=torch.int32)  # (N, tiles, 256)
-    # What was clipped off goes to all levels alike, the rest of it one by one at equal distances.
+    # Clipped counts are spread evenly over all levels, the remainder one by one at equal distances.
     excess = area - cumulated[..., -1]  # (N, tiles)
     equal, rest = (excess // LEVELS).float(), (excess % LEVELS).float()
     distance = (LEVELS / rest.clamp(min=1)).floor()

@@ -1,4 +1,4 @@
-"""Transforms made of others: each image draws which of them it gets, and in what order."""
+"""Transforms made of others: which ones apply, and in what order, is drawn per image."""
 
 from collections.abc import Sequence
 from itertools import count
@@ -15,7 +15,7 @@ from lenet.errors import UsageError
 class Container(BatchTransform):
     """A transform that sends each image through some of its parts, one part after another.
 
-    Geometry inside of it is interpolated there, apart from geometry before and after.
+    Geometry inside a container is interpolated separately from geometry before and after it.
 
     Args:
         parts: Chains of the transforms, in their order; none may change an image's size.
@@ -27,7 +27,7 @@ class Container(BatchTransform):
         place = count()
         # Private, so that torchvision's `repr` shows the members only once.
         self._parts = [Pipeline(part, [next(place) for _ in part]) for part in parts]
-        # Found by `modules`, as parts of torch's modules are.
+        # A ModuleList, so that `modules()` finds them.
         self.members = nn.ModuleList([transform for part in parts for transform in part])
 
     def draw_turns(self, batch: int, generator: torch.Generator) -> Tensor:
@@ -67,13 +67,13 @@ class Container(BatchTransform):
                 if made != size:
                     raise UsageError(
                         f"{self.name}: {transform.name} makes {made[0]}×{made[1]}"
-                        f" pixels of {size[0]}×{size[1]}; inside of it sizes must stay",
+                        f" pixels of {size[0]}×{size[1]}; inside of it the size must not change",
                         (*path, entry, transform.name),
                     )
         return size
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Send the images that have the same part in the same turn through it together."""
+        """Run each part once per turn, on the images that drew it for that turn."""
         for turn in parameters["turns"].T:
             for i, part in enumerate(self._parts):
                 mine = ((turn == i) & parameters["applied"]).nonzero().squeeze(1)
@@ -90,7 +90,7 @@ class Container(BatchTransform):
 
 
 class RandomApply(Container):
-    """Apply a chain of transforms to some images and leave the others alone.
+    """Apply a chain of transforms to some images and leave the others unchanged.
 
     Args:
         transforms: The chain, at least one.
@@ -137,7 +137,7 @@ class RandomChoice(Container):
     def draw_turns(self, batch: int, generator: torch.Generator) -> Tensor:
         """Draw one transform for each image, (B, 1)."""
         weights = torch.tensor(self.weights, dtype=torch.float64)
-        weights /= weights.max()  # the least of them must not vanish beside the sum
+        weights /= weights.max()  # so that tiny weights do not underflow
         return torch.multinomial(weights, batch, replacement=True, generator=generator)[:, None]
 
 

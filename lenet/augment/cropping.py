@@ -13,18 +13,18 @@ from lenet.errors import UsageError
 
 
 class RandomCrop(Projection):
-    """Cut out a window at a random place of the padded image.
+    """Crop a window at a random position of the padded image.
 
     Args:
         size: Side of the window in pixels, in [1, 1000], or (height, width).
-        padding: Background to add before: pixels on all sides, or (left and right, top and
+        padding: Background to add first: pixels on all sides, or (left and right, top and
             bottom), or (left, top, right, bottom), each in [0, 1000]; None: none.
         pad_if_needed: Add what a window larger than the image lacks, on both sides.
-        fill: The padding's pixels, in [0, 1].
+        fill: Pixel value of the padding, in [0, 1].
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
     Deviation: padding is constant; torchvision's other padding modes are missing. In a chain of
-    geometry what lies outside the window is not gone: a later turn or shift can bring it back.
+    geometry, pixels outside the window are not lost: a later rotation or shift can bring them back.
     """
 
     def __init__(
@@ -91,21 +91,21 @@ class RandomCrop(Projection):
 
 
 class RandomResizedCrop(Projection):
-    """Cut out a window of random area and aspect and enlarge it to `size`.
+    """Crop a window of random area and aspect ratio and resize it to `size`.
 
     Args:
         size: Side of the result in pixels, in [1, 1000], or (height, width).
         scale: (min, max) area of the window as a fraction of the image, each in (0, 1].
         ratio: (min, max) width by height of the window, each in [0.001, 1000].
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: Pixels outside the image, in [0, 1], with which the rim of a window at its edge is
-            interpolated; None: as the geometry before and after it, 0 if there is none.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1], which shows in the outermost pixels of
+            windows at the image's edge; None: as in neighbouring geometry, 0 if there is none.
         p: Probability of an image being cropped, in [0, 1]; the others are cropped at the centre.
 
-    Deviation: at the result's border the pixels next to the window are interpolated too, as befits
-    a part of a chain; torchvision repeats the window's last pixels. A later turn or shift of that
-    chain can bring back what lies outside the window. There is no `antialias`:
-    shrinking is not antialiased.
+    Deviation: the result's outermost pixels interpolate between the window's last pixels and those
+    next to the window, since the crop may be part of a chain; torchvision repeats the window's last
+    pixels. All other pixels are equal. A later rotation or shift of the chain can bring back pixels
+    outside the window. There is no `antialias`: shrinking is not antialiased.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class RandomResizedCrop(Projection):
         return {"top": top, "left": left, "height": height, "width": width}
 
     def matrices(self, parameters: Parameters, size: Size) -> Tensor:
-        """Return shrinkings to the window, (B, 3, 3)."""
+        """Return scalings to the window, (B, 3, 3)."""
         top, left = parameters["top"], parameters["left"]
         height, width = parameters["height"], parameters["width"]
         matrices = torch.zeros(len(top), 3, 3, dtype=top.dtype, device=top.device)

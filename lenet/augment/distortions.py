@@ -1,4 +1,4 @@
-"""Distortions that torchvision does not have: stretching, squeezing, rotation or shear by class."""
+"""Distortions that torchvision lacks: stretching, squeezing, rotation or shear by class."""
 
 from collections.abc import Sequence
 
@@ -12,17 +12,17 @@ from lenet.augment.sampling import Projection
 from lenet.augment.transform import Parameters, Size
 
 NARROW = (1, 7)
-"""Digits that turn into each other, or into nothing, when they are turned or slanted far."""
+"""Digits that become ambiguous when they are rotated or sheared far."""
 
 
 class RandomStretch(Projection):
-    """Scale width and height, each by a factor of its own.
+    """Scale width and height by independent factors.
 
     Args:
         scale_x: (min, max) factor of the width, each in [0.001, 1000].
         scale_y: (min, max) factor of the height, likewise.
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -54,12 +54,12 @@ class RandomStretch(Projection):
 
 
 class RandomSqueeze(Projection):
-    """Make wider and lower, or narrower and higher: the area stays.
+    """Make wider and lower, or narrower and taller, keeping the area.
 
     Args:
         ratio: (min, max) factor of the width, each in [0.001, 1000]; the height is divided by it.
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Section III.C of the 1998 paper: "simultaneous horizontal compression and vertical
@@ -89,17 +89,17 @@ class RandomSqueeze(Projection):
 
 
 class RandomRotationOrShear(Projection):
-    """Rotate half of the images, shear the others along x, some classes less than others.
+    """Rotate half of the images and shear the others along x, some classes less than others.
 
     Args:
         degrees: Largest angle to either side, in [0, 89].
         narrow_degrees: Largest angle of the narrow classes, in [0, 89].
         narrow_labels: Labels of the narrow classes.
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
 
-    Where labels are not known, as in a ``Compose`` of torchvision's, all classes are narrow.
+    If labels are unknown, as in torchvision's ``Compose``, all classes count as narrow.
     """
 
     def __init__(

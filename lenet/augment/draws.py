@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 TRIALS = 10
-"""Rectangles that torchvision draws before it gives up finding one that fits."""
+"""Rectangles to draw before giving up on finding one that fits, as in torchvision."""
 
 
 def uniform(batch: int, low: float, high: float, generator: torch.Generator) -> Tensor:
-    """Draw uniform numbers of [low, high], float32 (B,)."""
+    """Draw uniform numbers in [low, high], float32 (B,)."""
     return torch.rand(batch, generator=generator) * (high - low) + low
 
 
@@ -45,9 +45,9 @@ def beta(batch: int, alpha: float, generator: torch.Generator) -> Tensor:
 def dirichlet(batch: int, n: int, alpha: float, generator: torch.Generator) -> Tensor:
     """Draw n shares that sum to 1 from Dirichlet(alpha, …, alpha), float32 (B, n).
 
-    Shares of gamma variables; each is drawn at alpha + 1 and brought down in logarithms by
-    Gamma(a) = Gamma(a + 1) · U^(1/a), since at a small alpha all might round to zero.
-    torch's distributions take no generator; `_standard_gamma`, which they rest on, does.
+    Gamma variables, divided by their sum. At a small alpha all of them might round to zero, so
+    they are drawn at alpha + 1 and scaled in logarithms: Gamma(a) = Gamma(a + 1) · U^(1/a).
+    torch's distributions take no generator, but `_standard_gamma` beneath them does.
     """
     shape = torch.full((batch, n), alpha + 1.0, dtype=torch.float64)
     logarithms = torch._standard_gamma(shape, generator=generator).log()

@@ -24,11 +24,11 @@ class ElasticTransform(Displacement):
     Args:
         alpha: Strength, in [0, 10000], or (x, y): noise uniform in ±1 is smoothed and multiplied
             by alpha/2 pixels.
-        sigma: Standard deviation in pixels of the Gaussian that smooths, in [0, 1000], or (x, y).
-            Its kernel spans 8 sigma + 1 pixels, one more if that is even; the field is reflected at
+        sigma: Standard deviation in pixels of the smoothing Gaussian, in [0, 1000], or (x, y). Its
+            kernel spans 8 sigma + 1 pixels, one more if that is even; the field is reflected at
             its border.
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Simard et al. 2003, section 2. Its α of 34 at σ = 4 multiplies pixels, so it is 68 here
@@ -40,7 +40,8 @@ class ElasticTransform(Displacement):
     noise is uniform, one draw per pixel, and the distribution is torchvision's own. Sigmas whose
     kernel is wider than twice the image are accepted: the field is reflected again; torchvision
     refuses them. Where sigma differs along x and y, the kernel is wide enough for both;
-    torchvision's is not.
+    torchvision's is not. torchvision counts the background twice on the frame's border; see
+    `lenet.augment.sampling`.
     """
 
     def __init__(
@@ -67,14 +68,14 @@ class ElasticTransform(Displacement):
         return {"core": torch.rand(shape, generator=generator).sub_(0.5).mul_(sqrt(12))}
 
     def field(self, parameters: Parameters, size: Size) -> Field:
-        """Return the field that the cores stand for."""
+        """Return the field of the drawn cores."""
         core = parameters["core"]
         rows, columns = (factor.to(core.device, core.dtype) for factor in self._factors(size))
         strength = core.new_tensor(self.alpha).mul_(sqrt(1 / 3) / 2).view(2, 1, 1)
         return Field(rows, columns, core * (strength * parameters["applied"].view(-1, 1, 1, 1)))
 
     def _factors(self, size: Size) -> tuple[Tensor, Tensor]:
-        """Return what spreads a core over rows (H, k_y) and over columns (W, k_x)."""
+        """Return the factors that spread a core over rows, (H, k_y), and columns, (W, k_x)."""
         sigma_x, sigma_y = self.sigma
         kernel = int(8 * max(self.sigma) + 1) // 2 * 2 + 1
         factor = smoothing_factor if self._smooth else smoothing_matrix

@@ -1,7 +1,8 @@
-"""Transforms of other libraries by name: torchvision's others, kornia's, albumentations'.
+"""Transforms of other libraries by name: the rest of torchvision's, kornia's, albumentations'.
 
-They are listed, never looked up by whatever a config says. torchvision's and albumentations' run on
-uint8, so that their arguments are of pixels from 0 to 255; kornia's run on floats.
+Names come from tables; a config cannot reach any other attribute of a library. torchvision's and
+albumentations' transforms run on uint8, so their arguments refer to pixels from 0 to 255; kornia's
+run on floats from 0 to 1.
 """
 
 import functools
@@ -20,11 +21,11 @@ from lenet.augment.transform import BatchTransform, Parameters, Size
 from lenet.errors import RunError, UsageError
 
 TRIALS = 8
-"""How many empty images tell whether a transform of another library draws the size."""
+"""Trial runs to find out whether a transform changes the size at random."""
 
 
 class ForeignTransform(BatchTransform):
-    """A transform of another library, seeded from what was drawn.
+    """A transform of another library, seeded with a drawn number.
 
     Args:
         name: As in the config.
@@ -38,11 +39,11 @@ class ForeignTransform(BatchTransform):
         self._output_sizes: dict[Size, Size] = {}
 
     def output_size(self, size: Size) -> Size:
-        """Return the size that empty images get, which are transformed whatever `p` is.
+        """Return the size of the results, found by transforming blank images.
 
         Raises:
-            UsageError: The library refuses its arguments, or such images, leaves nothing of them,
-                makes too much of them, or makes some of them larger than others.
+            UsageError: The library refuses the arguments or images of this size, or the results
+                are empty, too large or of several sizes.
         """
         if size not in self._output_sizes:
             self._output_sizes[size] = self._try_out(size)
@@ -74,7 +75,7 @@ class ForeignTransform(BatchTransform):
 
     @property
     def _may_skip(self) -> bool:
-        """Whether the library's transform leaves some images as they are."""
+        """Whether the library's transform leaves some images unchanged."""
         return any(getattr(self.foreign, chance) < 1 for chance in _chances(self.foreign))
 
     def draw_parameters(
@@ -87,7 +88,7 @@ class ForeignTransform(BatchTransform):
         """Apply; the foreign transform decides by its own `p` whether to change an image."""
         try:
             changed = self.change(images, parameters)
-        except Exception as error:  # libraries raise whatever they like
+        except Exception as error:  # libraries raise exceptions of any kind
             raise RunError(f"{self.name} fails on these images: {_in_a_line(error)}") from error
         if changed.shape[:2] != images.shape[:2]:
             raise RunError(
@@ -95,12 +96,12 @@ class ForeignTransform(BatchTransform):
                 " the number of channels must stay"
             )
         if not changed.isfinite().all():
-            raise RunError(f"{self.name} makes of these images what is not finite")
+            raise RunError(f"{self.name} makes values of these images that are not finite")
         return changed
 
 
 class TorchvisionTransform(ForeignTransform):
-    """Runs torchvision's transform image by image, on uint8, which all of them take."""
+    """Runs torchvision's transform image by image, on uint8, which all of them accept."""
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
         """Seed and transform one image after another."""
@@ -114,9 +115,9 @@ class TorchvisionTransform(ForeignTransform):
 
 
 class ResizingTransform(TorchvisionTransform):
-    """Runs a transform of torchvision's that changes sizes at random, and takes them back.
+    """Runs a transform of torchvision's that changes sizes at random, and resizes the results.
 
-    Images of a batch must agree in size, so each result is resized to the size it came with.
+    Images of a batch must have one size, so each result is resized to its original size.
     """
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
@@ -174,11 +175,11 @@ TORCHVISION: dict[str, tuple[Callable[..., Any], type[ForeignTransform]]] = {
     "Resize": (v2.Resize, TorchvisionTransform),
     "ScaleJitter": (v2.ScaleJitter, ResizingTransform),
 }
-"""Transforms of torchvision's that take an image and plain arguments, and have no fast version."""
+"""torchvision's transforms that take an image and plain arguments and have no version of ours."""
 
 BOXES = "it is for boxes and key points, which digits do not have"
-NUMBERS = "images are numbers already; what they are brought to is said by input.levels"
-MANY = "it makes more images or channels of one, and a network takes one of each"
+NUMBERS = "images are tensors already, and input.levels sets their range"
+MANY = "it makes several images or channels of one, and a network takes one of each"
 REFUSED = {
     "ClampBoundingBoxes": BOXES,
     "ClampKeyPoints": BOXES,
@@ -205,17 +206,17 @@ REFUSED = {
     "ToTensor": NUMBERS,
     "UniformTemporalSubsample": "it is for videos",
 }
-"""Classes that make no sense in a config, whosever they are, and why."""
+"""Classes of any library that make no sense in a config, and why."""
 
 
 def find_foreign(name: str) -> Callable[..., BatchTransform] | None:
-    """Return what makes another library's transform from its arguments, or None.
+    """Return a function that makes another library's transform from its arguments, or None.
 
     Args:
         name: ``CenterCrop``, ``kornia.RandomRain`` or ``albumentations.Affine``, for instance.
 
     Raises:
-        UsageError: The library is not installed, or the transform makes no sense here.
+        UsageError: The library is not installed, or the transform is one of `REFUSED`.
     """
     library, dot, short = name.rpartition(".")
     if short in REFUSED and library in ("", *LIBRARIES):
@@ -247,7 +248,7 @@ def _kornia() -> dict[str, Any]:
 
 
 def _albumentations() -> dict[str, Any]:
-    # Otherwise importing it asks the network for a newer version.
+    # Otherwise importing it looks for a newer version on the network.
     os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
     import albumentations
 
@@ -277,14 +278,14 @@ def _adopt(
 ) -> Callable[..., BatchTransform]:
     @functools.wraps(foreign, updated=())  # so that its arguments can be looked up
     def make(**arguments: Any) -> BatchTransform:
-        if "p" in arguments:  # which not all libraries check
+        if "p" in arguments:  # not all libraries check it
             number(foreign, "p", arguments["p"], 0, 1, name=name)
         _check_sizes(name, arguments)
-        if wrapper is KorniaTransform:  # it takes no lists, and YAML knows no tuples
+        if wrapper is KorniaTransform:  # it refuses lists, and YAML has no tuples
             arguments = {argument: _to_tuple(value) for argument, value in arguments.items()}
         try:
             return wrapper(name, foreign(**arguments))
-        except Exception as error:  # libraries raise whatever they like
+        except Exception as error:  # libraries raise exceptions of any kind
             raise UsageError(f"{name}: {_in_a_line(error)}", (name,)) from error
 
     return make
@@ -299,14 +300,14 @@ BOUNDS = {
     "scale_range": 10,
     "side_range": 10,
 }
-"""Largest numbers, in pixels or times the image, in arguments whose names have these words."""
+"""Largest values, in pixels or image sizes, of arguments whose names contain these words."""
 
 
 def _check_sizes(name: str, arguments: Mapping[str, Any]) -> None:
-    """Refuse sizes that would take all memory, which libraries let pass.
+    """Refuse sizes that would use up all memory, since libraries accept them.
 
     Raises:
-        UsageError: There is a word or a number above its bound in an argument of `BOUNDS`.
+        UsageError: An argument of `BOUNDS` is a string or a number above its bound.
     """
     for argument, value in arguments.items():
         for word, most in BOUNDS.items():
@@ -317,7 +318,7 @@ def _check_sizes(name: str, arguments: Mapping[str, Any]) -> None:
 
 
 def _exceeds(value: object, most: float) -> bool:
-    """Say whether a value is too large, or a word, which some libraries make a number of."""
+    """Tell whether a value is too large, or a string, which some libraries parse as a number."""
     return isinstance(value, str) or (isinstance(value, int | float) and value > most)
 
 
@@ -326,7 +327,7 @@ def _to_tuple(value: Any) -> Any:
 
 
 def _in_a_line(error: Exception) -> str:
-    """Return what a library complains of, of several complaints the first."""
+    """Return a library's error message in one line; of several errors the first."""
     several = getattr(error.__cause__ or error, "errors", None)  # pydantic's
     if callable(several):
         first = several()[0]
@@ -335,7 +336,7 @@ def _in_a_line(error: Exception) -> str:
 
 
 def _chances(foreign: Any) -> list[str]:
-    """Return where a transform keeps how often it acts; kornia has two such places."""
+    """Return the attributes that hold a transform's probabilities; kornia has two."""
     return [
         name for name in ("p", "p_batch") if isinstance(getattr(foreign, name, None), int | float)
     ]
@@ -343,7 +344,7 @@ def _chances(foreign: Any) -> list[str]:
 
 @contextmanager
 def _certain(foreign: Any) -> Iterator[None]:
-    """Let a transform that draws whether to act do so in any case."""
+    """Set a transform's probabilities to 1 for a while."""
     before = {chance: getattr(foreign, chance) for chance in _chances(foreign)}
     for chance in before:
         setattr(foreign, chance, 1.0)
@@ -356,7 +357,7 @@ def _certain(foreign: Any) -> Iterator[None]:
 
 @contextmanager
 def forked(device: torch.device) -> Iterator[None]:
-    """Put torch's global random states back afterwards, the CPU's and the device's."""
+    """Restore torch's global random states afterwards, the CPU's and the device's."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         yield
 

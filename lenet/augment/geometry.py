@@ -1,4 +1,4 @@
-"""Geometric transforms that are a matrix per image: affine, crops, flips, perspective."""
+"""Geometric transforms that are a matrix per image: affine, rotation, flips."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ from lenet.augment.transform import Parameters, Size
 
 
 class RandomAffine(Projection):
-    """Rotate, shift, scale and shear, all about the image's centre.
+    """Rotate, shift, scale and shear about the image's centre.
 
     Args:
         degrees: Rotation, clockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
@@ -21,14 +21,15 @@ class RandomAffine(Projection):
         scale: (min, max) factor of size, each in [0.001, 1000].
         shear: Degrees, ±shear of [0, 89] along x; or (min, max) along x; or
             (min x, max x, min y, max y), each in [-89, 89].
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
         p: Probability of an image being transformed, in [0, 1].
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise, which tears strokes
-    of two pixels' width; here ``bilinear`` is the default.
+    Deviation: torchvision's default is ``nearest``, which tears strokes two pixels wide; here it is
+    ``bilinear``. On the frame's border torchvision counts the background twice; see
+    `lenet.augment.sampling`.
     """
 
     def __init__(
@@ -130,14 +131,15 @@ class RandomRotation(RandomAffine):
 
     Args:
         degrees: Anticlockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise. There is no `expand`,
-    since the images of a batch are of one size.
+    Deviation: torchvision's default is ``nearest``, and it counts the background twice on the
+    frame's border; see `lenet.augment.sampling`. There is no `expand`, since the images of a batch
+    have one size.
     """
 
     def __init__(
@@ -151,12 +153,12 @@ class RandomRotation(RandomAffine):
         super().__init__(degrees, interpolation=interpolation, fill=fill, center=center, p=p)
 
     def matrices(self, parameters: Parameters, size: Size) -> Tensor:
-        """Return rotations the other way round: torchvision's affine turns clockwise."""
+        """Return rotations in the other direction: an affine's are clockwise."""
         return super().matrices({**parameters, "degrees": -parameters["degrees"]}, size)
 
 
 class RandomHorizontalFlip(Projection):
-    """Mirror left and right; most digits are no digits then.
+    """Mirror left and right; most mirrored digits are no longer digits.
 
     Args:
         p: Probability of an image being mirrored, in [0, 1].
@@ -174,7 +176,7 @@ class RandomHorizontalFlip(Projection):
 
 
 class RandomVerticalFlip(RandomHorizontalFlip):
-    """Mirror top and bottom; most digits are no digits then.
+    """Mirror top and bottom; most mirrored digits are no longer digits.
 
     Args:
         p: Probability of an image being mirrored, in [0, 1].

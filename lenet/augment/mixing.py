@@ -17,7 +17,7 @@ CLASSES = 10
 
 
 class MixingTransform(v2.Transform):  # type: ignore[misc]
-    """A transform of images and targets; each image has a partner and a share of its own.
+    """A transform that mixes each image and its target with those of a partner.
 
     Args:
         p: Probability of an image being mixed, in [0, 1].
@@ -35,7 +35,7 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         Args:
             batch: Number of images B.
             size: Their (height, width) in pixels.
-            generator: Where the numbers come from, on the CPU.
+            generator: On the CPU.
         """
         raise NotImplementedError
 
@@ -50,18 +50,18 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         raise NotImplementedError
 
     def forward(self, *inputs: Any) -> Any:
-        """Mix for torchvision's protocol, by a seed from torch's global random state.
+        """Mix within torchvision's pipelines, seeded from torch's global random state.
 
         Args:
-            inputs: Images (B, C, H, W) and labels, whole numbers (B,) or shares (B, num_classes);
+            inputs: Images (B, C, H, W) and labels, integers (B,) or shares (B, num_classes);
                 two arguments or one pair.
 
         Returns:
             Images of the same kind, and shares.
 
         Raises:
-            TypeError: They are something else.
-            ValueError: A label is no class.
+            TypeError: The inputs are something else.
+            ValueError: A label is outside [0, num_classes).
 
         Deviation: there is no `labels_getter`.
         """
@@ -129,13 +129,13 @@ class CutMix(MixingTransform):
     """Paste a rectangle of another image; labels are mixed by its area.
 
     Args:
-        alpha: The area outside the rectangle has a share from Beta(alpha, alpha), alpha in
+        alpha: Parameter of the Beta distribution of the area outside the rectangle, in
             [0.001, 1000].
         p: Probability of an image being mixed, in [0, 1].
         num_classes: Classes of the targets.
 
     Source: Yun et al. 2019, section 3.1; the rectangle is drawn per image, not per batch as in
-    torchvision. It may stick out of the image; labels count what is visible of it.
+    torchvision. It may extend beyond the image; labels count its visible part.
     """
 
     def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int = CLASSES) -> None:
@@ -145,7 +145,7 @@ class CutMix(MixingTransform):
     def draw(self, batch: int, size: Size, generator: torch.Generator) -> Parameters:
         """Draw ``partner``, int64 (B,), and boxes ``top``, ``left``, ``bottom``, ``right``."""
         applied = torch.rand(batch, generator=generator) < self.p
-        # At p the box has an area of 1 - λ; else none.
+        # The box has an area of 1 - λ, or none if the image is not mixed.
         reach = 0.5 * torch.sqrt(1 - beta(batch, self.alpha, generator)) * applied
         sides = {}
         for first, last, length in (("top", "bottom", size[0]), ("left", "right", size[1])):
@@ -165,11 +165,12 @@ class CutMix(MixingTransform):
 
 
 class Mosaic(MixingTransform):
-    """Lay four images out as a square of 2×2 and look at it through a window of one's size.
+    """Lay out four images as 2×2 and cut a window of one image's size from them.
 
     Args:
-        start: (min, max) of the window's corner as a fraction of the image, each in [0, 1]: at 0
-            only the first image is seen, at 1 only the last; from the middle, a quarter of each.
+        start: (min, max) of the window's top left corner as a fraction of the image, each in
+            [0, 1]: at 0 only the first image is visible, at 1 only the last, at 0.5 a quarter of
+            each.
         p: Probability of an image being mixed, in [0, 1].
         num_classes: Classes of the targets.
 

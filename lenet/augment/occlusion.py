@@ -9,7 +9,7 @@ from lenet.augment.arguments import integer, interval, number, refuse
 from lenet.augment.draws import rectangles
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
-MEAN_INK = 0.1307
+MEAN_PIXEL = 0.1307
 """Mean of MNIST's training pixels."""
 
 
@@ -20,14 +20,13 @@ class RandomErasing(BatchTransform):
         p: Probability of an image being erased, in [0, 1].
         scale: (min, max) area as a fraction of the image, each in [0, 1].
         ratio: (min, max) height by width, each in [0.001, 1000].
-        value: What the rectangle is filled with: pixels in [0, 1], or ``random``, drawn for each
-            pixel.
+        value: Pixel value of the rectangle, in [0, 1], or ``random``: drawn for each pixel.
 
     Source: Zhong et al. 2017, algorithm 1.
 
     Deviation: ``random`` is uniform in [0, 1] as in the paper (0 to 255 there); torchvision's is
-    normal, meant for standardised images. There is no `inplace`. As with torchvision, an image
-    stays whole if none of ten rectangles fits into it.
+    normal, meant for standardised images. There is no `inplace`. As in torchvision, an image stays
+    unchanged if none of ten rectangles fits into it.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class RandomErasing(BatchTransform):
         pixels = size[0] * size[1]
         heights, widths = rectangles(batch, pixels, self.scale, self.ratio, generator)
         fits = (heights < size[0]) & (widths < size[1])
-        first = fits.long().argmax(1, keepdim=True)  # the first that fits, else one that does not
+        first = fits.long().argmax(1, keepdim=True)  # the first that fits; if none does, any
         fitting = fits.any(1)
         height = heights.gather(1, first).squeeze(1) * fitting
         width = widths.gather(1, first).squeeze(1) * fitting
@@ -72,7 +71,7 @@ class RandomErasing(BatchTransform):
 
 
 def boxes(images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tensor) -> Tensor:
-    """Say which pixels lie in a box per image, [top, bottom) × [left, right), (B, 1, H, W)."""
+    """Return which pixels lie in each image's box, [top, bottom) × [left, right), (B, 1, H, W)."""
     height, width = images.shape[-2:]
     y = torch.arange(height, device=images.device)
     x = torch.arange(width, device=images.device)
@@ -82,12 +81,12 @@ def boxes(images: Tensor, top: Tensor, left: Tensor, bottom: Tensor, right: Tens
 
 
 class Cutout(BatchTransform):
-    """Hide squares around random pixels; they may stick out of the image.
+    """Hide squares around random pixels; they may extend beyond the image.
 
     Args:
         n_holes: Number of squares, in [1, 1000].
         length: Their side in pixels, in [1, 1000].
-        value: What hides, pixels in [0, 1].
+        value: Pixel value of what is hidden, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: DeVries and Taylor 2017, section 3.2; names as in the authors' code.
@@ -120,12 +119,12 @@ class Cutout(BatchTransform):
 
 
 class HideAndSeek(BatchTransform):
-    """Divide the image into a grid and hide each cell with a probability of its own.
+    """Divide the image into a grid and hide each cell independently.
 
     Args:
         grid: Cells along each side, in [1, 100]: ``grid`` × ``grid`` of them.
         p_hide: Probability of a cell being hidden, in [0, 1].
-        value: What hides, pixels in [0, 1].
+        value: Pixel value of what is hidden, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Singh and Lee 2017, section 3.1, who hide by the training set's mean so that the first
@@ -133,7 +132,7 @@ class HideAndSeek(BatchTransform):
     """
 
     def __init__(
-        self, grid: int = 4, p_hide: float = 0.5, value: float = MEAN_INK, p: float = 1.0
+        self, grid: int = 4, p_hide: float = 0.5, value: float = MEAN_PIXEL, p: float = 1.0
     ) -> None:
         super().__init__(p)
         self.grid = integer(self, "grid", grid, 1, 100)

@@ -1,7 +1,7 @@
-"""The operations that policies draw from, each with a strength of its own per image.
+"""The operations of policies, with one strength per image.
 
 Images of a batch are grouped by the operation that they drew, so that each operation runs once per
-batch, on its own images. Strengths mean what they mean in torchvision.
+batch. Strengths have torchvision's meaning.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def bits(most: int, fewer: int) -> Ramp:
 
 @dataclass(frozen=True)
 class Strength:
-    """How strong an operation may be."""
+    """The strengths an operation may have."""
 
     ramp: Ramp
     signed: bool = False
@@ -91,7 +91,7 @@ AUG_MIX = {name: strength for name, strength in RAND_AUGMENT.items() if name != 
 }
 
 COLOURS = ("Brightness", "Contrast", "Sharpness", "Color")
-"""What AugMix leaves out unless it is to use all operations."""
+"""The operations that AugMix uses only with ``all_ops``."""
 
 OPERATIONS = tuple(SPACE)
 
@@ -106,7 +106,7 @@ def perform(
         operation: Index into `OPERATIONS`, int64 (B,).
         strength: Its strength, (B,).
         interpolation: For the geometric ones, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
     """
     performed = images.clone()
     for index, name in enumerate(OPERATIONS):

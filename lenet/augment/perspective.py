@@ -1,4 +1,4 @@
-"""Perspective: the picture's corners move, straight lines stay straight."""
+"""Perspective: corners move, straight lines stay straight."""
 
 import torch
 from torch import Tensor
@@ -9,15 +9,18 @@ from lenet.augment.transform import Parameters, Size
 
 
 class RandomPerspective(Projection):
-    """Look at the picture from aside: each corner moves inwards by a random amount.
+    """Change the perspective: each corner moves inwards by a random amount.
 
     Args:
         distortion_scale: Largest move of a corner as a fraction of half the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
-        interpolation: ``bilinear`` or ``nearest``; None: as the geometry next to it.
-        fill: What comes in from outside, pixels in [0, 1]; None: as in the geometry next to it.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
 
-    Where the four corners fall together (images of one row or column), nothing is changed.
+    Images whose four corners coincide (one row or column) stay as they are.
+
+    Deviation: torchvision counts the background twice on the frame's border; see
+    `lenet.augment.sampling`.
     """
 
     perspective = True
@@ -35,7 +38,7 @@ class RandomPerspective(Projection):
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
-        """Draw ``corners``, (B, 4, 2): where (x, y) in pixels top left, top right, … go to."""
+        """Draw ``corners``: new (x, y) in pixels, clockwise from the top left, (B, 4, 2)."""
         height, width = size
         reach_x = int(self.distortion_scale * (width // 2)) + 1
         reach_y = int(self.distortion_scale * (height // 2)) + 1

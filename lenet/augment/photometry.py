@@ -14,12 +14,12 @@ from lenet.augment.transform import BatchTransform, Parameters, Size
 
 
 class GaussianNoise(BatchTransform):
-    """Add normal noise.
+    """Add Gaussian noise.
 
     Args:
-        mean: Of the noise, in pixels, in [-1, 1].
-        sigma: Standard deviation of the noise, in pixels, in [0, 1000].
-        clip: Cut the result to [0, 1]. A pipeline's result is cut in any case.
+        mean: Mean of the noise, in [-1, 1], where pixels are in [0, 1].
+        sigma: Standard deviation of the noise, in [0, 1000].
+        clip: Clamp the result to [0, 1]. A pipeline clamps its final result in any case.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -49,8 +49,9 @@ class ColorJitter(BatchTransform):
     """Change brightness and contrast, in random order.
 
     Args:
-        brightness: Factor of pixels, in [1 - brightness, 1 + brightness], or (min, max) ≥ 0.
-        contrast: Factor of the distance from the mean, likewise.
+        brightness: Pixels are multiplied by a factor in [1 - brightness, 1 + brightness], or in
+            (min, max) ≥ 0.
+        contrast: Distances from the image's mean are multiplied by a factor, likewise.
         p: Probability of an image being transformed, in [0, 1].
 
     Deviation: grey images have no saturation and no hue, so those arguments are missing.
@@ -69,7 +70,7 @@ class ColorJitter(BatchTransform):
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
-        """Draw the factors ``brightness`` and ``contrast``, and who is ``brightened_first``."""
+        """Draw ``brightness`` and ``contrast``, and which images are ``brightened_first``."""
         return {
             "brightness": uniform(batch, *self.brightness, generator),
             "contrast": uniform(batch, *self.contrast, generator),
@@ -77,7 +78,7 @@ class ColorJitter(BatchTransform):
         }
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Brighten some, stretch all, brighten the others."""
+        """Brighten some images, change the contrast of all, brighten the others."""
         factors, first = parameters["brightness"], parameters["brightened_first"]
         changed = tone.adjust_brightness(images, torch.where(first, factors, 1))
         changed = tone.adjust_contrast(changed, parameters["contrast"])
@@ -85,7 +86,7 @@ class ColorJitter(BatchTransform):
 
 
 class RandomGamma(BatchTransform):
-    """Raise pixels to a power: below 1 strokes grow, above 1 they thin.
+    """Raise pixels to a power: strokes get thicker below 1 and thinner above 1.
 
     Args:
         gamma: (min, max) power, each in [0.001, 1000].
@@ -118,7 +119,7 @@ class RandomGamma(BatchTransform):
 
 
 class GaussianBlur(BatchTransform):
-    """Blur with a Gaussian, the image reflected at its border.
+    """Blur with a Gaussian; the image is reflected at its border.
 
     Args:
         kernel_size: Width of the kernel in pixels, odd, in [1, 1000], or (width, height).
@@ -188,12 +189,12 @@ class RandomAdjustSharpness(BatchTransform):
         self.sharpness_factor = number(self, "sharpness_factor", sharpness_factor, 0, MOST)
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Sharpen all by the same factor."""
+        """Sharpen all images by the same factor."""
         return tone.adjust_sharpness(images, images.new_tensor([self.sharpness_factor]))
 
 
 class RandomAutocontrast(BatchTransform):
-    """Stretch grey levels from the lightest and darkest pixel to 0 and 1.
+    """Stretch grey levels so that the darkest pixel becomes 0 and the lightest 1.
 
     Args:
         p: Probability of an image being transformed, in [0, 1].
@@ -203,12 +204,12 @@ class RandomAutocontrast(BatchTransform):
         super().__init__(p)
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Stretch all."""
+        """Stretch all images."""
         return tone.autocontrast(images)
 
 
 class RandomInvert(BatchTransform):
-    """Swap pixels and background.
+    """Invert: 1 - image.
 
     Args:
         p: Probability of an image being transformed, in [0, 1].
@@ -218,5 +219,5 @@ class RandomInvert(BatchTransform):
         super().__init__(p)
 
     def change(self, images: Tensor, parameters: Parameters) -> Tensor:
-        """Invert all."""
+        """Invert all images."""
         return tone.invert(images)

@@ -22,7 +22,7 @@ class Pipeline:
 
     Args:
         transforms: In order.
-        entries: Which entry of a config's list each comes from; None: one each.
+        entries: For each transform, the index of its entry in the config; None: one each.
     """
 
     def __init__(
@@ -38,16 +38,16 @@ class Pipeline:
         generator: torch.Generator,
         part: slice = EVERYTHING,
     ) -> Tensor:
-        """Transform a batch, each image by a draw of its own.
+        """Transform a batch, each image by its own draw.
 
         Args:
             images: Images in [0, 1], float (B, C, H, W), on any device; left unchanged.
             labels: int64 (B,), for transforms that treat classes differently.
             generator: On the CPU; the same state gives the same result on any device.
-            part: The images to transform and return; what is drawn for them does not depend on it.
+            part: The images to transform and return; their draws do not depend on it.
 
         Raises:
-            TypeError: The images are no floats.
+            TypeError: The images are not floats.
         """
         if not images.is_floating_point():
             raise TypeError(f"a pipeline transforms pixels in [0, 1], not {images.dtype}")
@@ -57,34 +57,34 @@ class Pipeline:
 
     @property
     def notes(self) -> list[str]:
-        """What a user should know about the transforms' cost, a line each."""
+        """Warnings about slow transforms, a line each."""
         return [
-            f"{transform.name} is another library's and runs image by image: this is the slow path"
+            f"{transform.name} comes from another library and runs image by image, which is slow"
             for transform in self._all()
             if isinstance(transform, TorchvisionTransform | AlbumentationsTransform)
         ]
 
     @property
     def divisible(self) -> bool:
-        """Whether a part of a batch is transformed as in the whole of it; kornia's draws depend."""
+        """Whether images get the same draws in a part of the batch; with kornia they do not."""
         return not any(isinstance(transform, KorniaTransform) for transform in self._all())
 
     def _all(self) -> Iterator[nn.Module]:
-        """Go through the transforms and those that they are made of."""
+        """Iterate over the transforms and those inside containers."""
         return chain.from_iterable(transform.modules() for transform in self.transforms)
 
     def output_size(self, size: Size) -> Size:
-        """Return what size images of `size` get.
+        """Return the size of the results for images of `size`.
 
         Raises:
-            UsageError: They are too small for a crop, nothing is left of them, or another library's
-                transform refuses them; the path is (index, name, argument).
+            UsageError: The images are too small for a crop, or another library's transform
+                refuses them or leaves no pixels; the path is (index, name, argument).
         """
         *_, last = self.sizes(size)
         return last
 
     def sizes(self, size: Size) -> Iterator[Size]:
-        """Go through the sizes that images of `size` get, theirs first, then after each transform.
+        """Iterate over the sizes of images of `size`: before, then after each transform.
 
         Raises:
             UsageError: As `output_size`.
@@ -111,8 +111,8 @@ class Pipeline:
         ]
 
     def apply_to(self, images: Tensor, drawn: Sequence[Parameters]) -> Tensor:
-        """Apply what was drawn; of no images, none are left."""
-        if len(images) == 0:  # the share of a process that a small batch leaves out
+        """Apply drawn parameters; an empty batch stays empty."""
+        if len(images) == 0:  # a process may have no share of a small batch
             height, width = images.shape[-2:]
             return images.new_empty(0, images.shape[1], *self.output_size((height, width)))
         changed = images if images.dtype == torch.float64 else images.float()
@@ -126,7 +126,7 @@ class Pipeline:
 
 
 def _gather(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    """Put consecutive geometry together that can be interpolated at once; all else stands alone."""
+    """Group consecutive geometry that can be interpolated at once; others stand alone."""
     group: list[Step] = []
     for step in steps:
         if group and not agree([transform for transform, _ in (*group, step)]):

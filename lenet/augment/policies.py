@@ -1,4 +1,4 @@
-"""Policies: each image gets operations and strengths drawn from a table."""
+"""Policies: operations and their strengths are drawn from a table for each image."""
 
 from collections.abc import Mapping
 
@@ -28,7 +28,7 @@ class Policy(BatchTransform):
 
     Args:
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -46,19 +46,19 @@ class Policy(BatchTransform):
 
 
 class RandAugment(Policy):
-    """Perform some operations of a fixed strength, drawn at random.
+    """Perform random operations of a fixed strength.
 
     Args:
         num_ops: Operations per image, in [0, 1000].
         magnitude: Their strength, from 0 to num_magnitude_bins - 1.
         num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Cubuk et al. 2019, in torchvision's form.
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise.
+    Deviation: torchvision's default is ``nearest``.
     """
 
     def __init__(
@@ -84,18 +84,18 @@ class RandAugment(Policy):
 
 
 class TrivialAugmentWide(Policy):
-    """Perform one operation of any strength, up to very strong ones.
+    """Perform one random operation of random strength, which may be very strong.
 
     Args:
         num_magnitude_bins: Steps of the strength, in [2, 1000].
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Müller and Hutter 2021, in torchvision's form. It rotates by up to 135° and shifts by up
-    to 32 pixels, which is meant for photographs: on digits a 6 may become a 9, or vanish.
+    to 32 pixels, as is right for photographs: a digit may leave the image, or a 6 become a 9.
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise.
+    Deviation: torchvision's default is ``nearest``.
     """
 
     def __init__(
@@ -120,14 +120,14 @@ class AutoAugment(Policy):
     """Perform one of 25 learned pairs of operations.
 
     Args:
-        policy: What they were learned on: ``imagenet``, ``cifar10`` or ``svhn``, which are digits.
+        policy: The data they were learned on: ``imagenet``, ``cifar10`` or ``svhn`` (digits).
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Cubuk et al. 2018, in torchvision's form.
 
-    Deviation: torchvision interpolates by ``nearest`` unless told otherwise.
+    Deviation: torchvision's default is ``nearest``.
     """
 
     def __init__(
@@ -145,7 +145,7 @@ class AutoAugment(Policy):
     def draw_parameters(
         self, batch: int, size: Size, generator: torch.Generator, labels: Tensor | None
     ) -> Parameters:
-        """Draw ``operation`` and ``strength``, (B, 2); what is skipped is Identity."""
+        """Draw ``operation`` and ``strength``, (B, 2); skipped ones are Identity."""
         names = [[OPERATIONS.index(name) for name, _, _ in pair] for pair in self.pairs]
         chances = [[chance for _, chance, _ in pair] for pair in self.pairs]
         steps = [[step or 0 for _, _, step in pair] for pair in self.pairs]
@@ -163,10 +163,10 @@ class AugMix(Policy):
         severity: Largest strength, from 1 to 10.
         mixture_width: Chains, in [1, 1000].
         chain_depth: Operations per chain, in [1, 1000]; or -1 for 1 to 3, drawn per chain.
-        alpha: Of the Beta and Dirichlet distributions of the shares, in [0.001, 1000].
+        alpha: Parameter of the shares' Beta and Dirichlet distributions, in [0.001, 1000].
         all_ops: Also change brightness, contrast and sharpness.
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
-        fill: What comes in from outside, pixels in [0, 1].
+        fill: Pixel value outside the image, in [0, 1].
         p: Probability of an image being transformed, in [0, 1].
 
     Source: Hendrycks et al. 2019, in torchvision's form.

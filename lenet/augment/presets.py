@@ -1,4 +1,4 @@
-"""Chains of distortions that papers used on MNIST; none turns a 6 into a 9."""
+"""Chains of distortions that papers used on MNIST."""
 
 from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
 from lenet.augment.elastic import ElasticTransform
@@ -14,7 +14,7 @@ def paper_1998() -> list[BatchTransform]:
 
     Source: Section III.C, which names these planar affine transformations.
 
-    Deviation: the paper gives no ranges. Ours are a guess by eye, after its Figure 7.
+    Deviation: the paper gives no ranges. Ours were estimated by eye from its Figure 7.
     """
     return [
         RandomAffine(translate=(0.04, 0.04), scale=(0.9, 1.1), shear=10),
@@ -32,8 +32,8 @@ def ciresan_2010() -> list[BatchTransform]:
     Source: Cireşan et al. 2010, section 2.1: β = 15° and 7.5°, γ of 15 to 20 %, σ of 5 to 6, α of
     36 to 38.
 
-    Deviation: the middle of each of those intervals, for all images; the elastic deformation comes
-    last, where it costs least.
+    Deviation: we take the middle of each interval; the elastic deformation comes last, where it
+    costs least.
     """
     return [
         RandomRotationOrShear(degrees=15, narrow_degrees=7.5),

@@ -3,10 +3,19 @@
 A geometric transform says for each pixel of its output where in its input to look. Following these
 places back through a chain of transforms, from the last to the first, gives the places in the
 images themselves, which are then looked up once: one blur instead of one per transform, and pixels
-that leaves the frame in one step can come back in another.
+that leave the frame in one step can come back in a later one.
 
 Places are (x, y) in pixels from the image's centre, x to the right, y down, the origin at the
 corner between the middle pixels of an even-sized image. A pixel's place is that of its centre.
+
+At equal parameters the results equal torchvision's, except on the frame's border. Where a share m
+of a pixel's bilinear footprint lies inside the image, let s be what the inside contributes to it,
+zeros outside. Ours is s + (1 - m) fill, that of an image continued by `fill`. torchvision
+interpolates the image and a mask and multiplies them, so it weighs the border twice:
+m s + (1 - m) fill. The two differ by (1 - m) s, at most 1/4, whatever the fill, and only where
+0 < m < 1. With ``fill=None``, the default of torchvision's functionals, torchvision has no mask and
+equals ours at ``fill=0``; so does ``nearest`` at any fill. Random images differ by 0.08 on average
+there; of MNIST's digits, which have an empty margin, fewer than 1 % change at all.
 """
 
 from collections.abc import Sequence
@@ -22,15 +31,15 @@ from lenet.augment.arguments import choice, number
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
 FAR = 1e6
-"""A place outside of any image."""
+"""A coordinate outside any image."""
 
 
 class Geometry(BatchTransform):
     """A transform that moves pixels.
 
     Args:
-        interpolation: ``bilinear`` or ``nearest``; None: as its neighbours'.
-        fill: What lies outside the image, pixels in [0, 1]; None: as its neighbours'.
+        interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
+        fill: Pixel value outside the image, in [0, 1]; None: as in neighbouring geometry.
         p: Probability of an image being transformed, in [0, 1].
     """
 
@@ -119,8 +128,8 @@ class Displacement(Geometry):
 class Places:
     """Places in an input, one for each pixel of an output: matrix · origin + field.
 
-    A matrix on pixels and a field of low rank stay what they are as long as possible, since turning
-    them is next to nothing beside turning the place of each pixel.
+    The matrix and the field of low rank are kept apart as long as possible: multiplying them costs
+    next to nothing compared with multiplying the place of each pixel.
 
     Attributes:
         size: (height, width) of the output.
@@ -166,7 +175,7 @@ class Places:
         if self.matrix is not None:
             traced = self._project_origin(self.matrix)
         if self.perspective:
-            # On the horizon places are infinite; any place outside the image does as well.
+            # On the horizon places are infinite; any place outside the image will do.
             traced = torch.nan_to_num(traced[:, :2] / traced[:, 2:], FAR, FAR, -FAR)
         return traced if self.field is None else self.field.spread().flatten(2).add_(traced)
 
@@ -181,7 +190,7 @@ class Places:
 
 
 def agree(transforms: Sequence[BatchTransform]) -> bool:
-    """Say whether transforms can be looked up at once: geometry of one interpolation and fill."""
+    """Tell whether transforms can be looked up at once: geometry of one interpolation and fill."""
     if not all(isinstance(transform, Geometry) for transform in transforms):
         return False
     return len(_wishes(transforms, "interpolation")) < 2 and len(_wishes(transforms, "fill")) < 2
@@ -196,7 +205,7 @@ def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor
 
     Args:
         images: (B, C, H, W), float32 or float64.
-        steps: Transforms and what was drawn for them, on the images' device.
+        steps: Transforms and their drawn parameters, on the images' device.
     """
     sizes = [(images.shape[-2], images.shape[-1])]
     for geometry, _ in steps:
@@ -211,7 +220,11 @@ def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor
 
 
 def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> Tensor:
-    """Return what images (B, C, H, W) show at places, (B, C, *places.size); `fill` outside."""
+    """Interpolate images (B, C, H, W) at places; `fill` outside.
+
+    Returns:
+        (B, C, *places.size).
+    """
     height, width = images.shape[-2:]
     scale = torch.diag(images.new_tensor([2 / width, 2 / height, 1]))
     grid = places.project(scale[None]).resolve().view(-1, 2, *places.size).permute(0, 2, 3, 1)

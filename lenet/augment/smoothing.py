@@ -19,7 +19,7 @@ DROPPED_VARIANCE = 1e-5
 def reflect(indices: Tensor, length: int) -> Tensor:
     """Fold indices into 0 … length - 1 by reflection that does not repeat the ends.
 
-    Unlike torch's padding by reflection, as often as it takes.
+    Repeatedly if need be, unlike torch's padding by reflection.
     """
     if length == 1:
         return torch.zeros_like(indices)

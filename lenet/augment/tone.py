@@ -1,7 +1,7 @@
-"""Changes of grey levels, with a number of its own for each image.
+"""Changes of grey levels, with one factor per image.
 
-Images are float (B, C, H, W) in [0, 1], factors (B,); the results lie in [0, 1]. Each is
-torchvision's functional of the same name, which takes one factor for all.
+Images are float (B, C, H, W) in [0, 1], factors (B,); results lie in [0, 1]. Each function
+generalises torchvision's functional of the same name, which takes one factor for all images.
 """
 
 import torch
@@ -20,18 +20,18 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Stretch pixels about its mean by a factor ≥ 0; at 0 all is grey."""
+    """Multiply distances from the image's mean by a factor ≥ 0; at 0 it is flat grey."""
     mean = images.mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, images, per_image(factors)).clamp_(0, 1)
 
 
 def adjust_gamma(images: Tensor, gammas: Tensor, gains: Tensor) -> Tensor:
-    """Raise pixels to the power of gamma ≥ 0, times a gain ≥ 0; pixels is cut to [0, 1] before."""
+    """Clamp pixels to [0, 1], raise them to the power gamma ≥ 0 and multiply by a gain ≥ 0."""
     return images.clamp(0, 1).pow(per_image(gammas)).mul_(per_image(gains)).clamp_(0, 1)
 
 
 def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
-    """Move away from the blurred image: 0 is blurred, 1 the image, 2 sharper.
+    """Blend with the blurred image: factor 0 is blurred, 1 the image itself, 2 sharper.
 
     The outermost pixels, and images of one or two rows or columns, stay as they are.
     """
@@ -46,7 +46,7 @@ def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def autocontrast(images: Tensor) -> Tensor:
-    """Stretch each image from its lightest and darkest pixel to 0 and 1; flat images stay."""
+    """Stretch each image so that its darkest pixel is 0, its lightest 1; flat images stay."""
     low, high = images.amin((2, 3), keepdim=True), images.amax((2, 3), keepdim=True)
     flat = low == high
     low, span = torch.where(flat, 0, low), torch.where(flat, 1, high - low)
@@ -54,12 +54,12 @@ def autocontrast(images: Tensor) -> Tensor:
 
 
 def invert(images: Tensor) -> Tensor:
-    """Swap pixels and background."""
+    """Invert: 1 - image."""
     return 1 - images
 
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
-    """Keep the highest bits, 0 to 8, of each grey level."""
+    """Keep the highest 0 to 8 bits of each grey level."""
     levels = per_image(2**bits)
     return torch.minimum((images * levels).floor(), levels - 1) / levels
 
@@ -75,7 +75,7 @@ def equalize(images: Tensor) -> Tensor:
     levels = grey_levels(images).view(batch * channels, -1)
     counts = histograms(levels)  # (B·C, 256)
     cumulated = counts.cumsum(1)
-    last = cumulated.argmax(1, keepdim=True)  # the darkest level in use
+    last = cumulated.argmax(1, keepdim=True)  # the lightest level in use
     step = (height * width - counts.gather(1, last)) // (LEVELS - 1)
     below = F.pad(cumulated[:, :-1], (1, 0))
     table = ((below + step // 2) // step.clamp(min=1)).clamp_(0, LEVELS - 1)
@@ -85,7 +85,7 @@ def equalize(images: Tensor) -> Tensor:
 
 
 def grey_levels(images: Tensor) -> Tensor:
-    """Images, cut to [0, 1] → int64 0 to 255, as torchvision converts; contiguous."""
+    """Convert images, clamped to [0, 1], to int64 0 to 255 as torchvision does; contiguous."""
     return (images.clamp(0, 1) * (LEVELS - 0.001)).long().contiguous()
 
 

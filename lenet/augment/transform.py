@@ -1,4 +1,4 @@
-"""What all transforms have in common: they draw for each image, then apply what was drawn."""
+"""The base of all transforms: draw parameters for each image, then apply them."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from torchvision.tv_tensors import TVTensor, wrap
 from lenet.augment.arguments import number
 
 Parameters = dict[str, Tensor]
-"""What was drawn for a batch: tensors whose first dimension is the image's place in the batch."""
+"""Parameters drawn for a batch: tensors whose first dimension is the batch's."""
 
 
 MODES = ("L", "LA", "RGB", "RGBA")
-"""Modes of PIL images whose values are amounts of light from 0 to 255."""
+"""Modes of PIL images whose values are brightness from 0 to 255."""
 
-NO_INK = (torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64)
-"""Whole numbers too large for float32, which torchvision does not convert."""
+WIDE_INTEGERS = (torch.int32, torch.int64, torch.uint16, torch.uint32, torch.uint64)
+"""Integer types too wide for float32, which torchvision does not convert."""
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
@@ -29,9 +29,9 @@ Size = tuple[int, int]
 class BatchTransform(v2.Transform):  # type: ignore[misc]
     """A torchvision transform that draws one set of parameters per image of a batch.
 
-    In a `Pipeline` it gets a generator. In a `torchvision.transforms.v2.Compose` it derives one
-    from torch's global random state, and also takes single images, uint8 and PIL images, but no
-    masks, boxes, key points and videos: they are refused.
+    A `Pipeline` hands it a generator. In a `torchvision.transforms.v2.Compose` it derives one
+    from torch's global random state and also takes single images, uint8 and PIL images. Masks,
+    boxes, key points and videos are refused.
 
     Args:
         p: Probability of an image being transformed, in [0, 1].
@@ -56,11 +56,11 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         Args:
             batch: Number of images B.
             size: Their (height, width) in pixels.
-            generator: Where the numbers come from, on the CPU; the only source of chance.
+            generator: On the CPU; the only source of randomness.
             labels: int64 (B,) on the CPU, for transforms that treat classes differently.
 
         Returns:
-            Tensors of first dimension B. ``applied``, bool (B,), says who is transformed.
+            Tensors of first dimension B. ``applied``, bool (B,), marks the images to transform.
         """
         applied = torch.rand(batch, generator=generator) < self.p
         return {"applied": applied, **self.draw_parameters(batch, size, generator, labels)}
@@ -72,11 +72,11 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         generator: torch.Generator,
         labels: Tensor | None,
     ) -> Parameters:
-        """Draw what `draw` returns beside ``applied``."""
+        """Draw the parameters that `draw` returns beside ``applied``."""
         return {}
 
     def output_size(self, size: Size) -> Size:
-        """Return what size images of `size` get."""
+        """Return the size of the results for images of `size`."""
         return size
 
     def apply_to(self, images: Tensor, parameters: Parameters) -> Tensor:
@@ -94,11 +94,11 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         raise NotImplementedError
 
     def check_inputs(self, flat_inputs: list[Any]) -> None:
-        """Refuse for torchvision's protocol what is no image, rather than do the wrong thing to it.
+        """Refuse inputs that are not images; torchvision calls this before it transforms.
 
         Raises:
-            TypeError: There is a mask, a box, a key point, a video, a PIL image of another mode
-                than `MODES` among the inputs, or no image at all.
+            TypeError: An input is a mask, a box, a key point, a video or a PIL image of a mode
+                that is not among `MODES`, or there is no image at all.
         """
         for given in flat_inputs:
             if isinstance(given, TVTensor) and not isinstance(given, TVImage):
@@ -106,20 +106,20 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
             if isinstance(given, Image.Image) and given.mode not in MODES:
                 raise TypeError(
                     f"{self.name} transforms PIL images of mode {', '.join(MODES)}, not"
-                    f" {given.mode!r}; convert('L') makes one of them"
+                    f" {given.mode!r}; convert it with convert('L')"
                 )
         if not any(isinstance(given, self._transformed_types) for given in flat_inputs):
             kinds = ", ".join(type(given).__name__ for given in flat_inputs) or "nothing"
             raise TypeError(f"{self.name} transforms tensors and PIL images, not {kinds}")
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
-        """Draw for torchvision's protocol; all inputs of one call share what is drawn.
+        """Draw parameters; torchvision calls this once for all inputs of a call.
 
         Raises:
-            TypeError: A tensor is none of images.
+            TypeError: A tensor does not hold images.
         """
         for given in flat_inputs:
-            if isinstance(given, Tensor) and (given.ndim < 3 or given.dtype in NO_INK):
+            if isinstance(given, Tensor) and (given.ndim < 3 or given.dtype in WIDE_INTEGERS):
                 raise TypeError(
                     f"{self.name} transforms tensors (…, C, H, W) of floats, bytes or int16,"
                     f" not {tuple(given.shape)} of {given.dtype}"
@@ -130,7 +130,7 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         return self.draw(batch, tuple(F.get_size(images)), torch.Generator().manual_seed(seed))
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
-        """Apply for torchvision's protocol: same kind of image, dtype and shape come back."""
+        """Apply drawn parameters for torchvision; kind, dtype and shape of the image stay."""
         image = F.to_image(inpt) if isinstance(inpt, Image.Image) else inpt
         dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
         images = F.to_dtype(image, dtype, scale=True).as_subclass(Tensor)
@@ -140,7 +140,7 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
         else:
             changed = flat.new_empty(*flat.shape[:2], *self.output_size(tuple(flat.shape[-2:])))
         changed = changed.reshape(*images.shape[:-3], *changed.shape[-3:])
-        if not image.is_floating_point():  # what is no pixels would wrap around
+        if not image.is_floating_point():  # values outside [0, 1] would wrap around
             changed = changed.clamp(0, 1)
         result = F.to_dtype(changed, image.dtype, scale=True)
         if isinstance(inpt, TVTensor):
@@ -149,7 +149,7 @@ class BatchTransform(v2.Transform):  # type: ignore[misc]
 
 
 def to_device(parameters: Parameters, images: Tensor) -> Parameters:
-    """Move drawn parameters to where the images are, floats in the images' dtype."""
+    """Move drawn parameters to the images' device, floats to the images' dtype."""
     return {
         name: value.to(
             images.device,
@@ -161,5 +161,5 @@ def to_device(parameters: Parameters, images: Tensor) -> Parameters:
 
 
 def per_image(values: Tensor) -> Tensor:
-    """(B,) → (B, 1, 1, 1), to meet images."""
+    """Reshape (B,) to (B, 1, 1, 1), to broadcast against images."""
     return values.view(-1, 1, 1, 1)

@@ -1,10 +1,18 @@
 """Chains of geometry are followed back to the image and looked up once."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.elastic import ElasticTransform
 from lenet.augment.geometry import RandomAffine, RandomHorizontalFlip, RandomRotation
-from lenet.augment.sampling import Field, Places, look_up, pixel_places, warp
+from lenet.augment.perspective import RandomPerspective
+from lenet.augment.sampling import Field, Geometry, Places, look_up, pixel_places, warp
+from lenet.augment.transform import Parameters
 from lenet.rng import generator
 
 A_PIXEL_RIGHT = Field(
@@ -28,7 +36,7 @@ def test_a_pixels_place_is_its_centre_seen_from_the_images_centre():
     torch.testing.assert_close(places[1], torch.tensor([-0.5, -0.5, -0.5, 0.5, 0.5, 0.5]))
 
 
-def test_looking_up_one_pixel_to_the_right_moves_ink_to_the_left_and_fills_the_rest():
+def test_looking_up_one_pixel_to_the_right_moves_pixels_to_the_left_and_fills_the_rest():
     image = torch.tensor([[[[0.0, 0.5, 1.0]]]])
     step = torch.eye(3)[None].clone()
     step[0, 0, 2] = 1.0
@@ -54,7 +62,7 @@ def test_one_interpolation_agrees_with_one_after_another():
     torch.testing.assert_close(warp(images, steps)[inner], one_by_one[inner], rtol=0, atol=0.03)
 
 
-def test_ink_that_leaves_the_frame_comes_back():
+def test_pixels_that_leave_the_frame_come_back():
     images = smooth_images(1)
     there, back = RandomAffine(0), RandomAffine(0)
     still = there.draw(1, (28, 28), generator(0, "test"))
@@ -102,3 +110,64 @@ def test_places_beyond_a_field_are_displaced_as_its_border_is():
     )
     places = Places((1, 4), origin).project(far).displace(field).resolve()
     torch.testing.assert_close(places[0, 0], origin[0] + 10 + 3)
+
+
+BILINEAR = InterpolationMode.BILINEAR
+
+
+def affine(image: Tensor, drawn: Parameters, fill: float | None) -> Tensor:
+    degrees, scale = drawn["degrees"].item(), drawn["scale"].item()
+    shift, shear = drawn["shift_px"][0].tolist(), drawn["shear"][0].tolist()
+    return F.affine(image, degrees, shift, scale, shear, BILINEAR, fill)
+
+
+def rotation(image: Tensor, drawn: Parameters, fill: float | None) -> Tensor:
+    return F.rotate(image, drawn["degrees"].item(), BILINEAR, fill=fill)
+
+
+def perspective(image: Tensor, drawn: Parameters, fill: float | None) -> Tensor:
+    corners = [[0, 0], [27, 0], [27, 27], [0, 27]]
+    return F.perspective(image, corners, drawn["corners"][0].int().tolist(), BILINEAR, fill)
+
+
+def elastic(image: Tensor, drawn: Parameters, fill: float | None) -> Tensor:
+    field = ElasticTransform(60, 4).field(drawn, (28, 28)).spread() / 14
+    return F.elastic(image, field.permute(0, 2, 3, 1), BILINEAR, fill)
+
+
+@pytest.mark.parametrize("fill", [0.0, 0.25, 1.0])
+@pytest.mark.parametrize(
+    ("make", "theirs"),
+    [
+        (lambda fill: RandomAffine(30, (0.2, 0.1), (0.7, 1.4), 20, fill=fill), affine),
+        (lambda fill: RandomRotation(170, fill=fill), rotation),
+        (lambda fill: RandomPerspective(0.6, 1.0, fill=fill), perspective),
+        (lambda fill: ElasticTransform(60, 4, fill=fill), elastic),
+    ],
+    ids=["affine", "rotation", "perspective", "elastic"],
+)
+def test_torchvision_differs_only_on_the_frames_border_which_it_weighs_twice(
+    make: Callable[[float], Geometry],
+    theirs: Callable[[Tensor, Parameters, float | None], Tensor],
+    fill: float,
+) -> None:
+    images, ones = (
+        torch.rand(16, 1, 28, 28, generator=generator(0, "pictures")),
+        torch.ones(1, 28, 28),
+    )
+    crossing_pixels = 0
+    for i, image in enumerate(images):
+        drawn = make(fill).draw(1, (28, 28), generator(0, "test", i))
+        ours = make(fill).apply_to(image[None], drawn)[0]
+        # The part of a pixel's footprint inside the image, and what the image adds from there.
+        share, inside = theirs(ones, drawn, None), theirs(image, drawn, None)
+        expected = ours - (1 - share) * inside
+        torch.testing.assert_close(theirs(image, drawn, fill), expected, rtol=0, atol=1e-4)
+        crossing = (share > 1e-4) & (share < 1 - 1e-4)
+        difference = (ours - theirs(image, drawn, fill)).abs()
+        assert difference[~crossing].max() < 1e-4
+        assert difference.max() < 0.25
+        crossing_pixels += int(crossing.sum())
+        if fill == 0.0:  # without a fill torchvision interpolates no mask
+            torch.testing.assert_close(ours, inside, rtol=0, atol=1e-4)
+    assert crossing_pixels > 16 * 20

@@ -32,7 +32,7 @@ def test_torchvisions_others_run_image_by_image(name):
     assert changed.shape[:2] == (4, 1)
     assert changed.dtype == torch.float32
     assert torch.equal(changed, pipeline(images, None, generator(0, "test")))
-    assert "image by image: this is the slow path" in pipeline.notes[0]
+    assert "runs image by image, which is slow" in pipeline.notes[0]
 
 
 def test_every_transform_of_torchvisions_is_known_or_refused_with_a_reason():
@@ -116,7 +116,7 @@ def test_albumentations_transforms_run_image_by_image():
     ("spec", "message"),
     [
         ({"Resise": {}}, "unknown transform 'Resise'; did you mean 'Resize'?"),
-        ({"Normalize": {}}, "Normalize cannot be used here: images are numbers already"),
+        ({"Normalize": {}}, "Normalize cannot be used here: images are tensors already"),
         ({"Resize": {}}, "Resize: size is missing"),
         ({"Resize": {"siz": 3}}, "Resize has no argument 'siz'; did you mean 'size'?"),
         ({"RandomSolarize": {"threshold": 1, "p": 7}}, "RandomSolarize: "),
@@ -201,7 +201,7 @@ def test_sizes_that_would_take_all_memory_are_refused(spec, argument):
 )
 def test_what_makes_no_sense_is_refused_of_every_library(name):
     pytest.importorskip(name.partition(".")[0])
-    with pytest.raises(UsageError, match=f"{name} cannot be used here: images are numbers already"):
+    with pytest.raises(UsageError, match=f"{name} cannot be used here: images are tensors already"):
         build_pipeline([{name: {}}])
 
 

@@ -129,7 +129,7 @@ def test_an_augmentation_is_no_mixing(name):
         build_mixing([{name: {}}])
 
 
-def test_images_that_are_no_ink_are_refused():
+def test_images_that_are_not_floats_are_refused():
     with pytest.raises(TypeError, match=r"pixels in \[0, 1\], not torch.uint8"):
         build_pipeline(SPECS)(torch.ones(2, 1, 28, 28).byte(), None, generator(0, "test"))
 
