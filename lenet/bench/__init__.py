@@ -1,1 +1,1 @@
-"""Speed, ours and others', measured side by side in one run."""
+"""Benchmarks: our speed and others', measured side by side in one run."""

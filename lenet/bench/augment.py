@@ -30,9 +30,9 @@ BATCH = 256
 LOADER_BATCH = 64
 TRAINING_IMAGES = 12_800
 SECONDS = 0.3
-"""How long a transform may run in a round."""
+"""Seconds per transform and round."""
 LOADER_SECONDS = 1.0
-"""How long a DataLoader may run, from its first batch on."""
+"""Seconds per DataLoader and round, from its first batch on."""
 
 OURS = "ours"
 ALONE = "torchvision, 0 workers"
@@ -82,7 +82,7 @@ CASES: dict[str, Specs] = {
     "CutMix": [{"CutMix": {}}],
     "Mosaic": [{"Mosaic": {}}],
 }
-"""What is measured: each transform so that it changes every image, and some chains."""
+"""The cases: each transform with arguments that change every image, and some chains."""
 
 _AFFINE = {"degrees": 10.0, "translate": (0.07, 0.07), "scale": (0.9, 1.1), "shear": 5.0, "p": 1.0}
 _ELASTIC = {"kernel_size": (33, 33), "sigma": (4.0, 4.0), "p": 1.0}
@@ -108,11 +108,12 @@ KORNIA_CASES: dict[str, Specs] = {
     "CLAHE": [{"kornia.RandomClahe": {"grid_size": (4, 4), **ALWAYS}}],
     "RandomErasing": [{"kornia.RandomErasing": ALWAYS}],
 }
-"""The same by kornia, where it has them; CLAHE with larger tiles, since its own must be even."""
+"""The same cases in kornia, where it has them. Its CLAHE gets larger tiles, as tiles of an odd side
+are refused."""
 
 
 def torchvision_cases() -> dict[str, list[v2.Transform]]:
-    """Return the same by torchvision, where it has them."""
+    """Return the same cases in torchvision, where it has them."""
     bilinear = v2.InterpolationMode.BILINEAR
     affine = v2.RandomAffine(**AFFINE, interpolation=bilinear)
     return {
@@ -141,17 +142,17 @@ def torchvision_cases() -> dict[str, list[v2.Transform]]:
     }
 
 
-TO_INK = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+TO_FLOAT = [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
 
 ON_TENSORS = ("GaussianNoise", "RandomErasing")
-"""What torchvision does on tensors only; all else is faster on PIL pictures, one by one."""
+"""torchvision's transforms of tensors only; the others are faster on single PIL images."""
 
 ON_BYTES = ("AutoAugment", "RandAugment", "TrivialAugmentWide", "AugMix")
-"""What torchvision does on uint8 batches only."""
+"""torchvision's transforms of uint8 batches only."""
 
 
 class PictureDataset(Dataset[tuple[Any, int]]):
-    """Images one by one as PIL pictures, as torchvision's MNIST gives them, transformed."""
+    """Images one by one, from PIL images as torchvision's MNIST gives them, transformed."""
 
     def __init__(self, split: Split, transforms: Sequence[v2.Transform]) -> None:
         self.arrays = split.images[:, 0].numpy()
@@ -170,11 +171,11 @@ def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[R
 
     Args:
         data: A folder to look for MNIST in first.
-        rounds: Turns.
+        rounds: Counted rounds.
         names: Keys of `CASES`, or nothing for all of them and training.
 
     Raises:
-        RunError: MNIST is not to be had.
+        RunError: MNIST cannot be found or downloaded.
     """
     dataset = load_dataset("mnist", data)
     split = Split(dataset.train.images[:TRAINING_IMAGES], dataset.train.labels[:TRAINING_IMAGES])
@@ -188,7 +189,7 @@ def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[R
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Return the measurements as a Markdown table, and under it what they come to."""
+    """Return the measurements as a Markdown table with a sentence that sums them up."""
     rates = {row.name: row.median for row in rows}
     names = list(dict.fromkeys(name.split(" | ")[0] for name in rates))
     lines = [
@@ -205,15 +206,15 @@ def table(rows: Sequence[Row]) -> str:
         alone, workers = (ratio(rows, ours, f"{TRAINING} | {c}") for c in (ALONE, WORKERS))
         lines += [
             "",
-            f"Training with affine + elastic runs at {plain:.0%} of the rate without augmentation,"
-            f" {alone:.0f} times that of a DataLoader without workers and {workers:.0f} times that"
-            " of one with two.",
+            f"Training with affine + elastic runs at {100 * plain:.0f} % of the rate without"
+            f" augmentation, {alone:.0f} times that of a DataLoader without workers and"
+            f" {workers:.0f} times that of one with two.",
         ]
     return "\n".join(lines)
 
 
 def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
-    """Return what measures a case in each column that has it."""
+    """Return the measurements of a case, for each column that has it."""
     images, labels = scale_pixels(split.images[:BATCH]), split.labels[:BATCH]
     work = {f"{name} | {OURS}": _repeated(_ours(CASES[name], images, labels))}
     theirs = torchvision_cases().get(name)
@@ -223,7 +224,7 @@ def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
         arguments = (batch, labels) if name in MIXINGS else (batch,)
         work[f"{name} | {BATCHED}"] = _repeated(lambda: chain(*arguments))
     if theirs is not None and name not in MIXINGS:
-        order = [*TO_INK, *theirs] if name in ON_TENSORS else [*theirs, *TO_INK]
+        order = [*TO_FLOAT, *theirs] if name in ON_TENSORS else [*theirs, *TO_FLOAT]
         pictures = PictureDataset(split, order)
         for column, workers in ((ALONE, 0), (WORKERS, 2)):
             work[f"{name} | {column}"] = _loaded(pictures, workers, LOADER_BATCH)
@@ -261,7 +262,7 @@ def _loaded(
     batch: int,
     learn: Callable[[Tensor, Tensor], None] = lambda images, labels: None,
 ) -> Callable[[], float]:
-    """Load batches and learn from them; return images/s, the workers' start not counted."""
+    """Load batches and learn from them; return images/s without the workers' start."""
     loader = DataLoader(pictures, batch, shuffle=True, num_workers=workers)
 
     def rate() -> float:
@@ -280,13 +281,13 @@ def _loaded(
 
 
 def _training(split: Split, data: Path | None, folder: Path) -> dict[str, Callable[[], float]]:
-    """Return what measures training LeNet-5: ours with and without, and the usual example's."""
+    """Return the measurements of training LeNet-5: ours and the usual example's."""
     work: dict[str, Callable[[], float]] = {}
     for name, specs in ((PLAIN, []), (TRAINING, CASES[BOTH])):
         work[f"{name} | {OURS}"] = _our_training(specs, data, folder)
     affine, elastic = torchvision_cases()[BOTH]
     for name, transforms in ((PLAIN, []), (TRAINING, [affine, elastic])):
-        to_input = [v2.Pad(2), *TO_INK, v2.Normalize((0.1307,), (0.3081,))]
+        to_input = [v2.Pad(2), *TO_FLOAT, v2.Normalize((0.1307,), (0.3081,))]
         pictures = PictureDataset(split, [*transforms, *to_input])
         for column, workers in ((ALONE, 0), (WORKERS, 2)):
             learn = _learner()

@@ -1,4 +1,4 @@
-"""Rates measured in turn, so that a change of the machine's speed hits all alike."""
+"""Rates measured in turn, so that a change of the machine's speed affects all alike."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was measured."""
+    """The rates of one piece of work."""
 
     name: str
     images_per_second: list[float]
@@ -26,11 +26,11 @@ class Row:
 
 
 def take_turns(work: dict[str, Callable[[], float]], rounds: int) -> list[Row]:
-    """Let each piece of work run in turn, `rounds` times after a warm-up.
+    """Run each piece of work in turn, `rounds` times after a warm-up.
 
     Args:
-        work: Name → does it and returns its rate in images/s.
-        rounds: Counted turns.
+        work: Name → function that does the work and returns its rate in images/s.
+        rounds: Counted rounds.
     """
     rates: dict[str, list[float]] = {name: [] for name in work}
     for turn in range(rounds + 1):

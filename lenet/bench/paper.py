@@ -28,8 +28,8 @@ ONE, TOGETHER, BESIDE = (
 def measure(rounds: int, updates: int = UPDATES) -> list[Row]:
     """Return one-image updates/s of LeNet-5 of 1998 on a CPU, a thread per process.
 
-    The images are noise: what is in them changes no time. Autograd's is a bare step with one rate
-    for all weights, less than the rule does.
+    The images are noise, as their content does not change the time. Autograd does a bare step with
+    one rate for all weights, which is less work than the rule.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What batch, width, processes, seeds at once and a sweep's bookkeeping do to training speed."""
+"""Training speed by batch size, width, processes, seeds at once, and within a sweep."""
 
 import os
 import socket
@@ -28,13 +28,13 @@ IMAGES = 12_288
 SIZES = (f"data.train_size={IMAGES}", "data.validation=1000")
 SEEDS = 10
 STEPS = 6
-"""Batches, at least, from which each seed learns in one measurement."""
+"""Minimum number of batches per seed in one measurement."""
 ENOUGH = 4096
-"""Images, at least, from which it learns."""
+"""Minimum number of images per seed in one measurement."""
 BATCHES = (8, 32, 128, 512, 2048)
 WIDTHS = (100, 300, 1000, 3000)
-"""Hidden units of perceptrons of one layer, for want of a LeNet-5 of several widths."""
-TRIAL_PASSES = 4
+"""Hidden units of perceptrons with one hidden layer, as LeNet-5 has only one width."""
+TRIAL_EPOCHS = 4
 
 ONE, TWO = "1 process, 1 thread, batch 1,024", "2 processes, 1 thread each, batch 1,024"
 IN_TURN, BESIDE, THREADED, STACKED = (
@@ -50,7 +50,7 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
     """Return images/s of LeNet-5's shape without augmentation, by question and answer.
 
     Raises:
-        RunError: MNIST is not to be had.
+        RunError: MNIST cannot be found or downloaded.
     """
     threads = torch.get_num_threads()
     load_dataset("mnist", data)  # before anything is measured
@@ -112,7 +112,7 @@ def _divide(processes: int, data: Path | None) -> float:
 
 
 def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | None) -> None:
-    """Be one of several processes, as torchrun would start it."""
+    """Train as one of several processes, with the environment that torchrun would set."""
     os.environ |= {
         "TORCHELASTIC_RUN_ID": "bench",
         "MASTER_ADDR": "127.0.0.1",
@@ -128,7 +128,7 @@ def _take_part(rank: int, processes: int, port: int, folder: str, data: Path | N
         run = Run.create("divided", config, Path(folder) / str(rank))
         train(config, [run], splits, world.device, world=world)
         if rank:
-            world.receive(Path(folder))  # that there is nothing more to do
+            world.receive(Path(folder))  # the message that all is done
 
 
 def _learn(
@@ -164,7 +164,7 @@ def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
     from lenet.studies.search_space import Choices
     from lenet.studies.sweep import Sweep, work
 
-    longer = (*SIZES, f"train.epochs={TRIAL_PASSES}", "evaluate.pictures=false")
+    longer = (*SIZES, f"train.epochs={TRIAL_EPOCHS}", "evaluate.pictures=false")
     config = plain_config(*longer)
 
     def plain() -> float:
@@ -172,7 +172,7 @@ def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
             began = time.perf_counter()
             loaded = make_splits(load_dataset("mnist", data), config, torch.device("cpu"))
             train(config, [Run.create("plain", config, Path(folder))], loaded, torch.device("cpu"))
-            return TRIAL_PASSES * IMAGES / (time.perf_counter() - began)
+            return TRIAL_EPOCHS * IMAGES / (time.perf_counter() - began)
 
     def trial() -> float:
         space = {"train.batch_size": Choices(choices=[config.train.batch_size])}
@@ -180,6 +180,6 @@ def _sweep_and_train(data: Path | None) -> dict[str, Callable[[], float]]:
             began = time.perf_counter()
             sweep = Sweep("modern/plain", [*PLAIN, *longer], dict(space), "bench", Path(folder))
             work(sweep, 1, device="cpu", data=data)
-            return TRIAL_PASSES * IMAGES / (time.perf_counter() - began)
+            return TRIAL_EPOCHS * IMAGES / (time.perf_counter() - began)
 
     return {TRAIN: plain, SWEEP: trial}

@@ -31,14 +31,14 @@ PLAIN = (
     "optimizer={lr: 0.05, weight_decay: 0}",
     f"train={{epochs: 1, batch_size: {BATCH}, ema: 0}}",
 )
-"""Changes to ``modern/plain`` that turn off what the usual script lacks."""
+"""Changes to ``modern/plain`` that turn off everything the usual script lacks."""
 
 
 def measure(data: Path | None, rounds: int) -> list[Row]:
     """Return images/s of one epoch over 12,800 MNIST images, LeNet-5, batch 128, no augmentation.
 
     Raises:
-        RunError: MNIST is not to be had.
+        RunError: MNIST cannot be found or downloaded.
     """
     dataset = load_dataset("mnist", data)
     device = torch.device("cpu")
@@ -78,7 +78,7 @@ def _network() -> tuple[nn.Module, torch.optim.Optimizer]:
 
 
 def _bare_loop(split: Split) -> int:
-    """Do what any script does: permute, slice, scale, step."""
+    """Train as any script does: permute, slice, scale, step."""
     model, optimizer = _network()
     preprocess = Preprocessing("standard", 32)
     order = torch.randperm(len(split))
@@ -90,7 +90,7 @@ def _bare_loop(split: Split) -> int:
 
 
 def _torchvision_root(source: Path, folder: Path) -> Path:
-    """Lay MNIST out as torchvision wants it: decompressed, in MNIST/raw."""
+    """Lay out MNIST as torchvision expects it: decompressed, in MNIST/raw."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for file in SOURCES["mnist"].files:

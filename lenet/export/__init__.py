@@ -1,6 +1,6 @@
-"""Trained networks for other programs: one function per format.
+"""Export trained networks for other programs.
 
-A new format is a function here or in a module of this room, and a line in `FORMATS`.
+A new format is a function in a module of this folder, and a line in `FORMATS`.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,6 @@ FORMATS: dict[str, tuple[str, Callable[[Run, Classifier, Path, bool], str]]] = {
     "safetensors": (".safetensors", export_weights),
     "html": (".html", export_page),
 }
-"""Suffix, and the function (run, classifier, file, with preprocessing) → what was verified, as a
-sentence. With preprocessing it takes pixels in [0, 1] (B, 1, 28, 28) and gives probabilities; else
-and its own outputs."""
+"""Suffix, and the function (run, classifier, file, with preprocessing) → a sentence on what was
+verified. With preprocessing the exported network takes pixels in [0, 1], (B, 1, 28, 28), and
+returns probabilities; without, it takes preprocessed images and returns the model's outputs."""

@@ -1,4 +1,4 @@
-// From a drawing to 28 × 28 ink: the same as lenet/digitize.py does, for black ink on white paper.
+// From a drawing to 28 × 28 ink: as lenet/reading/digitize.py does it, for black ink on white paper.
 // The constants FIELD, FIT, CENTRE, FINE, THIN, STROKE, EDGE and HAZE are written above by page.py.
 
 // ink: Float64Array of height × width, 0 to 1 → Float64Array of 784, or null if there is none.

@@ -1,6 +1,6 @@
-"""The network as a graph for other runtimes, checked against PyTorch before it counts as exported.
+"""Export as a graph for other runtimes, verified against PyTorch before the file is written.
 
-Both formats take any number of images at once.
+Both formats accept any batch size.
 """
 
 import importlib
@@ -20,8 +20,8 @@ from lenet.runs.files import write_atomically
 from lenet.runs.run import Run
 
 IMAGES = 1000
-TOLERANCE = 1e-4  # the largest difference of any output
-EXPORT_BATCH = 2  # torch.export takes a batch of one for a constant
+TOLERANCE = 1e-4  # largest allowed difference of any output
+EXPORT_BATCH = 2  # torch.export would make a batch size of one a constant
 
 
 class Reader(nn.Module):
@@ -83,7 +83,7 @@ def export_torch(run: Run, classifier: Classifier, path: Path, with_preprocessin
         RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
     """
     module, images = _prepare(classifier, with_preprocessing)
-    # A copy: the file would hold all images that a slice is a view of.
+    # A copy: of a slice, the file would hold all images.
     example = images[:EXPORT_BATCH].clone()
     program = torch.export.export(
         module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
@@ -97,7 +97,7 @@ def export_torch(run: Run, classifier: Classifier, path: Path, with_preprocessin
 
 
 def _prepare(classifier: Classifier, with_preprocessing: bool) -> tuple[nn.Module, Tensor]:
-    """Return the module to export and images to verify it on: blurred noise, as inky as digits."""
+    """Return the module to export and images to verify it on: blurred noise as bright as digits."""
     noise = torch.rand(IMAGES, 1, 28, 28, generator=generator(0, "export"))
     images = (nn.functional.avg_pool2d(noise, 5, stride=1, padding=2) * 4 - 1.5).clamp(0, 1)
     if with_preprocessing:

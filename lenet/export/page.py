@@ -1,7 +1,7 @@
-"""LeNet-5 as one HTML file: draw a digit, and watch every layer at work.
+"""LeNet-5 as one HTML file: draw a digit and watch the states of every layer.
 
-The page needs no server and no network; its content security policy forbids it one. The network and
-the preparation of the drawing are plain JavaScript, see ``network.js`` and ``digitize.js``.
+The page needs no server and no internet, which its content security policy forbids. Inference and
+the preparation of the drawing are plain JavaScript: ``network.js`` and ``digitize.js``.
 
 Source: LeCun's demonstrations of the 1990s, which showed all layers' states beside the input.
 """
@@ -37,10 +37,10 @@ LAYERS = {
     "c5": "120 units",
     "f6": "84 units, as a bitmap of 7 × 12",
 }
-"""What the page draws, with its captions; the outputs come after."""
+"""The layers that the page draws, with captions; the outputs follow."""
 
 PREPARATION = ("FIELD", "FIT", "CENTRE", "FINE", "THIN", "STROKE", "EDGE", "HAZE")
-"""The constants of `lenet.reading.digitize` that ``digitize.js`` works with."""
+"""Constants of `lenet.reading.digitize` that ``digitize.js`` needs."""
 
 Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 
@@ -48,10 +48,10 @@ Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 def export_page(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
     """Write the page.
 
-    `with_preprocessing` changes nothing: the page always draws, prepares and reads.
+    `with_preprocessing` has no effect: the page always includes it.
 
     Raises:
-        UsageError: The network is no LeNet-5, or has a part that the page cannot compute.
+        UsageError: The network is not a LeNet-5, or has a layer that the page cannot compute.
     """
     description, weights = describe_network(classifier)
     constants = ", ".join(f"{name} = {getattr(digitize, name)}" for name in PREPARATION)
@@ -61,7 +61,7 @@ def export_page(run: Run, classifier: Classifier, path: Path, with_preprocessing
     page = Template(_text("page.html")).substitute(
         title=html.escape(f"LeNet-5 reads your digit ({run.config.model.kind})"),
         about="LeNet-5 as of 1998." if penalties else "LeNet-5's shape with today's parts.",
-        meaning="distance of F6 to each bitmap: small is good" if penalties else "logits",
+        meaning="distance of F6 to each bitmap (small is good)" if penalties else "logits",
         sections="\n".join(
             f"    <section><h2>{name.upper() if name != 'input' else 'Input'} <small>{about}"
             f'</small></h2><canvas id="map-{name}" role="img" aria-label="states of {name}">'
@@ -87,11 +87,11 @@ def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:
         length] of the second value: all numbers in a row, float32 (n,).
 
     Raises:
-        UsageError: The network is no LeNet-5, or has a part that ``network.js`` does not know, or
-            looks at each digit's shape first.
+        UsageError: The network is not a LeNet-5, has a layer that ``network.js`` lacks, or
+            normalises each digit's shape.
     """
     if classifier.preprocess.normalizes_shape:
-        raise UsageError("the page cannot bring digits to one slant or width, as this network does")
+        raise UsageError("the page cannot normalise slant or width, as this network needs")
     numbers: list[Tensor] = []
     layers: list[dict[str, Any]] = []
     start = 0
@@ -164,7 +164,7 @@ STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
 BEGINNINGS = (
     nn.Conv2d, PartialConvolution, Subsampling, nn.AvgPool2d, nn.MaxPool2d, nn.Linear, RBF,
 )  # fmt: skip
-"""A layer begins with one of these; what follows it squashes its states."""
+"""A layer begins with one of these; activations and normalisations follow."""
 
 
 def _text(name: str) -> str:

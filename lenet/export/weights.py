@@ -1,4 +1,4 @@
-"""Weights alone, with the config that says what they are the weights of."""
+"""Export the weights alone, with the run's config as metadata."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ def export_weights(run: Run, classifier: Classifier, path: Path, with_preprocess
     """Write a safetensors file whose metadata hold the run's config as YAML.
 
     Raises:
-        UsageError: `with_preprocessing` is asked for; there is no graph to put it into.
+        UsageError: `with_preprocessing` is true; the format holds no graph.
     """
     if with_preprocessing:
-        raise UsageError("safetensors holds weights, no graph: leave out --preprocess")
+        raise UsageError("safetensors holds weights but no graph: leave out --preprocess")
     tensors = {name: value.contiguous() for name, value in classifier.model.state_dict().items()}
     metadata = {"model": run.config.model.kind, "config": dump_config(run.config)}
     write_atomically(path, save(tensors, metadata))

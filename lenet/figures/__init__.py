@@ -1,6 +1,6 @@
-"""Pictures of runs: what was learnt, what is seen, what goes wrong.
+"""Pictures of runs and studies.
 
-A new figure is a module with a function in this room, and a line in one of the two tables.
+A new figure is a function in a module of this folder, and a line in one of the two tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,10 +25,10 @@ from lenet.runs.run import Run
 
 
 def _draw_augmentation(subject: Subject) -> Figure:
-    """Draw what the network learns from: augmented digits, and where their pixels falls.
+    """Draw what the network learns from: augmented digits, and where their strokes fall.
 
     Raises:
-        UnfitError: The config augments nothing.
+        UnfitError: The config has no augmentation.
     """
     try:
         return draw_augmentation(subject.run.config, subject.train, subject.name)
@@ -57,7 +57,7 @@ COMPARISONS: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "figure6": draw_figure6,
     "figure9": draw_figure9,
 }
-"""Figures of all runs that are given."""
+"""Figures of several runs together."""
 
 
 def list_figures() -> dict[str, str]:

@@ -17,7 +17,7 @@ from lenet.runs.run import Run
 
 @dataclass(frozen=True)
 class Order:
-    """Which figures of which runs are wanted."""
+    """Which figures of which runs to draw."""
 
     runs: list[Run]
     names: list[str]

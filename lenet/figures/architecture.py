@@ -18,7 +18,7 @@ from lenet.models.layers import RBF, PartialConvolution, Subsampling
 STEP = 1.2
 """How far each plane lies right of and below the one behind it, in pixels of the input."""
 MOST_PLANES = 20
-"""More maps than these are drawn as these; the caption gives the number."""
+"""At most this many feature maps are drawn; the caption gives the number."""
 BAR = 4.0
 """Thickness of a bar."""
 LEAN = 0.2
@@ -29,13 +29,13 @@ LETTER = 0.75
 
 @dataclass(frozen=True)
 class Block:
-    """What is drawn for a layer: `planes` parallelograms, or a bar for units without a place."""
+    """What is drawn for a layer: `planes` squares, or a bar for a fully connected layer."""
 
     name: str
     size: str
     verb: str
     """How it comes from the one before, in the paper's words; empty for the input."""
-    weights: int
+    parameters: int
     planes: int
     """0 for a bar."""
     side: float
@@ -46,7 +46,7 @@ class Block:
 
     @property
     def width(self) -> float:
-        """What it takes up from left to right."""
+        """Its extent from left to right, in pixels of the input."""
         if self.planes:
             return self.side + (self.planes - 1) * STEP
         return BAR + LEAN * self.side
@@ -73,9 +73,9 @@ def _block(layer: Layer, last: bool) -> Block:
     if layer.planes:
         _, maps, height, _ = layer.state.shape
         planes, side = min(maps, MOST_PLANES), float(height)
-    else:  # the length grows with the root of the units, so that 10 and 4,000 both can be seen
+    else:  # length grows with the root of the units, so that 10 and 4,000 both fit
         planes, side, field = 0, 3.2 * layer.units.shape[1] ** 0.5, 0
-    return Block(name, layer.size, verb, layer.weights, planes, side, field, colour)
+    return Block(name, layer.size, verb, layer.parameters, planes, side, field, colour)
 
 
 def _describe(module: nn.Module) -> tuple[str, str]:
@@ -99,14 +99,14 @@ def draw_architecture(subject: Subject) -> Figure:
     """Draw a run's network. Source: Figure 2 of the 1998 paper."""
     model = subject.classifier.model
     blocks = describe_layers(model, subject.classifier.preprocess.size)
-    weights = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    title = f"{subject.run.config.model.kind}: {weights:,} trainable weights"
-    rest = weights - sum(block.weights for block in blocks)
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    title = f"{subject.run.config.model.kind}: {parameters:,} trainable parameters"
+    rest = parameters - sum(block.parameters for block in blocks)
     return draw_blocks(blocks, f"{title}, {rest:,} of them in normalisation" if rest else title)
 
 
 def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:
-    """Draw blocks from left to right, captions above, what leads to them below."""
+    """Draw blocks from left to right, sizes above, operations and parameters below."""
     places = [0.0]
     for block, following in pairwise(blocks):
         places.append(places[-1] + block.width + (14 if following.planes else 22))
@@ -124,8 +124,8 @@ def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:
         if i:
             _connect(axes, blocks[i - 1], places[i - 1], block, x)
             middle = (places[i - 1] + blocks[i - 1].width + x + block.width / 2) / 2
-            weights = f"\n{block.weights:,}" if block.weights else ""
-            below.append((middle, block.verb.replace(" ", "\n") + weights))
+            parameters = f"\n{block.parameters:,}" if block.parameters else ""
+            below.append((middle, block.verb.replace(" ", "\n") + parameters))
     points = 72 * style.WIDTH / (right + 8)  # to a pixel of the input
     size = min(8.0, _fit_type(above, points), _fit_type(below, points) / 0.875)
     for x, text in above:

@@ -22,32 +22,32 @@ from lenet.rng import generator
 GAP = 2
 """Pixels between pictures."""
 MOST_IMAGES = 10_000
-"""Images whose pixels are summed up."""
+"""Images whose pixels are averaged."""
 FAINTEST = 1e-3
-"""A mean pixel below this looks like none."""
+"""Mean pixels below this are drawn as empty."""
 
 
 def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) -> Figure:
     """Draw a digit of each class beside `draws` augmented ones, and where strokes fall.
 
     Args:
-        config: Whose ``augment`` (or else ``data.distort``) and ``mix`` are shown.
+        config: Its ``augment`` (or else ``data.distort``) and ``mix`` are shown.
         split: Training images.
         name: The config's name, for the title.
         draws: Augmented pictures of each digit.
 
     Raises:
-        UsageError: The config names no transforms, or a wrong one.
+        UsageError: The config has no transforms, or a wrong one.
     """
     pipeline = build_pipeline(config.augment or config.data.distort)
     mixing = build_mixing(config.mix)
     if not pipeline.transforms and not mixing.transforms:
-        raise UsageError(f"{name} augments nothing: it has no augment:, mix: or data.distort:")
+        raise UsageError(f"{name} has no augmentation: no augment:, mix: or data.distort:")
     originals = split.take(first_of_each_class(split.labels))
     rows = draw_rows(originals, pipeline, draws, config.seed)
     grid_height = style.WIDTH * CLASSES / (draws + 1)
     heights = [grid_height, 1.2 if mixing.transforms else 0.01, 3.2]
-    figure = style.new_figure(sum(heights) + 0.4, f"{name}: what is learnt from")
+    figure = style.new_figure(sum(heights) + 0.4, f"{name}: what it learns from")
     places = figure.add_gridspec(3, 1, height_ratios=heights, hspace=0)
     grid, strip, maps = (figure.add_subfigure(places[i]) for i in range(3))
     _draw_grid(grid, rows)
@@ -66,7 +66,7 @@ def first_of_each_class(labels: Tensor) -> Tensor:
 def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Tensor:
     """Return each image followed by its draws, pixels (N, 1 + draws, H, W).
 
-    Pictures of another size than the images lie, as they do, in the middle of H×W pixels.
+    Smaller ones, before or after a change of size, lie in the middle of H×W pixels.
     """
     columns = [scale_pixels(originals.images)]
     for draw in range(draws):
@@ -107,7 +107,7 @@ def save_augmentation(
         theme: A key of `style.THEMES`.
 
     Raises:
-        UsageError: The config names no transforms or a wrong one, or there is no such format.
+        UsageError: The config has no transforms or a wrong one, or there is no such format.
         RunError: The file cannot be written.
     """
     with style.applied(theme):
@@ -122,7 +122,7 @@ def _draw_grid(figure: SubFigure, rows: Tensor) -> None:
     axes = style.bare(figure.subplots())
     axes.imshow(style.mosaic(rows.flatten(0, 1), columns, GAP), vmin=0, vmax=1)
     axes.axvline(width + GAP / 2 - 0.5, color=style.faint(), linewidth=1)
-    axes.set_title(f"as it is | {columns - 1} draws of each of {count} digits")
+    axes.set_title(f"original | {columns - 1} draws of each of {count} digits")
 
 
 def _draw_mixed(
@@ -136,7 +136,9 @@ def _draw_mixed(
     figure.suptitle("mixed", x=0.01, ha="left", fontsize=9)
     for axes, image, target in zip(panels, mixed, targets, strict=True):
         style.bare(axes).imshow(image[0].numpy(), vmin=0, vmax=1)
-        shares = [f"{label}: {share:.0%}" for label, share in enumerate(target) if share >= 0.005]
+        shares = [
+            f"{label}: {100 * share:.0f} %" for label, share in enumerate(target) if share >= 0.005
+        ]
         axes.set_title("\n".join(shares), fontsize=6, fontweight="normal")
 
 

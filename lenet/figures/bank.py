@@ -36,7 +36,7 @@ def draw_bank(picture: Tensor, name: str) -> Figure:
 
 
 def draw_arithmetic(picture: Tensor, name: str) -> Figure:
-    """Draw the borders, the strides, and a transposed convolution that undoes a size.
+    """Draw kinds of padding, strides, and a transposed convolution that restores the size.
 
     Args:
         picture: Brightness in [0, 1], float32 (H, W), at least 7×7.
@@ -44,7 +44,7 @@ def draw_arithmetic(picture: Tensor, name: str) -> Figure:
     """
     figure = style.new_figure(6.6, f"Padding, strides and transposed convolution on {name}")
     borders, strides, undone = figure.subfigures(3, 1, squeeze=False)[:, 0]
-    # The middle, where pixels reaches the border and the borders differ.
+    # The middle of the picture, whose strokes reach the edge, so that the kinds of padding differ.
     top, left = (n // 4 for n in picture.shape)
     middle = picture[top : picture.shape[0] - top, left : picture.shape[1] - left]
     margin = max(1, min(middle.shape) * 3 // 10)

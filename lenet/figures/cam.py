@@ -1,4 +1,4 @@
-"""Where in the picture a network sees a class: class activation maps."""
+"""Class activation maps: where in a picture a network sees a class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ IMAGES = 6
 
 @dataclass(frozen=True)
 class ActivationMaps:
-    """Where classes are seen in pictures.
+    """Where a network sees classes in pictures.
 
     Attributes:
-        layer: The convolution whose maps they are made of.
-        values: float32 (C, B, H', W') in the layer's own positions, positive where something speaks
+        layer: The convolution whose feature maps they are made of.
+        values: float32 (C, B, H', W') at the layer's own positions, positive where evidence speaks
             for the class.
         step: From one position to the next, in pixels of the picture.
     """
@@ -39,17 +39,17 @@ class ActivationMaps:
 def activation_maps(
     model: nn.Module, inputs: Tensor, classes: Sequence[int]
 ) -> ActivationMaps | None:
-    """Return where each class is seen in each picture, or None if the network has no maps.
+    """Return where each class is seen in each picture, or None if there is no convolution.
 
-    The maps of the last convolution are added up, each weighted by how much a little more of it
-    everywhere would raise the class's score. With global average pooling before a linear output
+    The feature maps of the last convolution are added up, each weighted by the mean gradient of the
+    class's logit with respect to it. With global average pooling before a linear output
     these are the class activation maps of Zhou et al. divided by the number of positions; in any
-    other network they are Grad-CAM before its last step, which drops what speaks against a class.
+    other network they are Grad-CAM before its last step, which drops evidence against a class.
 
     Args:
         model: The network.
-        inputs: Presented images, float32 (B, 1, H, W).
-        classes: The classes asked for, C of them.
+        inputs: Preprocessed images, float32 (B, 1, H, W).
+        classes: C classes.
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization", 2016; Selvaraju
     et al., "Grad-CAM", 2017.
@@ -77,13 +77,13 @@ def activation_maps(
 
 
 def draw_cam(subject: Subject) -> Figure:
-    """Draw where in the picture the network sees a class: class activation maps.
+    """Draw class activation maps: where in the picture the network sees a class.
 
-    Shown are the test images that are hardest to decide, with their two likeliest classes; or, if
-    one image is asked for, that with all classes or those asked for.
+    By default the test images with the closest decisions, each with its two most probable classes;
+    with `Subject.image` that image, with all classes or those of `Subject.classes`.
 
     Raises:
-        UnfitError: The network has no convolution that keeps places apart.
+        UnfitError: The network has no convolution with more than one position.
     """
     if subject.image is None:
         best = subject.probabilities.topk(2, 1)
@@ -107,7 +107,7 @@ def draw_cam(subject: Subject) -> Figure:
     side = min(style.WIDTH / columns, 2.0)
     figure = style.new_figure(
         rows * (side + 0.2) + 0.4,
-        f"{subject.name}: where {found.layer.name.upper()} sees what speaks for a class (blue)"
+        f"{subject.name}: where {found.layer.name.upper()} sees evidence for a class (blue)"
         " or against it",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
@@ -168,16 +168,16 @@ def draw_scene(subject: Subject) -> Figure:
 
 
 def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
-    """Lay a map over the picture: blue where something speaks for the class, orange against it.
+    """Lay a map over the picture: blue for evidence for the class, orange for evidence against.
 
-    Convolutions without padding do not look at the rim, so that a map's outermost positions lie
-    inside the picture: it is centred on it, and the rim stays blank.
+    Without padding, the outermost positions of a map lie inside the picture. The map is centred on
+    the picture, and the rim stays blank.
 
     Args:
         picture: (H, W).
         seen: (H', W').
         step: From one position of the map to the next, in pixels of the picture.
-        full: The value that has the full colour.
+        full: The value drawn in full colour.
 
     Returns:
         RGB in 0 to 1, (H, W, 3).
@@ -192,6 +192,6 @@ def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
     laid = torch.where((grid[0].abs() <= 1).all(dim=-1), laid, 0)
     strength = laid / max(full, 1e-12)
     coloured = torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()
-    inked = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
-    amount = 0.75 * inked[..., None]
+    strokes = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
+    amount = 0.75 * strokes[..., None]
     return coloured * (1 - amount) + amount * torch.tensor(to_rgb(style.foreground()))

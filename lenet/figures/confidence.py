@@ -1,4 +1,4 @@
-"""How far a network knows when it is wrong."""
+"""How well calibrated a network is, and what rejecting unsure images gains."""
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -9,16 +9,16 @@ from lenet.figures.subject import Subject
 from lenet.statistics import wilson_interval
 
 TARGET = 0.005
-"""Error rate that the paper's Figure 10 asks for."""
+"""Target error rate of the paper's Figure 10."""
 STRICT = 0.001
-"""Asked for where a network has no more errors than `TARGET` without rejecting anything."""
+"""Target of networks that reach `TARGET` without rejecting anything."""
 
 
 def draw_rejection(subject: Subject) -> Figure:
     """Draw the error rate of the accepted images against the share of those rejected.
 
-    Source: Figure 10 of the 1998 paper: how many images must be rejected for 0.5 % errors. Where
-    those are not reached by accepting all, 0.1 % are asked for.
+    Source: Figure 10 of the 1998 paper: how many images must be rejected to get 0.5 % errors. If
+    a network has no more than that without rejecting any, the target is 0.1 %.
     """
     wrong = subject.predictions != subject.test.labels
     curve = reject(margins(subject.outputs, subject.classifier.outputs), wrong)
@@ -38,7 +38,7 @@ def draw_rejection(subject: Subject) -> Figure:
         f"{100 * target:g} % errors at {100 * needed:.1f} % rejected",
         (100 * needed, 100 * target), (8, 8), textcoords="offset points", color="C1",
     )  # fmt: skip
-    axes.annotate(  # above the last steps, which rise where ever fewer images are left
+    axes.annotate(  # above the last steps, which rise as fewer images are left
         f"none wrong from {float(rejected[end]):.1f} %",
         (float(rejected[end]), float(error_rate[end // 2 : end + 1].max())), (0, 8),
         textcoords="offset points", ha="right",
@@ -48,12 +48,12 @@ def draw_rejection(subject: Subject) -> Figure:
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("rejected: the images whose two best classes differ least")
-    axes.set_ylabel("errors among the accepted")
+    axes.set_ylabel("error rate of the accepted")
     return figure
 
 
 def draw_calibration(subject: Subject) -> Figure:
-    """Draw how often the network is right against how sure it is, and how often it is so sure.
+    """Draw the accuracy against the predicted probability, and a histogram of the latter.
 
     Bars are 95 % intervals: few images of MNIST are unsure, so most bins are small.
     """
@@ -79,7 +79,7 @@ def draw_calibration(subject: Subject) -> Figure:
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     above.set_xlim(0, 1)
     above.set_ylim(0, 1)
-    above.set_ylabel("right")
+    above.set_ylabel("accuracy")
     above.legend(loc="upper left")
     below.set_ylabel("images")
     below.set_xlabel("probability of the predicted class")

@@ -1,4 +1,4 @@
-"""Which digits are taken for which."""
+"""The confusion matrix."""
 
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -11,7 +11,7 @@ from lenet.figures.subject import Subject
 def draw_confusion(subject: Subject) -> Figure:
     """Draw the confusion matrix with its counts, and each digit's errors beside and below it.
 
-    Colour shows mistakes only: the 980 on the diagonal would drown them.
+    Only mistakes are coloured: counts on the diagonal are a hundred times larger.
     """
     counts = subject.result.confusion
     mistakes = counts - counts.diag().diag()  # (10, 10) true class, prediction
@@ -23,11 +23,11 @@ def draw_confusion(subject: Subject) -> Figure:
         axes.add_patch(
             Rectangle((truth - 0.5, truth - 0.5), 1, 1, color=style.faint(), alpha=0.18, lw=0)
         )
-        for said in range(CLASSES):
-            count = int(counts[truth, said])
-            wrong = truth != said
+        for predicted in range(CLASSES):
+            count = int(counts[truth, predicted])
+            wrong = truth != predicted
             axes.text(
-                said, truth, f"{count:,}" if count else "·", ha="center", va="center",
+                predicted, truth, f"{count:,}" if count else "·", ha="center", va="center",
                 color=style.foreground() if count else style.faint(), fontsize=11 if wrong else 8.5,
                 fontweight="bold" if wrong and count else "normal",
             )  # fmt: skip
@@ -40,9 +40,9 @@ def draw_confusion(subject: Subject) -> Figure:
     axes.set_ylim(CLASSES + 0.5, -0.5)
     digits = list(range(CLASSES))
     axes.set_xticks([*digits, CLASSES], [*map(str, digits), "missed"])
-    axes.set_yticks([*digits, CLASSES], [*map(str, digits), "wrongly\nsaid"])
+    axes.set_yticks([*digits, CLASSES], [*map(str, digits), "wrongly\npredicted"])
     axes.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     axes.xaxis.set_label_position("top")
-    axes.set_xlabel("the network said")
-    axes.set_ylabel("the label is")
+    axes.set_xlabel("prediction")
+    axes.set_ylabel("label")
     return figure

@@ -18,9 +18,9 @@ from lenet.runs.run import Run
 SPLITS = ("train", "validation", "test")
 DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
 MARKERS = "osD^v"
-"""Which experiment it is, once all seven colours are taken."""
+"""Markers tell experiments apart once all seven colours are used."""
 FEW = 4
-"""Of so many experiments training errors are drawn too, and the legend lies inside."""
+"""Up to this many experiments show training errors too and keep the legend inside the axes."""
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -100,20 +100,20 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
             below.plot(rate.epochs, rate.mean, color=colour, marker=marker, markersize=2.5)
             rates.append(float(rate.mean.max()))
     above.set_yscale("log")
-    # The lines decide what is seen: a band may reach down to 0, which a logarithm has no place for.
+    # The lines decide the limits: a band may reach 0, which has no place on a logarithmic axis.
     drawn = [100 * rate for rate in lowest if rate > 0]
     above.set_ylim(bottom=0.6 * min(drawn, default=0.01))
     above.yaxis.set_major_locator(FixedLocator([t for t in TICKS if t >= above.get_ylim()[0]]))
     above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
     above.yaxis.set_minor_locator(NullLocator())
     above.yaxis.set_minor_formatter(NullFormatter())
-    above.set_ylabel("errors")
+    above.set_ylabel("error rate")
     if many:
         figure.legend(loc="outside right upper")
     else:
         above.legend(loc="upper right", ncols=1 if several else 3)
     below.set_ylabel("learning rate")
-    if rates and max(rates) > 20 * min(rates):  # on a linear axis the smaller would lie on 0
+    if rates and max(rates) > 20 * min(rates):  # on a linear axis the smaller would look like 0
         below.set_yscale("log")
     else:
         below.set_ylim(bottom=0)
@@ -124,10 +124,10 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
 
 def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
     if len(experiments) > 1:
-        return "errors by epoch"
+        return "Error rate by epoch"
     name, histories = next(iter(experiments.items()))
     seeds = f", {len(histories)} seeds, mean ± sd" if len(histories) > 1 else ""
-    return f"{name}: errors by epoch{seeds}"
+    return f"{name}: error rate by epoch{seeds}"
 
 
 def _draw_curve(axes: Axes, curve: Curve, **line: Any) -> None:

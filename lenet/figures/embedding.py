@@ -1,4 +1,4 @@
-"""The codes that a network makes of images, in two dimensions."""
+"""A network's codes of images (the states of its last hidden layer) in two dimensions."""
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ MARKERS = "osD^v<>PX*"
 def encode(subject: Subject, images: Tensor) -> tuple[str, Tensor]:
     """Return the name of the layer before the output, F6 in LeNet-5, and its states (N, units).
 
-    A linear classifier has no such layer: its codes are the presented pixels.
+    A linear classifier has no such layer: its codes are the preprocessed pixels.
 
     Args:
         subject: The run.
@@ -39,11 +39,11 @@ def encode(subject: Subject, images: Tensor) -> tuple[str, Tensor]:
 
 
 def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
-    """Draw the codes of test images so that like codes lie together.
+    """Draw the codes of test images in the plane so that similar codes lie together.
 
     Args:
         subject: The run.
-        count: How many test images, the first of all; the misclassified ones come on top.
+        count: Number of test images from the first on; all misclassified ones are added.
     """
     wrong = subject.mistakes().cpu()
     chosen = torch.zeros(len(subject.test), dtype=torch.bool)

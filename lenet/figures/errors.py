@@ -27,7 +27,7 @@ Learning Benchmarks", 2021: 15 of MNIST's 10,000 test images.
 
 
 def draw_errors(subject: Subject) -> Figure:
-    """Draw the misclassified test images, surest mistakes first, "truth → prediction" beneath.
+    """Draw the misclassified test images, surest mistakes first, "label → prediction" beneath.
 
     Images whose label people doubt are framed. Source: Figure 8 of the 1998 paper.
     """

@@ -1,4 +1,4 @@
-"""What the layers look for: their learned kernels."""
+"""The learned kernels of a network's layers."""
 
 import torch
 from matplotlib.axes import Axes
@@ -11,12 +11,12 @@ from lenet.figures.subject import Subject, UnfitError
 from lenet.models.layers import PartialConvolution
 
 MOST_MAPS = 32
-"""More output or input maps than these are left out of the picture, which then says so."""
+"""At most this many output and input channels are drawn; the title gives the numbers."""
 MOST_UNITS = 40
 
 
 def kernels(layer: Layer) -> tuple[Tensor, Tensor] | None:
-    """Return a convolution's kernels and which of them exist, or None for other layers.
+    """Return a convolution's kernels and a mask of those that exist; None for other layers.
 
     Returns:
         Kernels (out, in, k, k), and bool (out, in).
@@ -62,7 +62,7 @@ def _draw_convolutions(subject: Subject, found: list[tuple[Layer, Tensor, Tensor
 
 
 def _draw_table(axes: Axes, layer: Layer, table: Tensor, exist: Tensor) -> None:
-    """Draw a layer's kernels, one column per map that it makes, one row per map that it sees."""
+    """Draw a layer's kernels, one column per output channel, one row per input channel."""
     made, seen, k, _ = table.shape
     table, exist = table[:MOST_MAPS, :MOST_MAPS], exist[:MOST_MAPS, :MOST_MAPS]
     columns, rows = table.shape[:2]
@@ -80,9 +80,9 @@ def _draw_table(axes: Axes, layer: Layer, table: Tensor, exist: Tensor) -> None:
         f"{layer.name.upper()}: {int(exist.sum())} kernels of {k}×{k}{cut},"
         f" weights from {float(table.min()):.2f} to {float(table.max()):.2f}"
     )
-    axes.set_xlabel(f"map of {layer.name.upper()}")
+    axes.set_xlabel(f"channel of {layer.name.upper()}")
     if rows > 1:
-        axes.set_ylabel("map that it sees")
+        axes.set_ylabel("input channel")
 
 
 def _draw_units(subject: Subject, layer: str, weight: Tensor, size: int) -> Figure:

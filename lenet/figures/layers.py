@@ -1,4 +1,4 @@
-"""The layers of any network and their states, found by watching it at work."""
+"""The layers of any network and their states, found by running it."""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -8,19 +8,19 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a network, and what it made of the images shown."""
+    """One layer of a network and its states for some images."""
 
     name: str
     """Its name in the model, ``c1``; numbered by kind, ``linear 2``, where the model has none."""
     module: nn.Module
     """What changes the shape: a convolution, a subsampling, a fully connected layer."""
     state: Tensor
-    """What it hands on, squashed or normalised where the network does so: (B, maps, H, W) for
-    planes, (B, units) for a single row."""
+    """Its output, after normalisation and activation if there are any: (B, channels, H, W) or
+    (B, units)."""
 
     @property
     def planes(self) -> bool:
-        """Whether its states have a place in the picture."""
+        """Whether its states have positions in the picture."""
         return self.state.dim() == 4 and self.state.shape[-1] > 1
 
     @property
@@ -37,28 +37,28 @@ class Layer:
 
     @property
     def size(self) -> str:
-        """Its size in the paper's words: ``6 @ 28×28``, or the number of its units."""
+        """Its size in the paper's notation: ``6 @ 28×28``, or the number of its units."""
         if self.planes:
             _, maps, height, width = self.state.shape
             return f"{maps} @ {height}×{width}"
         return f"{self.units.shape[1]:,}"
 
     @property
-    def weights(self) -> int:
-        """How many trainable weights it has, biases included."""
+    def parameters(self) -> int:
+        """The number of its trainable parameters."""
         return sum(p.numel() for p in self.module.parameters() if p.requires_grad)
 
 
 def observe(model: nn.Module, inputs: Tensor) -> list[Layer]:
-    """Show images to a network and return its layers in the order in which they worked.
+    """Run a network on images and return its layers in the order in which they ran.
 
-    A module begins a layer if it changes the shape of what it is given, or has weights that connect
-    (two or more dimensions). What follows it in its shape, such as a squashing function or a
-    normalisation, belongs to the layer. Flattening alone begins none.
+    A module begins a layer if it changes the number of values, or has a weight of two or more
+    dimensions. Modules after it that keep the shape, such as an activation or a normalisation,
+    belong to the layer. Flattening alone begins none.
 
     Args:
         model: The network; it is put into evaluation mode. Gradients flow if they are enabled.
-        inputs: Presented images, float32 (B, 1, H, W).
+        inputs: Preprocessed images, float32 (B, 1, H, W).
     """
     names = {module: name.rpartition(".")[2] for name, module in model.named_modules()}
     worked: list[tuple[nn.Module, bool, Tensor]] = []

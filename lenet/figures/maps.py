@@ -1,4 +1,4 @@
-"""An image on its way through a network: the states of every layer, from input to output."""
+"""The states of every layer for one image, from input to output."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ LEFT = 1.15
 """Inches for the layers' names."""
 COLUMNS = 16
 MOST = 64
-"""More maps than these are left out; the name of the layer gives the number."""
+"""At most this many feature maps are drawn; the caption gives their number."""
 LARGEST_MAP = 1.05
 BITMAP = (12, 7)
 """Height and width of the bitmap that LeNet-5's 84 units of F6 form."""
@@ -28,8 +28,8 @@ BITMAP = (12, 7)
 def draw_maps(subject: Subject) -> Figure:
     """Draw every layer's states for a test image, orange for negative, blue for positive.
 
-    F6's 84 units stand as the 7×12 bitmap that they are, beside the ten bitmaps that the outputs
-    compare it with (in networks with an RBF output).
+    In networks with an RBF output, F6's 84 units are drawn as a 7×12 bitmap beside the ten bitmaps
+    that the outputs compare it with.
     """
     classifier, image = subject.classifier, subject.image or 0
     with torch.inference_mode():
@@ -42,7 +42,7 @@ def draw_maps(subject: Subject) -> Figure:
 
     label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
-        height, f"{subject.name}: test image {image}, a {label}, recognized as {said}"
+        height, f"{subject.name}: test image {image}, a {label}, recognised as {said}"
     )
     figure.set_layout_engine("none")
     axes = style.bare(figure.add_axes((0, 0, 1, 1 - 0.32 / height)))  # in inches

@@ -1,4 +1,4 @@
-"""What a network saw of pictures, beside the pictures."""
+"""Pictures beside what a network saw and read in them."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from lenet.reading.digitize import WORK_SIDE
 from lenet.reading.pictures import STDIN, guarded_decoding, read_picture
 from lenet.reading.predict import Reading
 
-MOST = 60  # pictures shown; more would make a figure that nobody scrolls through
+MOST = 60  # pictures in one figure
 COLUMNS = 3
 
 
@@ -20,7 +20,7 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
 
     Args:
         readings: The first `MOST` that were read are shown; standard input cannot be seen again.
-        reject: Below this probability a reading counts as unsure, and is titled so.
+        reject: Readings below this probability are titled "unsure".
     """
     shown = [r for r in readings if r.seen is not None and r.path not in (None, STDIN)][:MOST]
     rows = max(1, -(-len(shown) // COLUMNS))
@@ -44,7 +44,7 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         seen.imshow(reading.seen.ink, cmap="gray", vmin=0, vmax=1)
         best = reading.ranking[0]
         sure = reading.probabilities[best]
-        seen.set_title(f"{best}  {sure:.0%}" if sure >= reject else "unsure", fontsize=9)
+        seen.set_title(f"{best}  {100 * sure:.0f} %" if sure >= reject else "unsure", fontsize=9)
         bars.set_axis_on()
         style.bare(bars)
         bars.barh(range(10), reading.probabilities, color="C0")

@@ -1,4 +1,4 @@
-"""A page of digits with what was read on it."""
+"""A page of digits with the readings on it."""
 
 import numpy as np
 from matplotlib.figure import Figure

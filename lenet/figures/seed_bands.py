@@ -17,11 +17,10 @@ FOLDER = "seeds"
 
 
 def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> list[Path]:
-    """Write the means of every experiment below a folder that has two or more finished seeds.
+    """Write mean ± sd of every experiment in a folder that has two or more finished seeds.
 
-    Tags are ``seeds/errors/SPLIT/mean``, ``low`` and ``high``, the latter one sample standard
-    deviation away; the step is the epoch. Older events are replaced: the chart shows the seeds that
-    are finished now.
+    Tags are ``seeds/errors/SPLIT/mean``, ``low`` and ``high``, the latter two one sample standard
+    deviation away; the step is the epoch. Older events are replaced.
 
     Args:
         root: The folder of the runs.

@@ -1,8 +1,7 @@
-"""One look for all pictures: two themes, colours that colour-blind readers can tell apart.
+"""One style for all pictures: two themes, colours that colour-blind readers can tell apart.
 
-Pictures are drawn on bare `matplotlib.figure.Figure` objects, never through pyplot, so that drawing
-one neither needs a screen nor leaves anything behind. The same figure saved twice gives the same
-bytes.
+Pictures are plain `matplotlib.figure.Figure` objects without pyplot, so they need no screen and
+leave no global state. The same figure saved twice gives the same bytes.
 """
 
 from collections.abc import Iterator
@@ -22,14 +21,14 @@ from torch import Tensor
 from lenet.errors import RunError, UsageError
 
 WIDTH = 8.3
-"""Inches across; saved with `DPI` and shown 830 px wide on a page, text has its natural size."""
+"""Inches across. Saved at `DPI` and shown 830 px wide, text has its natural size."""
 DPI = 200
 LONGEST_TITLE = 76
-"""Characters that fit across in bold."""
+"""Characters that fit across the figure in bold."""
 FORMATS = ("png", "svg", "pdf")
 
 SPLIT_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
-"""Every picture that shows parts of the data shows them in these colours."""
+"""The colours of splits in all pictures."""
 
 _COMMON: dict[Any, Any] = {
     "figure.dpi": 100,
@@ -53,15 +52,13 @@ _COMMON: dict[Any, Any] = {
 }
 
 
-def _theme(
-    images: str, faint: str, line: str, paper: str, image: str, *cycle: str
-) -> dict[Any, Any]:
-    """Return a theme's settings from its colours; `image` is the colour map of strokes on paper."""
-    inked = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
+def _theme(text: str, faint: str, line: str, paper: str, image: str, *cycle: str) -> dict[Any, Any]:
+    """Return a theme's settings from its colours; `image` is the colour map of images."""
+    written = ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.labelcolor")
     papered = ("figure.facecolor", "axes.facecolor", "savefig.facecolor")
     return {
         **_COMMON,
-        **dict.fromkeys((*inked, "ytick.labelcolor"), images),
+        **dict.fromkeys((*written, "ytick.labelcolor"), text),
         **dict.fromkeys(papered, paper),
         **dict.fromkeys(("axes.edgecolor", "xtick.color", "ytick.color"), faint),
         "grid.color": line,
@@ -80,7 +77,7 @@ THEMES: dict[str, dict[Any, Any]] = {
         "#56b4e9", "#ff8c42", "#2ec4a0", "#e3a5cc", "#f0c04f", "#a5d8ff", "#8b949e",
     ),
 }  # fmt: skip
-"""matplotlib settings by theme. The colours in turn are Okabe and Ito's, lighter in the dark.
+"""matplotlib settings by theme. The colours are Okabe and Ito's, lighter in the dark theme.
 
 Source: M. Okabe and K. Ito, "Color Universal Design", 2008.
 """
@@ -104,7 +101,7 @@ def foreground() -> str:
 
 
 def faint() -> str:
-    """Return the theme's colour of what should stay in the background."""
+    """Return the theme's colour of unimportant things."""
     return str(mpl.rcParams["axes.edgecolor"])
 
 
@@ -123,7 +120,7 @@ def tint(colour: str, share: float) -> tuple[float, float, float]:
 
     Args:
         colour: Any of matplotlib's names.
-        share: Of the colour, 0 to 1.
+        share: The colour's share, 0 to 1.
     """
     red, green, blue = (
         share * a + (1 - share) * b for a, b in zip(to_rgb(colour), to_rgb(paper()), strict=True)
@@ -134,7 +131,7 @@ def tint(colour: str, share: float) -> tuple[float, float, float]:
 def diverging() -> Colormap:
     """Return a map from orange (negative) over the background (0) to blue (positive).
 
-    What is masked has the colour of `line`.
+    Masked values have the colour of `line`.
     """
     colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     around_zero = [colours[1], paper(), colours[0]]
@@ -142,7 +139,7 @@ def diverging() -> Colormap:
 
 
 def sequential() -> Colormap:
-    """Return a map from the background (0) to orange (much)."""
+    """Return a map from the background (0) to orange (1)."""
     colours = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
     return LinearSegmentedColormap.from_list("sequential", [paper(), colours[1]])
 
@@ -152,8 +149,7 @@ def new_figure(height: float, title: str = "") -> Figure:
 
     Args:
         height: Inches.
-        title: What the picture shows, in a line, at its top left: ``NAME: …``, of which a long
-            name is shortened.
+        title: One line at the top left, ``NAME: …``; a long name is shortened.
     """
     figure = Figure(figsize=(WIDTH, height))
     if title:
@@ -164,9 +160,9 @@ def new_figure(height: float, title: str = "") -> Figure:
 
 
 def shorten(name: str, most: int = 40) -> str:
-    """Return a name with its middle left out, if it has more than `most` (≥ 3) characters.
+    """Leave out the middle of a name that has more than `most` (≥ 3) characters.
 
-    Runs with overrides are named after them, ``gap+train.epochs=2,…``, at any length.
+    Names of runs with overrides list them, ``gap+train.epochs=2,…``, and can be long.
     """
     if len(name) <= most:
         return name
@@ -175,7 +171,7 @@ def shorten(name: str, most: int = 40) -> str:
 
 
 def bare(axes: Axes) -> Axes:
-    """Leave out frame, ticks and grid, for axes that hold images or drawings."""
+    """Remove frame, ticks and grid, for axes that hold images or drawings."""
     axes.grid(False)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -185,7 +181,7 @@ def bare(axes: Axes) -> Axes:
 
 
 def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any, Any]":
-    """Tile images into one, so that a hundred of them are a single artist.
+    """Tile images into one, so that matplotlib draws a hundred of them at once.
 
     Args:
         images: (N, H, W), any dtype.
@@ -209,7 +205,7 @@ def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any
 
 
 def pixels(figure: Figure) -> "np.ndarray[Any, np.dtype[np.uint8]]":
-    """Return a figure as it looks on a screen, uint8 (H, W, 3)."""
+    """Render a figure, uint8 (H, W, 3)."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()  # type: ignore[no-untyped-call]
     return np.asarray(canvas.buffer_rgba())[..., :3]  # type: ignore[no-untyped-call]
@@ -228,7 +224,7 @@ def check_suffix(path: Path) -> str:
 
 
 def check_theme(theme: str) -> None:
-    """Refuse a theme that there is not.
+    """Refuse an unknown theme.
 
     Raises:
         UsageError: `theme` is no key of `THEMES`.

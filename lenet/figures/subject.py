@@ -1,4 +1,4 @@
-"""What a picture is about: a trained run, its network, the test images and what it made of them."""
+"""What a figure is about: a trained run, its network, the test images and its outputs for them."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,14 +16,14 @@ from lenet.runs.run import Run
 
 
 class UnfitError(UsageError):
-    """A run has nothing that this figure could show; the message says which figure fits."""
+    """A figure does not fit the run; the message names one that does."""
 
 
 @dataclass(frozen=True)
 class Subject:
     """A run with its trained network and the test images, all on the same device.
 
-    What the network makes of the images is computed when first asked for, and then kept.
+    Outputs are computed on first use and cached.
     """
 
     run: Run
@@ -32,13 +32,13 @@ class Subject:
     """The dataset's name."""
     test: Split
     image: int | None = None
-    """Index of the test image that figures of a single image show; None: they choose."""
+    """Index of the test image for figures of a single image; None: the figure chooses."""
     data: Path | None = None
-    """A folder to look for the dataset in first, when training images are asked for."""
+    """A folder to look for training images in first."""
     classes: tuple[int, ...] = ()
-    """The classes whose activation maps are shown; empty: they choose."""
+    """The classes whose activation maps are shown; empty: the figure chooses."""
     known: Tensor | None = None
-    """What the network puts out for the test images, where that was computed before."""
+    """The network's outputs for the test images, if they were computed before."""
 
     def __post_init__(self) -> None:
         if self.image is not None and not 0 <= self.image < len(self.test):
@@ -76,12 +76,12 @@ class Subject:
 
     @cached_property
     def train(self) -> Split:
-        """The training images, on the CPU; they are loaded when first asked for."""
+        """The training images, on the CPU; loaded on first use."""
         return load_dataset(self.dataset, self.data or self.run.config.data.root).train
 
     @cached_property
     def outputs(self) -> Tensor:
-        """What the network puts out for the test images, float32 (N, 10)."""
+        """The network's outputs for the test images, float32 (N, 10)."""
         return self.classifier.infer(self.test.images) if self.known is None else self.known
 
     @cached_property
@@ -91,7 +91,7 @@ class Subject:
 
     @cached_property
     def predictions(self) -> Tensor:
-        """The class of each test image as the network says, int64 (N,)."""
+        """The predicted class of each test image, int64 (N,)."""
         return self.classifier.classify(self.outputs)
 
     @cached_property

@@ -18,12 +18,12 @@ from lenet.runs.lock import lock
 from lenet.runs.run import Run
 
 SLOW = {"augmentation", "embedding"}
-"""Figures that take seconds: only `lenet figures` draws them."""
+"""Figures that take seconds; only `lenet figures` draws them."""
 MOST_CODES = 1000
 EVENTS = ".figures"
-"""How the name of the events file ends that holds the figures, beside the one of the training."""
+"""Suffix of the events file that holds the figures, beside that of the training."""
 PROJECTOR_CONFIG = "projector_config.pbtxt"
-"""Written last: where it lies, the figures are complete."""
+"""Written last: if it exists, the figures are complete."""
 
 PROJECTOR = """\
 embeddings {{
@@ -40,7 +40,7 @@ embeddings {{
 
 
 def lacks_pictures(run: Run) -> bool:
-    """Say whether a run is finished and wants pictures (`evaluate.pictures`) that are not there."""
+    """Tell whether a finished run still lacks the pictures that `evaluate.pictures` asks for."""
     wanted = run.finished and run.config.evaluate.pictures
     return wanted and not (run.folder / PROJECTOR_CONFIG).is_file()
 
@@ -48,7 +48,7 @@ def lacks_pictures(run: Run) -> bool:
 def illustrate(run: Run, data: Path | None = None, device: torch.device | str = "cpu") -> None:
     """Write the figures, the precision-recall curves and the codes of a finished run.
 
-    What an interrupted drawing left behind is replaced.
+    Files of an interrupted drawing are replaced.
 
     Args:
         run: The run.

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 EXAGGERATION = 12.0
-"""Factor on the affinities in the first quarter of the steps, so that clusters can pass."""
+"""Factor on the affinities in the first quarter of the steps, so that clusters can separate."""
 
 
 def neighbour_affinities(points: Tensor, perplexity: float) -> Tensor:
-    """Return how near each point is to each other as a joint probability, (N, N), sum 1.
+    """Return the nearness of all pairs of points as joint probabilities, (N, N), sum 1.
 
     Args:
         points: (N, units).
@@ -38,8 +38,8 @@ def embed(points: Tensor, perplexity: float = 30.0, steps: int = 400) -> Tensor:
 
     Args:
         points: float (N, units), N > 3 × perplexity.
-        perplexity: How many neighbours count.
-        steps: Of gradient descent.
+        perplexity: Effective number of neighbours.
+        steps: Number of gradient steps.
 
     Returns:
         float32 (N, 2).

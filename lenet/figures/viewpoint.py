@@ -13,7 +13,7 @@ def draw_viewpoint(measurements: Sequence[Measurement]) -> Figure:
     names = list(dict.fromkeys(m.distortion for m in measurements))
     rows = -(-len(names) // 2)
     figure = style.new_figure(
-        2.1 * rows + 0.6, f"errors on {measurements[0].n:,} test images, distorted"
+        2.1 * rows + 0.6, f"Error rate on {measurements[0].n:,} distorted test images"
     )
     panels = figure.subplots(rows, 2, squeeze=False, sharey=True)
     for axes, name in zip(panels.flat, names, strict=False):
@@ -31,6 +31,6 @@ def draw_viewpoint(measurements: Sequence[Measurement]) -> Figure:
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
     panels[0][0].legend(loc="upper left", fontsize=7)
-    figure.supxlabel("dashed: up to here the 1998 paper says that LeNet-5 recognizes characters",
+    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognises characters up to here",
                      fontsize=7)  # fmt: skip
     return figure

@@ -1,1 +1,1 @@
-"""Photographs and scans to digits."""
+"""Read digits in photographs and scans."""

@@ -1,13 +1,12 @@
 """From a photograph or drawing to 28 × 28 ink, the way MNIST was made.
 
 MNIST's makers took bilevel scans, scaled each digit into 20 × 20 pixels keeping its aspect ratio
-(the grey levels come from that), and placed its centre of mass in the middle of 28 × 28 pixels. A
-photograph must first be brought there: which of its two tones is ink, how the light falls, what
-is a ruled line or the edge of the table.
+(the grey levels come from that), and placed its centre of mass in the middle of 28 × 28 pixels. In
+a photograph the ink must be found first: see `lenet.reading.ink`.
 
 Source: LeCun et al. 1998, section III-A, for the last two steps.
-Deviation: a stroke thinner than MNIST's thinnest is thickened; NIST's forms were filled in with one
-kind of pencil and scanned at one size, a reader's own digit was not.
+Deviation: strokes thinner than MNIST's thinnest are thickened. NIST's forms were filled in with one
+kind of pencil and scanned at one resolution; users' digits are not.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,20 +27,20 @@ WORK_SIDE = 640  # px: a digit of 1/20 of the photo's height still has more than
 FIELD, FIT = 28, 20  # px: MNIST's picture and the square that the digit is scaled into
 CENTRE = 14.5  # px: middle of pixel 14 (from 0), where MNIST's files have the centre of mass
 FINE = 4  # strokes are measured and thickened at 4 × 20 = 80 pixels
-# px of 20, MNIST's 1 % and 30 % quantiles: a stroke thinner than the one is brought to the other.
+# px of 20, MNIST's 1 % and 30 % quantiles: strokes thinner than THIN are thickened to STROKE.
 THIN, STROKE = 1.5, 2.2
-EDGE = 2  # px: how far a stroke's soft edge reaches beyond what is surely ink
+EDGE = 2  # px: how far a stroke's soft edge reaches beyond pixels that are surely ink
 HAZE = 0.1  # of full ink: below this is the paper's grain or the haze around a stroke
 
 
 @dataclass(frozen=True)
 class Digit:
-    """What the network gets to see of a picture.
+    """The network's input from a picture.
 
     Attributes:
         ink: (28, 28) float32 in [0, 1].
         box: Where it was found, as rows and columns of the picture at working size.
-        others: How many further marks of a similar size the picture holds; they were not read.
+        others: Number of further marks of a similar size in the picture; they were not read.
     """
 
     ink: Ink
@@ -50,13 +49,13 @@ class Digit:
 
 
 def digitize(picture: Picture) -> Digit:
-    """Find the one digit of a picture and bring it into MNIST's form.
+    """Find the one digit of a picture and convert it to MNIST's format.
 
     Args:
         picture: (H, W, 1 or 3) uint8.
 
     Raises:
-        PictureError: There is no ink to be found.
+        PictureError: No ink is found.
     """
     ink = find_ink(picture)
     groups = group_marks(ink)
@@ -66,7 +65,7 @@ def digitize(picture: Picture) -> Digit:
     return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
 
 
-# The file, None for an array; its digit, or what is wrong with it.
+# The file (None for an array), its digit (None if there is none), and the error (None if none).
 Prepared = tuple[Path | None, Digit | None, str | None]
 
 
@@ -98,15 +97,15 @@ def is_in_column(group: Box, mark: Box) -> bool:
 
 
 def group_marks(ink: Ink, belongs: Callable[[Box, Box], bool] = is_near) -> list[tuple[Box, Mask]]:
-    """Find connected marks and put together those that belong to one digit.
+    """Find connected marks and group those that belong to one digit.
 
     Args:
         ink: (H, W) in [0, 1].
         belongs: Whether a mark (its box is the second) goes to a group (its box is the first).
 
     Returns:
-        Box and mask within it per digit, the most ink first. Specks are left out, and so is what
-        touches the picture's rim unless there is nothing else.
+        Box and mask within it per digit, the most ink first. Specks are left out, and so are marks
+        that touch the picture's rim unless there are no others.
     """
     marks, count = ndimage.label(ink > 0.5, EIGHT)
     boxes: list[Box] = ndimage.find_objects(marks)
@@ -149,7 +148,7 @@ def _hull(a: Box, b: Box) -> Box:
 def _cut_group(
     ink: Ink, marks: npt.NDArray[np.int32], box: Box, members: set[int]
 ) -> tuple[Box, Mask]:
-    """Widen a group's box by its strokes' soft edge and mask what belongs to it."""
+    """Widen a group's box by its strokes' soft edge and mask the group's pixels."""
     rows, columns = box
     edge, faintest = (1, 0.0) if min(ink.shape) < SMALL else (EDGE, HAZE)
     wide = (
@@ -170,7 +169,7 @@ def _cut_group(
 
 
 def _count_rivals(groups: list[tuple[Box, Mask]]) -> int:
-    """Groups beside the first that are no smaller than half of it."""
+    """Count groups beside the first that are at least half as high as it."""
     heights = [box[0].stop - box[0].start for box, _ in groups]
     weights = [int(mask.sum()) for _, mask in groups]
     return sum(
@@ -201,7 +200,7 @@ def fit_ink(ink: Ink) -> Ink:
     mass = small.sum()
     y = CENTRE - (small.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass
     x = CENTRE - (small.sum(axis=0) @ (np.arange(columns) + 0.5)) / mass
-    # A digit 20 pixels high and symmetric is half a pixel off either way: always the upper, left.
+    # A symmetric digit 20 pixels high is half a pixel off either way: take the upper left.
     top = min(max(int(np.floor(y + 0.5 - 1e-6)), 0), FIELD - rows)
     left = min(max(int(np.floor(x + 0.5 - 1e-6)), 0), FIELD - columns)
     field = np.zeros((FIELD, FIELD), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""Which pixels of a picture are ink, and how much of it, in whatever light, on whatever paper.
+"""Which pixels of a picture are ink, and how much, on any paper in any light.
 
-Three things stand between a photograph and its ink: the table around the page, the light that
-falls off across it, and the lines that it is ruled with.
+In a photograph three things must be separated from the ink: the table around the page, uneven
+light, and ruled lines.
 """
 
 from functools import lru_cache
@@ -17,28 +17,26 @@ Ink = npt.NDArray[np.float32]  # 0 = paper, 1 = full ink
 Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
 
-SMALL = 64  # px: coarse enough to see light and paper, too coarse for fine lines
-MIN_CONTRAST = 0.07  # of the whole range from black to white: fainter than this is no ink
-TABLE_RIM = 0.6  # of a picture's rim: a table that a page lies on shows around it
+SMALL = 64  # px: shows light and paper, too coarse for fine lines
+MIN_CONTRAST = 0.07  # of the range from black to white: fainter marks are not ink
+TABLE_RIM = 0.6  # of a picture's rim: a table shows around the page
 LEAST_PAGE = 0.1  # of the picture
 LEAST_PIXELS = 150  # of the coarse picture, on which a page's shape is judged
-LARGE_PAGE = 0.45  # of the picture: no stroke fills that much
-LONGEST_PAGE = 2.5  # long side over short side, of what is not large: longer is a stroke
-LEAST_FILL = 0.8  # of the rectangle around what is large; perspective costs a page 0.1
-LEAST_FILL_SMALL = (
-    0.91  # of that around what is not; a bold 0 or 8, its holes filled, has up to 0.9
-)
-CLEAR_LEAD = 0.5  # of 1: by how much one tone must have more of rim and area to be the paper
-CLEAR_RIM = 0.8  # of 1: or by how much it must have more of the rim
+LARGE_PAGE = 0.45  # of the picture: no stroke fills so much
+LONGEST_PAGE = 2.5  # long side by short side of smaller pages: anything longer is a stroke
+LEAST_FILL = 0.8  # of the rectangle around a large page; perspective takes 0.1
+LEAST_FILL_SMALL = 0.91  # around a smaller page; a bold 0 or 8 with filled holes has up to 0.9
+CLEAR_LEAD = 0.5  # of 1: lead in rim and area by which a tone is clearly the paper
+CLEAR_RIM = 0.8  # of 1: or lead in rim alone
 SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
-THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, and of the picture's height where that is more
-FLATTEST_STROKE = 8  # width over height: a line that is flatter is a rule, not part of a digit
-SHORTEST_RULE = 0.1, 0.5  # of the picture's width: of a line that reaches the rim, of another
+THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, or of the picture's height if that is more
+FLATTEST_STROKE = 8  # width by height: flatter lines are rules, not parts of digits
+SHORTEST_RULE = 0.1, 0.5  # of the picture's width: lines that reach the rim, other lines
 EIGHT = np.ones((3, 3), dtype=bool)  # pixels that touch at a corner belong together
 
 
 def find_ink(picture: Picture) -> Ink:
-    """Separate ink from paper, whichever of the two is the darker, under uneven light.
+    """Separate ink from paper under uneven light, whichever of the two is darker.
 
     Args:
         picture: (H, W, 1 or 3) uint8.
@@ -52,7 +50,7 @@ def find_ink(picture: Picture) -> Ink:
     height, width = picture.shape[:2]
     if min(height, width) < 4:
         raise PictureError(f"{width} × {height} pixels are too few for a digit")
-    if min(height, width) < SMALL:  # too small for lines to be thinner than a stroke, or a table
+    if min(height, width) < SMALL:  # too small for ruled lines or a table
         tone = _orient(picture)  # (H, W), ink above paper
         relief = np.maximum(tone - _estimate_paper(tone), 0)
     else:
@@ -68,10 +66,10 @@ def find_ink(picture: Picture) -> Ink:
 
 
 def _measure_relief(picture: Picture, page: Mask) -> Plane:
-    """How far each pixel of a page's marks stands out from the paper, without ruled lines.
+    """How far each pixel of a page stands out from the paper, without ruled lines.
 
     Raises:
-        PictureError: Nothing does.
+        PictureError: No pixel does.
     """
     tone = _orient(picture)
     relief = np.maximum(tone - _estimate_paper(tone), 0)
@@ -93,7 +91,7 @@ def _reduce(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
 
 
 def _find_page(picture: Picture) -> tuple[Picture, Mask]:
-    """Tell a page from the table that it lies on, if the table shows around it.
+    """Separate a page from the table, if the table shows around it.
 
     Returns:
         The picture with the page's own tone laid over the table, and (H, W) where the page is.
@@ -126,7 +124,7 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
 
 
 def _is_sheet(piece: Mask) -> bool:
-    """Whether a piece of a picture fills a rectangle, turned or not, as no digit does."""
+    """Whether a piece of a picture fills a rectangle at any angle, as no digit does."""
     if piece.mean() < LEAST_PAGE or piece.sum() < LEAST_PIXELS:
         return False
     y, x = np.nonzero(piece & ~ndimage.binary_erosion(piece))
@@ -140,15 +138,15 @@ def _is_sheet(piece: Mask) -> bool:
 
 
 def _orient(picture: Picture) -> Plane:
-    """Project colours on the axis along which ink and paper differ most, ink upwards.
+    """Project colours on the axis along which ink and paper differ most; ink gets higher values.
 
-    The paper is the tone that has more of the picture's rim and of its area. Where neither does, as
-    on both sides of a shadow's edge, it is the tone that thin strokes interrupt.
+    Paper is the tone with more of the picture's rim and area. If that is unclear, as on both sides
+    of a shadow's edge, it is the tone that thin strokes interrupt.
     """
     small = _reduce(picture, SMALL).astype(np.float32) / 255  # (h, w, C)
     height, width, channels = small.shape
     colours = small.reshape(-1, channels)
-    # Light falls off across a photo by more than faint ink differs: judge what a plane leaves over.
+    # Light may vary across a photo more than faint ink does, so subtract a plane first.
     plane = _plane(height, width)
     residual = colours - plane @ (plane.T @ colours)
     axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
@@ -170,14 +168,14 @@ def _orient(picture: Picture) -> Plane:
 
 @lru_cache(maxsize=64)
 def _plane(height: int, width: int) -> Plane:
-    """(height × width, 3) orthonormal columns that span the planes over a picture."""
+    """Orthonormal columns that span the planes over a picture, (height × width, 3)."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     basis = np.stack([np.ones(height * width), y.ravel(), x.ravel()], axis=1)
     return np.linalg.qr(basis)[0].astype(np.float32)
 
 
 def _otsu(values: npt.NDArray[np.floating[Any]]) -> float:
-    """Threshold that separates two classes of values best (Otsu 1979), from 64 bins."""
+    """Return the threshold that best separates values into two classes (Otsu 1979, 64 bins)."""
     low, high = float(values.min()), float(values.max())
     step = max((high - low) / 64, 1e-12)
     bins = np.minimum(((values - low) / step).astype(np.int64), 63)
@@ -190,7 +188,7 @@ def _otsu(values: npt.NDArray[np.floating[Any]]) -> float:
 
 
 def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
-    """Tone of the paper at each pixel, under the ink too: what is wider than any stroke."""
+    """Estimate the paper's tone at each pixel, under the ink too, from areas wider than strokes."""
     small = _reduce(tone, SMALL)
     window = max(3, round(max(0.45 * min(small.shape), 0.15 * max(small.shape))))
     lowest: Plane = ndimage.grey_erosion(small, size=window, mode="nearest")
@@ -206,7 +204,7 @@ def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
 
 
 def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:
-    """Rows of `values` at fractional places, linearly."""
+    """Interpolate rows of `values` linearly at fractional places."""
     below = np.minimum(places.astype(int), len(values) - 1)
     above = np.minimum(below + 1, len(values) - 1)
     part = (places - below).astype(np.float32)[:, None]
@@ -215,7 +213,7 @@ def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:
 
 
 def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
-    """Erase ruled or squared paper's lines: thin, and far longer than a stroke of that width."""
+    """Erase the lines of ruled or squared paper: thin, and far longer than strokes that thin."""
     mask = relief > 0.25 * _strongest(relief)
     rules = _find_rules(mask) | _find_rules(mask.T).T
     if not rules.any():
@@ -227,7 +225,7 @@ def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
 
 
 def _find_rules(mask: Mask) -> Mask:
-    """Pixels of thin lines that run across `mask`, most of them from rim to rim."""
+    """Find pixels of thin lines that run across `mask`, most of them from rim to rim."""
     height, width = mask.shape
     runs, _ = ndimage.label(mask, structure=[[0, 1, 0], [0, 1, 0], [0, 1, 0]])
     lengths = np.bincount(runs.ravel())
@@ -244,34 +242,34 @@ def _find_rules(mask: Mask) -> Mask:
             at_rim[number] = touches and wide > SHORTEST_RULE[0] * width
             inside[number] = not touches and wide > SHORTEST_RULE[1] * width
     is_rule = at_rim | inside
-    if is_rule.sum() < 2 and not at_rim.any():  # one alone is a 1, or the bar of a 7
+    if is_rule.sum() < 2 and not at_rim.any():  # a single one may be a 1, or the bar of a 7
         return np.zeros_like(mask)
     rules: Mask = is_rule[pieces]
     return rules
 
 
 def _strongest(relief: Plane) -> float:
-    """Height of the strongest mark that is more than a speck.
+    """Return the relief of the strongest mark that is more than a speck.
 
     Raises:
-        PictureError: It is fainter than `MIN_CONTRAST` or drowned in the paper's noise.
+        PictureError: It is below `MIN_CONTRAST` or not above the paper's noise.
     """
     if min(relief.shape) < SMALL:
         strongest, grain = float(relief.max()), 0.0
     else:
         smooth = ndimage.uniform_filter(relief, 3)
         strongest = float(smooth.max())
-        grain = float(np.median(np.abs(relief - smooth)))  # of the paper, which is the larger part
+        grain = float(np.median(np.abs(relief - smooth)))  # the paper's, as most pixels are paper
     if strongest < max(MIN_CONTRAST, 5 * grain):
         raise PictureError("no ink: the picture is one even tone")
     return strongest
 
 
 def _ink_level(relief: Plane) -> float:
-    """Relief of full ink; what touches the rim (table, fingers, shadow) has no say in it.
+    """Return the relief of full ink, ignoring marks at the rim (table, fingers, shadow).
 
     Raises:
-        PictureError: Nothing stands out from the paper.
+        PictureError: No mark stands out from the paper.
     """
     strongest = _strongest(relief)
     marks, count = ndimage.label(relief > 0.35 * strongest, EIGHT)
@@ -285,7 +283,7 @@ def _ink_level(relief: Plane) -> float:
 
 
 def _quantile(values: npt.NDArray[np.float32], share: float) -> float:
-    """`np.quantile` in a fraction of its time, for small pictures come by the thousand."""
+    """Return what `np.quantile` does, in a fraction of its time."""
     below, part = divmod(share * (values.size - 1), 1)
     low = int(below)
     high = min(low + 1, values.size - 1)

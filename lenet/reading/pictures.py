@@ -1,8 +1,8 @@
-"""Picture files, opened as if a stranger had sent them.
+"""Picture files from untrusted sources.
 
-A picture becomes an array (H, W, C) uint8 with C = 1 (grey) or 3 (RGB): turned upright as its EXIF
-tag says, laid on plain paper where it is transparent, reduced to a working size. Whatever is wrong
-with a file ends in a `PictureError` whose text is one sentence for the user.
+A picture becomes an array (H, W, C) uint8 with C = 1 (grey) or 3 (RGB): rotated by its EXIF tag,
+composited on plain paper where it is transparent, reduced to a working size. Any problem with a
+file raises a `PictureError` whose text is one sentence for the user.
 """
 
 import io
@@ -23,7 +23,7 @@ Picture = npt.NDArray[np.uint8]  # (H, W, 1 or 3)
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
-MAX_PIXELS = 89_478_485  # Pillow's own line between a photo and a decompression bomb
+MAX_PIXELS = 89_478_485  # above this Pillow warns of a decompression bomb
 MAX_BYTES = 512 * 1024**2
 STDIN = Path("-")
 GLOB_SIGNS = "*?["
@@ -35,9 +35,9 @@ class PictureError(RunError):
 
 @contextmanager
 def guarded_decoding() -> Iterator[None]:
-    """Let a suspiciously large picture raise instead of warn.
+    """Make suspiciously large pictures raise an error instead of a warning.
 
-    Warning filters are global, so hold this once around a batch and not in each worker thread.
+    Warning filters are global, so enter this once around a batch and not in each worker thread.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -48,9 +48,9 @@ def guarded_decoding() -> Iterator[None]:
 def list_pictures(names: list[str]) -> list[Path]:
     """Expand folders and globs to picture files, in a stable order; ``-`` is standard input.
 
-    A file that is named outright is kept whatever its suffix; folders give the files with a known
-    suffix, not those in their subfolders. A folder without a picture and a glob without a match
-    are kept as they are: reading them says what is wrong, and the others are still read.
+    A file named explicitly is kept whatever its suffix; folders give their files with a known
+    suffix, without subfolders. A folder without pictures and a glob without matches stay in the
+    list, so that reading them reports the problem while the others are still read.
 
     Raises:
         UsageError: `names` is empty.
@@ -87,13 +87,13 @@ def read_scaled(path: Path, longest_side: int) -> tuple[Picture, float]:
         longest_side: In pixels, ≥ 1. Smaller pictures keep their size.
 
     Returns:
-        (H, W, 1 or 3) uint8, upright, without transparency; and how many of the file's pixels one
-        of its pixels is wide. 16-bit and floating-point pictures are stretched from their darkest
-        to their lightest pixel.
+        (H, W, 1 or 3) uint8, upright, without transparency; and the scale: the file's pixels per
+        returned pixel. 16-bit and floating-point pictures are stretched from their darkest to
+        their lightest pixel.
 
     Raises:
-        PictureError: The file is missing, no picture of a known format, damaged, animated or has
-            more than `MAX_PIXELS` pixels.
+        PictureError: The file is missing, not of a known format, damaged, animated, or has more
+            than `MAX_PIXELS` pixels.
     """
     if path == STDIN:
         data = sys.stdin.buffer.read(MAX_BYTES + 1)
@@ -137,7 +137,7 @@ def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
         raise PictureError(f"not a picture that can be read ({', '.join(FORMATS)})") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise PictureError(f"more than {MAX_PIXELS / 1e6:.0f} million pixels") from None
-    except Exception as error:  # a damaged file makes decoders raise anything, MemoryError too
+    except Exception as error:  # decoders raise anything on damaged files, even MemoryError
         raise PictureError(f"damaged picture ({error})") from error
 
 
@@ -149,7 +149,7 @@ def reduce_array(array: npt.NDArray[Any], longest_side: int) -> Picture:
         longest_side: In pixels, ≥ 1.
 
     Raises:
-        PictureError: It has another shape or type.
+        PictureError: The array has another shape or type.
     """
     shaped = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     flat, colour = shaped.ndim == 2, shaped.ndim == 3 and shaped.shape[2] in (3, 4)
@@ -164,7 +164,7 @@ def reduce_array(array: npt.NDArray[Any], longest_side: int) -> Picture:
 
 
 def reduce_image(image: Image.Image, longest_side: int) -> Picture:
-    """Turn a picture upright, lay it on plain paper and reduce it; see `read_scaled`."""
+    """Rotate a picture upright, composite it on plain paper and reduce it; see `read_scaled`."""
     return _flatten(ImageOps.exif_transpose(_shrink(image, longest_side)))
 
 
@@ -193,12 +193,12 @@ def _stretch(image: Image.Image) -> Image.Image:
     values = np.asarray(image, dtype=np.float32)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
-        raise PictureError("damaged picture (pixels that are no numbers)")
+        raise PictureError("damaged picture (pixels that are not numbers)")
     return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
 
 
 def _flatten(image: Image.Image) -> Picture:
-    """Lay a transparent picture on white paper, or on black where light ink asks for it."""
+    """Composite a transparent picture on white, or on black if its ink is light."""
     values = np.asarray(image)  # (H, W) or (H, W, 2 | 3 | 4)
     if values.ndim == 2:
         return values[:, :, None]

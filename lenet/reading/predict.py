@@ -17,18 +17,18 @@ from lenet.reading.digitize import Digit, Prepared, prepare
 from lenet.reading.pictures import STDIN, Picture
 from lenet.runs.find import open_runs
 
-MANY = 3  # batches: from here on, starting a process per core pays off
+MANY = 3  # batches: from this many on, starting a process per core pays off
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read in a picture, or why nothing was.
+    """The digit read in a picture, or the reason why none was.
 
     Attributes:
         path: The picture's file; ``-`` is standard input, None an array.
-        seen: What the network saw of the picture; None if there was no digit.
-        probabilities: Of the ten digits; empty if there was none.
-        complaint: Why the picture could not be read, as a sentence; None if it was.
+        seen: The network's input; None if no digit was found.
+        probabilities: Of the ten digits; empty if no digit was found.
+        complaint: Why the picture could not be read, as a sentence; None if it could.
     """
 
     path: Path | None
@@ -55,7 +55,7 @@ class Reading:
         return self.describe()
 
     def describe(self, reject: float = 0.0) -> str:
-        """One line for the user; below the probability `reject` it says "unsure"."""
+        """Return one line for the user; below the probability `reject` it says "unsure"."""
         name = self.path or "array"
         if self.seen is None:
             return f"{name}: {self.complaint}"
@@ -65,11 +65,11 @@ class Reading:
         others = self.seen.others
         marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
         more = f"; {marks}, `lenet scan` reads all" if others else ""
-        guess = f"{first} {sure:.1%}, " if verdict == "unsure" else f"{sure:.1%}, "
-        return f"{name}: {verdict}  ({guess}then {second} {next_best:.1%}{more})"
+        guess = f"{first} {100 * sure:.1f} %" if verdict == "unsure" else f"{100 * sure:.1f} %"
+        return f"{name}: {verdict}  ({guess}, then {second} {100 * next_best:.1f} %{more})"
 
     def as_dict(self, reject: float) -> dict[str, Any]:
-        """The same for machines."""
+        """Return the reading for JSON."""
         if self.seen is None:
             return {"path": str(self.path), "error": self.complaint}
         first, second = self.ranking[:2]
@@ -85,7 +85,7 @@ class Reading:
 
 
 def load_ensemble(name: str) -> Ensemble:
-    """Load the run, or all members of the ensemble, that `name` means.
+    """Load the run, or all members of the ensemble, of a name.
 
     Raises:
         UsageError: There is no such run.
@@ -109,7 +109,7 @@ def read_digits(
         batch_size: Pictures at a time.
 
     Yields:
-        One reading per picture, those that failed with their complaint.
+        One reading per picture; failed ones have a complaint.
     """
     chunks = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
     for prepared in _prepare_all(chunks, workers):
@@ -130,7 +130,7 @@ def _prepare_all(
         yield from map(prepare, chunks)
         return
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # more of them wait for work on the cores that the workers need
+    torch.set_num_threads(1)  # idle threads would take cores from the workers
     try:
         # Spawned, not forked: torch's threads do not survive a fork.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:

@@ -1,12 +1,12 @@
 """Read a line or a page of digits, in one of two ways.
 
 ``marks`` cuts the page into connected marks and reads each as a picture of its own. ``convolution``
-tries everything: the network slides over the whole page at once, C5 and F6 as convolutions, so that
-neighbouring places share their work; the class map that comes out is searched for confident peaks.
+applies the network to the whole page at once, with C5 and F6 as convolutions, so that neighbouring
+positions share work, and searches the resulting class map for confident peaks.
 
 Source: LeCun et al. 1998, section VII, "Space displacement neural networks".
 Deviation: the paper's recogniser was trained to reject what lies between characters and its outputs
-were decoded by a graph; here, a place counts if the ink around it has its centre of mass there.
+were decoded by a graph; here a position counts if the ink around it has its centre of mass there.
 """
 
 from collections.abc import Sequence
@@ -29,25 +29,25 @@ from lenet.reading.pictures import Picture, PictureError
 
 PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
 DIGIT = 20  # px: the height that the network was trained on
-SMALLEST = 0.35  # of the median height: lower marks are dots and dashes
+SMALLEST = 0.35  # of the median height: smaller marks are dots and dashes
 WINDOW = (24, 20)  # px: rows and columns in which a digit stands
-LEAST_SUPPORT = 0.4  # probability times centring, from which a place holds a digit
+LEAST_SUPPORT = 0.4  # probability times centring from which a position holds a digit
 STEP = 4  # px: two subsamplings halve the map twice
 
 
 @dataclass(frozen=True)
 class Found:
-    """One digit on a page: what it is, how sure, and where, as rows and columns of the page."""
+    """One digit on a page: its class, probability, and box as rows and columns of the page."""
 
     digit: int
     probability: float
     box: Box
 
     def as_dict(self, scale: float = 1.0) -> dict[str, Any]:
-        """The same for machines.
+        """Return the digit for JSON.
 
         Args:
-            scale: How many of the file's pixels one of the page's is wide.
+            scale: The file's pixels per pixel of the page.
 
         Returns:
             Digit, probability, and the box as [left, top, right, bottom] in the file's pixels.
@@ -63,7 +63,7 @@ class Scan:
 
     Attributes:
         lines: The digits of each line, from left to right; lines from top to bottom.
-        class_map: (10, h, w) probabilities over the page, of the convolutional way only.
+        class_map: (10, h, w) probabilities over the page; ``convolution`` only.
     """
 
     lines: list[list[Found]]
@@ -78,7 +78,7 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
     """Read every connected mark of a page.
 
     Args:
-        ensemble: Who reads.
+        ensemble: The network or networks.
         picture: (H, W, 1 or 3) uint8.
 
     Raises:
@@ -96,7 +96,7 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
 
 
 def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
-    """Read a page in one pass of the network over all of it.
+    """Read a page by applying the network to all of it at once.
 
     The page is scaled so that its median mark is 20 pixels high.
 
@@ -136,22 +136,22 @@ def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
 
 @torch.inference_mode()
 def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
-    """Apply a LeNet-5 to every place of a page in one pass.
+    """Apply a LeNet-5 to every position of a page at once.
 
     Args:
         classifier: Its F6 and output layers are turned into convolutions.
         page: Ink in [0, 1], (1, 1, H, W).
 
     Returns:
-        (1, 10, about H / 4, about W / 4) class probabilities. Place (y, x) has seen the 32 × 32
+        (1, 10, about H / 4, about W / 4) class probabilities. Position (y, x) sees the 32 × 32
         pixels around page pixel (4 y, 4 x).
 
     Raises:
-        UsageError: The network has other layers than LeNet-5, or looks at each digit's shape first.
+        UsageError: The network has other layers than LeNet-5, or normalises each digit's shape.
     """
     preprocess = classifier.preprocess
     if preprocess.normalizes_shape:
-        raise UsageError("this network straightens digits one by one; use the way `marks`")
+        raise UsageError("this network straightens digits one by one; use `marks` instead")
     half = preprocess.size // 2
     padded = nn.functional.pad(page, (half, half, half, half))
     shown = padded * (preprocess.full - preprocess.background) + preprocess.background
@@ -176,7 +176,7 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
 
 
 def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:
-    """From 1, where a window's ink has its centre of mass in the window's middle, to 0."""
+    """Return 1 where a window's ink has its centre of mass in the middle, falling to 0."""
     y, x = np.indices(page.shape, dtype=np.float32)
     mass = ndimage.uniform_filter(page, WINDOW, mode="constant")
     middle = [
@@ -191,7 +191,7 @@ def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:
 def _leaves(classifier: Classifier) -> list[nn.Module]:
     kinds = {name for name, _ in classifier.model.named_children()}
     if not {"c1", "s2", "c3", "s4", "c5", "f6", "output"} <= kinds:
-        raise UsageError("only a LeNet-5 can be slid over a page; use the way `marks`")
+        raise UsageError("only a LeNet-5 can be applied to a whole page; use `marks` instead")
     classifier.model.eval()
     return [module for module in classifier.model.modules() if not any(module.children())]
 
@@ -204,14 +204,14 @@ def _scale(ink: Ink, scale: float) -> Ink:
 
 
 def _apart(a: Box, b: Box) -> bool:
-    """Whether the centres of two boxes are half a box's width or 0.7 of its height apart."""
+    """Whether the centres of two boxes are 0.6 of a width or 0.7 of a height apart."""
     (y, x), (v, u) = (((p[0].start + p[0].stop) / 2, (p[1].start + p[1].stop) / 2) for p in (a, b))
     height, width = a[0].stop - a[0].start, a[1].stop - a[1].start
     return bool(abs(x - u) > 0.6 * width or abs(y - v) > 0.7 * height)
 
 
 def _find_marks(picture: Picture) -> tuple[Ink, list[tuple[Box, Mask]]]:
-    """The ink of a page, and its marks without those that are much lower than the others.
+    """Return the ink of a page, and its marks without those much smaller than the others.
 
     Raises:
         PictureError: There are no marks.
@@ -226,7 +226,7 @@ def _find_marks(picture: Picture) -> tuple[Ink, list[tuple[Box, Mask]]]:
 
 
 def order_lines(found: Sequence[Found]) -> list[list[Found]]:
-    """Sort digits into lines, sloping or not: each goes on from the last digit that is level."""
+    """Sort digits into lines, sloping or not: each digit joins the line whose last one is level."""
     lines: list[list[Found]] = []
     for one in sorted(found, key=lambda f: f.box[1].start):
         rows, middle = one.box[0], _middle(one)

@@ -181,7 +181,10 @@ def test_torchvisions_protocol_keeps_double_precision():
         (np.zeros((28, 28), np.uint8), "transforms tensors and PIL images, not ndarray"),
         ({"label": 3}, "transforms tensors and PIL images, not int"),
         ({}, "transforms tensors and PIL images, not nothing"),
-        (Image.new("1", (28, 28)), "images of mode L, LA, RGB, RGBA, not '1'; convert\\('L'\\)"),
+        (
+            Image.new("1", (28, 28)),
+            "images of mode L, LA, RGB, RGBA, not '1'; convert it with convert\\('L'\\)",
+        ),
         (Image.new("CMYK", (28, 28)), "not 'CMYK'"),
         (torch.rand(28, 28), r"tensors \(…, C, H, W\) .*, not \(28, 28\) of torch.float32"),
         (torch.zeros(1, 28, 28).long(), r"not \(1, 28, 28\) of torch.int64"),

@@ -221,7 +221,7 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
     [
         (["model.kind=linear"], "draws LeNet-5's layers, not"),
         (["model.activation=gelu"], "cannot compute GELU"),
-        (["input.width=16"], "cannot bring digits to one slant or width"),
+        (["input.width=16"], "cannot normalise slant or width"),
     ],
 )
 def test_other_networks_are_refused(values: list[str], sentence: str) -> None:

@@ -128,7 +128,7 @@ def test_a_wrong_format_or_theme_is_refused_before_anything_is_computed(make_run
 
 def test_a_run_without_augmentation_has_no_picture_of_it(make_run, mnist) -> None:
     order = Order.parse([str(make_run().folder), "augmentation"])
-    with pytest.raises(UsageError, match=r"augments nothing.*the figure `errors` fits"):
+    with pytest.raises(UsageError, match=r"has no augmentation.*the figure `errors` fits"):
         list(draw_album(order))
 
 

@@ -44,7 +44,7 @@ def test_no_two_captions_touch_however_many_layers_there_are() -> None:
 def test_the_title_counts_the_weights(make_subject) -> None:
     assert (
         draw_architecture(make_subject("lenet5")).get_suptitle()
-        == "lenet5: 60,000 trainable weights"
+        == "lenet5: 60,000 trainable parameters"
     )
 
 
@@ -53,5 +53,5 @@ def test_the_title_counts_the_weights_of_normalisation_too(make_subject) -> None
     # 4 kernels of 3×3 without biases, 4 scales and 4 shifts; 4·15·15·10 + 10 in the output
     assert (
         draw_architecture(subject).get_suptitle()
-        == "layers: 9,054 trainable weights, 8 of them in normalisation"
+        == "layers: 9,054 trainable parameters, 8 of them in normalisation"
     )

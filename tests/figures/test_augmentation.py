@@ -70,5 +70,5 @@ def test_a_picture_is_drawn_of_augmentation_or_mixing(split: Split, tmp_path: Pa
 
 
 def test_a_config_without_augmentation_is_refused(split: Split):
-    with pytest.raises(UsageError, match="x augments nothing"):
+    with pytest.raises(UsageError, match="x has no augmentation"):
         draw_augmentation(load_config("modern/plain").config, split, "x")

@@ -7,7 +7,7 @@ from lenet.models import build_model
 
 def test_lenet5_has_the_papers_seven_layers() -> None:
     layers = observe(build_model("lenet5", 32), torch.zeros(1, 1, 32, 32))
-    assert [(layer.name, layer.size, layer.weights) for layer in layers] == [
+    assert [(layer.name, layer.size, layer.parameters) for layer in layers] == [
         ("c1", "6 @ 28×28", 156),
         ("s2", "6 @ 14×14", 12),
         ("c3", "16 @ 10×10", 1516),

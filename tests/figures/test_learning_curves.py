@@ -24,12 +24,12 @@ def test_one_run_shows_its_parts_in_per_cent_and_its_learning_rate(make_run) -> 
     lines = {line.get_label(): line.get_ydata().tolist() for line in above.lines}
     assert lines == {"train": pytest.approx([5, 2]), "test": pytest.approx([3, 1])}
     assert below.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.05])
-    assert figure.get_suptitle() == "canned: errors by epoch"
+    assert figure.get_suptitle() == "canned: error rate by epoch"
 
 
 def test_seeds_of_an_experiment_become_one_line_with_a_band(make_run) -> None:
     figure = draw_curves([make_run(seed=0), make_run(seed=1)])
-    assert figure.get_suptitle() == "canned: errors by epoch, 2 seeds, mean ± sd"
+    assert figure.get_suptitle() == "canned: error rate by epoch, 2 seeds, mean ± sd"
     assert len(figure.axes[0].lines) == 2
     assert len(figure.axes[0].collections) == 2
 
