@@ -126,7 +126,7 @@ def train(
             resume=resume,
             overwrite=overwrite,
             say=_print if verbose else _ignore,
-            progress=verbose and sys.stderr.isatty(),
+            progress=verbose and sys.stderr is not None and sys.stderr.isatty(),
         )
 
 

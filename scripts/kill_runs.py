@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
 """Kill trainings at random moments, resume them, and compare them with straight ones.
 
 Half of the kills wait for a file that is just being written. Needs a system with fork and SIGKILL.

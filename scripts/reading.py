@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
 """Count how much of the tests' drawings, and of strings of MNIST's test digits, is read rightly.
 
 scripts/reading.py --run published:handwriting      # a Markdown table; minutes

@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
 """Print the README's table of results, picked from `lenet reproduce` and `lenet records`.
 
 scripts/results.py
@@ -31,7 +31,9 @@ def main() -> None:
     """Print the table."""
     print("| network | paper | ours: test errors of 10,000 | accuracy |")
     print("|---|---:|---:|---:|")
-    rows = json.loads(lenet("reproduce", "--no-train", *REPRODUCED, "--runs", "runs/published", "--json"))
+    rows = json.loads(
+        lenet("reproduce", "--no-train", *REPRODUCED, "--runs", "runs/published", "--json")
+    )
     for row in sorted(rows, key=lambda row: list(REPRODUCED).index(row["row"])):
         paper, ours, sd = (
             row[key] * OF / 100 for key in ("paper_percent", "mean_percent", "sd_percent")

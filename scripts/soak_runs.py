@@ -1,4 +1,4 @@
-#!/usr/bin/env python
+#!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
 """Train many short runs in one process, and watch its memory and its open files (Linux with glibc).
 
 scripts/soak_runs.py --runs 200
@@ -18,8 +18,8 @@ import torch
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
-from lenet.runs.run import Run
 from lenet.figures.tensorboard import illustrate, lacks_pictures
+from lenet.runs.run import Run
 from lenet.training.train import train
 
 CPU = torch.device("cpu")

@@ -1,4 +1,4 @@
-"""What the tests share: real data where they are, and a clean environment."""
+"""What the tests share: real data if there are any, a browser, a clean environment."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def mnist() -> Dataset:
-    """The real MNIST; skipped where it is not to be had, a failure in CI."""
+    """The real MNIST; without it, tests are skipped, and fail in CI."""
     if find_folder("mnist", os.environ.get("LENET_DATA")) is None:
         if os.environ.get("CI"):
             pytest.fail("CI must have MNIST: set LENET_DATA")
@@ -54,6 +54,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+BROWSER_SECONDS = 60
+"""How long the browser may take for one command; a command to a dead one would wait for minutes."""
+
 CHROMIUM_FLAGS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-sync", "--disable-background-networking", "--disable-component-update",
@@ -70,7 +73,7 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A real, headless Chromium; skipped where there is none, a failure in CI."""
+    """A headless Chromium; without it, tests are skipped, and fail in CI."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     driver = shutil.which("chromedriver")
     missing = None if chromium and driver else "Debian's chromium and chromium-driver"
@@ -87,5 +90,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     opened = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    opened.command_executor.client_config.timeout = BROWSER_SECONDS
+    opened.set_page_load_timeout(BROWSER_SECONDS)
+    opened.set_script_timeout(BROWSER_SECONDS)
     yield opened
     opened.quit()

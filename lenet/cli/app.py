@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -59,8 +60,12 @@ def main(
 
 
 def say(line: str) -> None:
-    """Write a message to standard error."""
-    typer.echo(line, err=True)
+    """Write a message to standard error; if that was closed meanwhile, go on in silence."""
+    try:
+        typer.echo(line, err=True)
+    except OSError:  # the terminal is gone, or nobody reads the pipe: whatever comes is dropped
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
 
 
 def is_first_process() -> bool:
@@ -70,4 +75,4 @@ def is_first_process() -> bool:
 
 def is_terminal() -> bool:
     """Say whether progress may be animated."""
-    return sys.stderr.isatty()
+    return sys.stderr is not None and sys.stderr.isatty()

@@ -1,15 +1,18 @@
-"""Ctrl-C and its relatives: the first one saves and ends, the second one ends."""
+"""Signals that stop a training: the first saves and quits, the second quits immediately."""
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
-"""What asks a training to stop: Ctrl-C, `kill`, a terminal that is closed."""
+"""What asks a training to stop: Ctrl-C, `kill`, a closed terminal."""
+
+MESSAGE = b"\nstopping after this step to save; press Ctrl-C again to quit immediately\n"
 
 
 class Stop:
@@ -34,10 +37,10 @@ class Stop:
 
 @contextmanager
 def stop_on_signals() -> Iterator[Stop]:
-    """Note the first signal, and leave the second to the system, which ends the process at once.
+    """Note the first signal; the second one kills the process as usual.
 
-    Files are written whole or not at all, so that nothing needs to be cleaned up. Signals that are
-    ignored, as by ``nohup``, stay ignored. To be used in the main thread.
+    That is safe at any moment: files are written whole or not at all. Signals that are ignored, as
+    under ``nohup``, stay ignored. To be used in the main thread.
     """
     stop = Stop()
     watched = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
@@ -46,8 +49,11 @@ def stop_on_signals() -> Iterator[Stop]:
         stop.signal = number
         for other in watched:
             signal.signal(other, signal.SIG_DFL)
-        # Not through sys.stderr, which the signal may have interrupted.
-        os.write(2, b"\nfinishing this step and saving; once more ends it at once\n")
+        # Not through sys.stderr, which the signal may have interrupted. Without a standard error,
+        # descriptor 2 may be a file of the run.
+        if sys.__stderr__ is not None:
+            with suppress(OSError):  # the terminal was closed, or nobody reads the pipe any more
+                os.write(2, MESSAGE)
 
     before = {number: signal.signal(number, note) for number in watched}
     try:

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,9 +12,11 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.runs.find import CLONED
 from lenet.runs.lock import lock
+from lenet.runs.run import Position, Run
 from lenet.studies.verify_resume import compare_files
 
 runner = CliRunner()
+PATIENCE_SECONDS = 60
 SMALL = "data: {name: mnist-sample, train_size: 320}\nmodel: {kind: linear}\n" + (
     "loss: {kind: cross-entropy}\noptimizer: {kind: sgd}\ntrain: {epochs: 3, batch_size: 1}\n"
     "evaluate: {pictures: false}\n"
@@ -51,6 +54,35 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
     assert "going on in epoch" in resumed.stderr
     assert resumed.stdout.startswith("seed 0: ")
     assert compare_files(Path("runs/straight/0"), Path("runs/small/0")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.parametrize(
+    ("broken", "number", "code"), [("pipe", signal.SIGINT, 130), ("closed", signal.SIGHUP, 129)]
+)
+def test_an_interrupted_training_saves_though_nobody_reads_what_it_says(
+    broken: str, number: int, code: int, elsewhere: Path
+) -> None:
+    Path("small.yaml").write_text(SMALL.replace("epochs: 3", "epochs: 1000"))
+    command = [sys.executable, "-m", "lenet", "train", "small.yaml", "--device", "cpu"]
+    if broken == "closed":
+        command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        assert process.stderr
+        process.stderr.close()
+        state = Path("runs/small/0/state.safetensors")
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not state.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        process.send_signal(number)
+        assert process.wait(PATIENCE_SECONDS) == code
+    finally:
+        process.kill()
+        process.wait()
+    run = Run.open("runs/small/0")
+    assert not run.finished
+    assert max(run.load_states()) > Position()
 
 
 def test_the_seeds_in_a_folder_are_resumed_together(elsewhere: Path) -> None:

@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,8 @@ from lenet.runs.run import Run
 from lenet.training.train import train
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-PATIENCE_SECONDS = 120
-RELOAD_SECONDS = 20
+PATIENCE_SECONDS = 60
+RELOAD_SECONDS = 8
 
 DEEP_TEXT = """
 const found = [];
@@ -79,11 +80,20 @@ def address(browser: Any, runs: list[Run]) -> Iterator[str]:
     root = runs[0].folder.parent.parent
     command = [sys.executable, "-m", "lenet", "dashboard", str(root), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served:
-        assert served.stdout is not None
-        yield served.stdout.readline().strip()
-        browser.get("about:blank")  # or the projector keeps a core busy during all other tests
-        served.send_signal(signal.SIGINT)
-        assert served.wait(PATIENCE_SECONDS) == 0
+        late = threading.Timer(PATIENCE_SECONDS, served.kill)  # which ends the wait for its address
+        late.start()
+        try:
+            assert served.stdout is not None
+            address = served.stdout.readline().strip()
+            late.cancel()
+            assert address
+            yield address
+            browser.get("about:blank")  # or the projector keeps a core busy in all other tests
+            served.send_signal(signal.SIGINT)
+            assert served.wait(PATIENCE_SECONDS) == 0
+        finally:
+            late.cancel()
+            served.kill()  # where the browser died, nobody told the server to end
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ def test_the_first_signal_is_noted(
         os.kill(os.getpid(), number)
         assert stop()
     assert (stop.signal, stop.exit_code) == (number, code)
-    assert "finishing this step and saving" in capfd.readouterr().err
+    assert "stopping after this step to save" in capfd.readouterr().err
     assert signal.getsignal(number) == before
 
 
@@ -38,7 +38,7 @@ def test_the_second_signal_ends_the_process_at_once() -> None:
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGINT)
         process.stderr.readline()
-        assert b"once more ends it at once" in process.stderr.readline()
+        assert b"press Ctrl-C again to quit immediately" in process.stderr.readline()
         process.send_signal(signal.SIGTERM)
     assert process.returncode == -signal.SIGTERM
 
