@@ -21,7 +21,10 @@ def sweep(
     jobs: Annotated[int, typer.Option(min=1, help="Workers on this machine.")] = 1,
     storage: Annotated[
         str | None,
-        typer.Option(help="Database URL that workers share; else a journal file in the folder."),
+        typer.Option(
+            help="Database URL that workers share (put the password into PGPASSWORD or ~/.pgpass);"
+            " without it, a journal file in the folder."
+        ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     seed: Seed = None,

@@ -17,8 +17,6 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from lenet.config.load import dump_config, load_config
 from lenet.config.schema import Config
@@ -31,7 +29,11 @@ from lenet.runs.lock import lock
 from lenet.runs.run import Run
 from lenet.studies.search_space import Range, Space
 from lenet.training.build import build, check_last_batch
-from lenet.training.environment import check_origin, describe_environment
+from lenet.training.environment import (
+    check_origin,
+    describe_environment,
+    redact_passwords,
+)
 from lenet.training.experiment import load_data
 from lenet.training.train import train
 
@@ -97,7 +99,7 @@ class Sweep:
                 load_if_exists=True,
             )
         except Exception as error:  # whatever a database driver raises
-            first = str(error).splitlines()[0]
+            first = redact_passwords(str(error).splitlines()[0])
             raise UsageError(f"the storage {self._place} cannot be used: {first}") from error
         self._check_same(study)
         return study
@@ -105,12 +107,7 @@ class Sweep:
     @property
     def _place(self) -> str:
         """The storage as one may show it: without a password."""
-        if self.storage is None:
-            return str(self.folder / "study.journal")
-        try:
-            return make_url(self.storage).render_as_string(hide_password=True)
-        except ArgumentError:
-            return "given by --storage"
+        return redact_passwords(self.storage or str(self.folder / "study.journal"))
 
     def _check_same(self, study: optuna.Study) -> None:
         """Write into a new study what it searches; refuse one that searches something else."""

@@ -1,6 +1,7 @@
 """What a run was made with: versions, machine, commit, images, and the networks it learnt from."""
 
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,9 @@ from lenet.runs.run import Run
 def describe_environment(
     device: torch.device, dataset: Dataset, checksums: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """Return what a result may depend on besides the config; no names of folders or machines.
+    """Return what a result may depend on besides the config.
+
+    Names of folders and machines, and passwords, are left out: the file is meant to be published.
 
     Args:
         device: Where the run computes.
@@ -30,7 +33,7 @@ def describe_environment(
     return {
         "lenet": __version__,
         "commit": _commit(),
-        "command": ["lenet", *(_without_folder(argument) for argument in sys.argv[1:])],
+        "command": ["lenet", *(_presentable(argument) for argument in sys.argv[1:])],
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _version("torchvision"),
@@ -89,9 +92,20 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _without_folder(argument: str) -> str:
-    """Shorten an absolute path to its last part: where things lie here helps nobody elsewhere."""
-    return Path(argument).name if Path(argument).is_absolute() else argument
+def redact_passwords(text: str) -> str:
+    """Replace the passwords of URLs by ``***``.
+
+    >>> redact_passwords("postgresql://me:secret@host/db")
+    'postgresql://me:***@host/db'
+    """
+    # Up to the last @: a password that was not percent-encoded may hold one, or a slash.
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&](?:\w*password|pwd)=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
+
+
+def _presentable(argument: str) -> str:
+    """Shorten an absolute path to its last part, as folders differ elsewhere; hide passwords."""
+    return Path(argument).name if Path(argument).is_absolute() else redact_passwords(argument)
 
 
 def _commit() -> str | None:

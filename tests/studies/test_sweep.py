@@ -193,7 +193,7 @@ def postgresql(tmp_path: Path) -> Iterator[str]:
     run("initdb", "-D", f"{folder}/db", "-A", "trust", "-U", "lenet")
     run("pg_ctl", "-D", f"{folder}/db", "-l", f"{folder}/log", "-o", options, "-w", "start")
     try:
-        yield f"postgresql+psycopg://lenet@127.0.0.1:{port}/postgres"
+        yield f"postgresql+psycopg://lenet:secret@127.0.0.1:{port}/postgres"
     finally:
         run("pg_ctl", "-D", f"{folder}/db", "-m", "immediate", "stop")
         shutil.rmtree(folder)
@@ -232,3 +232,5 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     assert len([t for t in trials if t.state.name in ("COMPLETE", "PRUNED")]) == 2
     assert [t.user_attrs["taken up"] for t in trials if "taken up" in t.user_attrs] == [0]
     assert (elsewhere / "runs/s/best.yaml").exists()
+    written = [path for path in elsewhere.rglob("*") if path.is_file()]
+    assert [path for path in written if b"secret" in path.read_bytes()] == []

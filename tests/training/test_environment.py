@@ -13,7 +13,7 @@ from lenet.data.datasets import load_dataset
 from lenet.errors import UsageError
 from lenet.runs.files import compute_checksum
 from lenet.runs.run import Run
-from lenet.training.environment import describe_environment
+from lenet.training.environment import describe_environment, redact_passwords
 from lenet.training.experiment import resume_runs, run_experiment
 
 
@@ -113,3 +113,27 @@ def test_other_images_than_a_run_was_begun_on_are_refused(
     run.write_json("environment.json", environment)
     resume_runs([run.folder])
     assert run.finished
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql+psycopg://me:secret@host:5432/db", "postgresql+psycopg://me:***@host:5432/db"),
+        ("--storage=mysql://me:se@cr/et:@host/db", "--storage=mysql://me:***@host/db"),
+        ("redis://:secret@host", "redis://:***@host"),
+        (
+            "postgresql://host/db?user=me&password=secret",
+            "postgresql://host/db?user=me&password=***",
+        ),
+        ("postgresql://me@host:5432/db", "postgresql://me@host:5432/db"),
+        ("sqlite:///study.db", "sqlite:///study.db"),
+        ("augment=[{kind: affine}]", "augment=[{kind: affine}]"),
+    ],
+)
+def test_passwords_of_urls_are_redacted(
+    url: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert redact_passwords(url) == shown
+    monkeypatch.setattr(sys, "argv", ["lenet", "sweep", "quickstart", "--storage", url])
+    told = describe_environment(torch.device("cpu"), load_dataset("mnist-sample"), {})
+    assert told["command"][-1] == shown
