@@ -4,6 +4,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lenet.data.datasets import SIDE
+from lenet.evaluation.ensemble import DOUBTFUL
 from lenet.figures import style
 from lenet.figures.subject import Subject
 
@@ -11,19 +12,6 @@ COLUMNS = 16
 MOST = 480
 GAP = (4, 14)
 """Pixels between images, across and down; the caption stands in the lower gap."""
-
-DOUBTFUL = {
-    "mnist": {
-        947: "9", 1621: "6", 1901: "4", 2462: "0", 2597: "3", 3558: "0", 5937: "3", 6651: "6",
-        6783: "6", 9729: "6", 2654: "neither", 3520: "neither", 9679: "neither",
-        2130: "no majority", 8527: "no majority",
-    }
-}  # fmt: skip
-"""Test images whose label people doubt, by dataset and index, and what most of five took them for.
-
-Source: Northcutt, Athalye and Mueller, "Pervasive Label Errors in Test Sets Destabilize Machine
-Learning Benchmarks", 2021: 15 of MNIST's 10,000 test images.
-"""
 
 
 def draw_errors(subject: Subject) -> Figure:
@@ -33,7 +21,7 @@ def draw_errors(subject: Subject) -> Figure:
     """
     indices = subject.mistakes()
     total, indices = len(indices), indices[:MOST]
-    doubtful = DOUBTFUL.get(subject.dataset, {})
+    doubtful = DOUBTFUL if subject.dataset == "mnist" else {}
     marked = [int(i) for i in indices if int(i) in doubtful]
 
     rows = max(1, -(-len(indices) // COLUMNS))

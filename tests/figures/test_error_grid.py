@@ -1,6 +1,7 @@
 from matplotlib.patches import Rectangle
 
-from lenet.figures.errors import DOUBTFUL, MOST, draw_errors
+from lenet.evaluation.ensemble import DOUBTFUL
+from lenet.figures.errors import MOST, draw_errors
 
 
 def captions(figure) -> list[str]:
@@ -23,7 +24,7 @@ def test_every_mistake_is_shown_with_its_label_and_prediction(make_subject) -> N
 
 
 def test_doubtful_labels_are_framed(make_subject, monkeypatch) -> None:
-    monkeypatch.setitem(DOUBTFUL["mnist"], 17, "4")
+    monkeypatch.setitem(DOUBTFUL, 17, "3, rather a 4")
     figure = draw_errors(make_subject())
     assert len([p for p in figure.axes[0].patches if isinstance(p, Rectangle)]) == 1
     assert "framed: 1 whose label people doubt" in figure.get_supxlabel()
