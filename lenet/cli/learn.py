@@ -1,4 +1,4 @@
-"""Commands that explain networks: the lecture, as things to try."""
+"""Commands that explain networks: layers, convolution arithmetic, filters, robustness."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,8 +6,15 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import ConfigArgument, Data, Json, Overrides, Root, print_json
-from lenet.cli.signals import stop_on_signals
+from lenet.cli.options import (
+    ConfigArgument,
+    Data,
+    Json,
+    Markdown,
+    Overrides,
+    print_json,
+    print_table,
+)
 
 
 def summary(
@@ -85,73 +92,44 @@ def filters(
             typer.echo(path)
 
 
-def viewpoint(
+def robustness(
     runs: Annotated[
         list[str],
         typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
     ],
     images: Annotated[
-        int | None, typer.Option(min=10, help="Test images, not all of them.")
+        int | None, typer.Option(min=10, help="Use this many test images, instead of all.")
     ] = None,
-    to: Annotated[Path, typer.Option(help="The picture: png, svg or pdf.")] = Path("viewpoint.png"),
+    to: Annotated[Path, typer.Option(help="The picture: png, svg or pdf.")] = Path(
+        "robustness.png"
+    ),
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     data: Data = None,
+    as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
-    """Count errors on shifted, turned, scaled, sheared, noisy, covered and faded test images."""
+    """Count errors on shifted, rotated, scaled, sheared, noisy, occluded and faded test images."""
     from lenet.data.datasets import load_dataset
     from lenet.evaluation.classifier import load_classifier
-    from lenet.evaluation.robustness import as_dicts, measure_viewpoint, table
+    from lenet.evaluation.robustness import as_dicts, make_tables, measure_robustness
     from lenet.figures import style
-    from lenet.figures.viewpoint import draw_viewpoint
+    from lenet.figures.robustness import draw_robustness
     from lenet.runs.find import open_runs
 
-    members = [open_runs(name) for name in runs]
-    classifiers = [(m[0].folder.parent.name, [load_classifier(run) for run in m]) for m in members]
-    split = load_dataset(members[0][0].config.data.name, data).test
-    measurements = measure_viewpoint(classifiers, split, images)
+    experiments = [open_runs(name) for name in runs]
+    classifiers = [
+        (seeds[0].folder.parent.name, [load_classifier(run) for run in seeds])
+        for seeds in experiments
+    ]
+    split = load_dataset(experiments[0][0].config.data.name, data).test
+    measurements = measure_robustness(classifiers, split, images)
     with style.applied(theme):
-        style.save(draw_viewpoint(measurements), to)
+        style.save(draw_robustness(measurements), to)
     if as_json:
         print_json(as_dicts(measurements))
-    else:
-        typer.echo(table(measurements))
-        say(f"drawn in {to}")
-
-
-def lecture(
-    studies: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[STUDY]...", help="pooling, padding, neighbours, prior-knowledge."),
-    ] = None,
-    overrides: Overrides = [],  # noqa: B006
-    seeds: Annotated[int | None, typer.Option(min=1, help="Not the study's own number.")] = None,
-    train: Annotated[
-        bool, typer.Option("--train/--no-train", help="Train what is missing, or only look.")
-    ] = True,
-    data: Data = None,
-    runs: Root = Path("runs"),
-    as_json: Json = False,
-) -> None:
-    """Train what the lecture compares, and print its tables.
-
-    What is finished is not trained again: interrupt and repeat as you like.
-    """
-    from lenet.studies.lecture import answer, choose_studies, markdown, train_missing
-
-    chosen = choose_studies(studies or [])
-    if train:
-        with stop_on_signals() as stop:
-            for study in chosen:
-                train_missing(
-                    study, runs, seeds=seeds, overrides=overrides, data=data, stop=stop, say=say
-                )
-        if stop():
-            say("stopped; the same command goes on from here")
-            raise typer.Exit(stop.exit_code)
-    answers = [answer(study, runs) for study in chosen]
-    if as_json:
-        print_json([[found.as_dict() for found in part] for part in answers])
         return
-    tables = [markdown(study, part) for study, part in zip(chosen, answers, strict=True)]
-    typer.echo("\n\n".join(tables))
+    for number, table in enumerate(make_tables(measurements)):
+        if number and as_markdown:
+            typer.echo()
+        print_table(table, as_markdown)
+    say(f"drawn in {to}")

@@ -32,17 +32,6 @@ def runs(
         typer.echo(table(rows))
 
 
-def records(
-    folder: Annotated[Path, typer.Argument(help="Folder of the experiments.")] = Path(
-        "runs/published"
-    ),
-) -> None:
-    """Print the record table, as Markdown: what was to be reached, and what the runs reach."""
-    from lenet.studies.records import markdown
-
-    typer.echo(markdown(folder))
-
-
 def figures(
     what: Annotated[
         list[str] | None,

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from lenet.tables import Table
+
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file, or a name from `lenet config list`.")
 ]
@@ -19,9 +21,20 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder to look for the dataset in, before all others.")
 ]
 Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a document.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def print_json(content: Any) -> None:
     """Print a result for machines."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_table(table: Table, as_markdown: bool = False) -> None:
+    """Print a table, fitted to the terminal or to 80 columns, in colour only on a terminal."""
+    from rich.console import Console
+
+    if as_markdown:
+        typer.echo(table.markdown())
+    else:
+        Console(highlight=False).print(table)

@@ -1,102 +1,110 @@
-"""Commands about the 1998 paper, and between runs."""
+"""Commands about several experiments: studies, and comparisons between runs."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.learn import lecture
-from lenet.cli.options import Data, Device, Json, Root, print_json
+from lenet.cli.options import (
+    Data,
+    Device,
+    Json,
+    Markdown,
+    Overrides,
+    Root,
+    print_json,
+    print_table,
+)
 from lenet.cli.signals import stop_on_signals
+
+if TYPE_CHECKING:
+    from lenet.studies.study import Measured, Study
 
 
 def reproduce(
-    rows: Annotated[
+    what: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ROW]...", help="Rows of the table, e.g. lenet5; all, if none."),
+        typer.Argument(
+            metavar="[STUDY|ROW]...",
+            help="figure9, ladder, records, pooling, padding, neighbours, prior-knowledge;"
+            " or rows of figure9, e.g. lenet5. figure9, if none.",
+        ),
     ] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Runs per row.")] = 5,
-    jobs: Annotated[int, typer.Option(min=1, help="Rows trained at once.")] = 1,
+    overrides: Overrides = [],  # noqa: B006
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Runs per row, instead of the study's number.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Experiments trained at once.")] = 1,
     train: Annotated[
         bool, typer.Option("--train/--no-train", help="Train what is missing, or only look.")
     ] = True,
     data: Data = None,
     runs: Root = Path("runs"),
     to: Annotated[
-        Path | None, typer.Option(help="Write table.md, table.json and figures into this folder.")
+        Path | None,
+        typer.Option(help="Write tables (Markdown, JSON) and figures into this folder."),
     ] = None,
-    as_markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the table for a document.")
-    ] = False,
+    as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
-    """Train the networks of the paper's Figure 9 and lay its errors beside ours.
+    """Train the experiments of a study and print its table.
 
-    `lenet reproduce ladder` goes from 1998 to today instead, one change at a time, and
-    `lenet reproduce lecture` makes the tables of the lecture.
+    figure9: the networks of the 1998 paper, their errors beside the paper's. ladder: from 1998 to
+    today, one change at a time. records: the fewest errors. pooling, padding, neighbours,
+    prior-knowledge: what these are for.
 
-    What is finished is not trained again: interrupt and repeat as you like.
+    Finished runs are not trained again: interrupt and repeat as you like. With --no-train, rows
+    without runs of your own show the published ones.
     """
-    if rows == ["ladder"]:
-        _climb(seeds, runs, train, data, to, as_json)
-        return
-    if rows and rows[0] == "lecture":
-        lecture(rows[1:], seeds=seeds, train=train, data=data, runs=runs, as_json=as_json)
-        return
-    from lenet.studies.reproduce import choose_rows, markdown, measure, table, train_missing
+    from lenet.studies import choose_studies
+    from lenet.studies.study import collect, train_missing
 
-    chosen = choose_rows(rows or [])
+    studies = choose_studies(what or [])
     if train:
-        train_missing(chosen, seeds, jobs, runs, data=data, say=say)
-    measured = measure(chosen, runs)
-    if to and measured:
-        from lenet.figures import style
-        from lenet.figures.curves import draw_curves
-        from lenet.figures.reproduction import FIGURE_6, draw_bars, draw_sizes
-
-        to.mkdir(parents=True, exist_ok=True)
-        (to / "table.md").write_text(markdown(measured) + "\n", encoding="utf-8")
-        content = json.dumps([m.as_dict() for m in measured], indent=2)
-        (to / "table.json").write_text(content + "\n", encoding="utf-8")
-        with style.applied():
-            style.save(draw_bars(measured), to / "figure9.png")
-            if any(m.row.name in FIGURE_6 for m in measured):
-                style.save(draw_sizes(measured), to / "figure6.png")
-            for m in measured:
-                if m.row.name == "lenet5":
-                    style.save(draw_curves(m.runs), to / "figure5.png")
-        say(f"table and figures: {to}")
-    if as_json:
-        print_json([m.as_dict() for m in measured])
-    else:
-        typer.echo(markdown(measured) if as_markdown else table(measured))
-
-
-def _climb(
-    seeds: int, runs: Path, train: bool, data: Path | None, to: Path | None, as_json: bool
-) -> None:
-    """Train the ladder's steps and show the errors after each."""
-    from lenet.studies.ladder import measure_steps, table, train_steps
-
-    if train:
+        rows = [row for study in studies for row in study.rows]
         with stop_on_signals() as stop:
-            if not train_steps(seeds, runs, data=data, stop=stop, say=say):
-                raise typer.Exit(stop.exit_code)
-    measured = measure_steps(runs)
-    if to:
-        from lenet.figures import style
-        from lenet.figures.ladder import draw_steps
-
-        to.mkdir(parents=True, exist_ok=True)
-        (to / "ladder.md").write_text(table(measured) + "\n", encoding="utf-8")
-        with style.applied():
-            style.save(draw_steps({step.name: step.errors for step in measured}), to / "ladder.png")
+            done = train_missing(
+                rows, runs, seeds=seeds, jobs=jobs, overrides=overrides, data=data, stop=stop,
+                say=say,
+            )  # fmt: skip
+        if not done:
+            say("stopped; the same command continues from here")
+            raise typer.Exit(stop.exit_code)
+    measured = [(study, collect(study, runs)) for study in studies]
+    for study, rows_of_it in measured:
+        if not rows_of_it:
+            say(f"{study.name} has no finished run in {runs}")
+    found = [(study, rows_of_it) for study, rows_of_it in measured if rows_of_it]
+    if to and found:
+        _write_studies(found, to)
     if as_json:
-        print_json([step.__dict__ for step in measured])
-    else:
-        typer.echo(table(measured))
+        print_json([row for study, part in found for row in study.as_dicts(part)])
+        return
+    for number, (study, part) in enumerate(found):
+        if number:
+            typer.echo()
+        print_table(study.table(part), as_markdown)
+
+
+def _write_studies(found: Sequence[tuple["Study", Sequence["Measured"]]], to: Path) -> None:
+    """Write each study's table and figures into a folder."""
+    from lenet.figures import style
+    from lenet.figures.reproduction import draw_study
+
+    to.mkdir(parents=True, exist_ok=True)
+    for study, measured in found:
+        (to / f"{study.name}.md").write_text(
+            study.table(measured).markdown() + "\n", encoding="utf-8"
+        )
+        content = json.dumps(study.as_dicts(measured), indent=2, ensure_ascii=False)
+        (to / f"{study.name}.json").write_text(content + "\n", encoding="utf-8")
+        with style.applied():
+            for name, figure in draw_study(study, measured).items():
+                style.save(figure, to / f"{name}.png")
+    say(f"tables and figures: {to}")
 
 
 def compare(

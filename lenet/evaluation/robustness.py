@@ -1,4 +1,4 @@
-"""How far networks bear what changes a picture but not its meaning: shift, turn, size, noise, …"""
+"""Errors of networks on distorted images: shift, rotation, scale, shear, noise, occlusion, …"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -15,13 +15,14 @@ from lenet.data.splits import stratified_split
 from lenet.evaluation.classifier import Classifier
 from lenet.losses import classify
 from lenet.rng import generator
+from lenet.tables import Table
 
 BATCH = 1000
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """One way to change pictures, and how much of it is tried."""
+    """One way to distort images, and the amounts that are tried."""
 
     unit: str
     amounts: tuple[float, ...]
@@ -39,7 +40,7 @@ class Distortion:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The errors of the networks of one experiment on pictures changed in one way."""
+    """The errors of one experiment's networks on images distorted in one way."""
 
     experiment: str
     distortion: str
@@ -48,7 +49,7 @@ class Measurement:
     errors: list[list[int]]
     """(seeds, amounts)"""
     n: int
-    """Pictures."""
+    """Images."""
     claim: float | None
 
     @property
@@ -58,21 +59,21 @@ class Measurement:
         return [100 * sum(column) / seeds / self.n for column in zip(*self.errors, strict=True)]
 
 
-def measure_viewpoint(
+def measure_robustness(
     classifiers: Sequence[tuple[str, Sequence[Classifier]]],
     split: Split,
     images: int | None,
     seed: int = 0,
 ) -> list[Measurement]:
-    """Count the errors of networks on distorted pictures.
+    """Count the errors of networks on distorted images.
 
-    Each picture is moved, turned and so on in a direction of its own, the same one for all
-    networks and amounts.
+    Each image is shifted, rotated and so on in a direction of its own, the same for all networks
+    and amounts.
 
     Args:
         classifiers: Names of experiments and their networks, one per seed, on the split's device.
-        split: The pictures.
-        images: How many of them, the same share of each class; None: all.
+        split: The images.
+        images: How many of them to use, stratified by class; None: all.
         seed: Of the directions and of the noise.
     """
     if images is not None and images < len(split):
@@ -99,7 +100,7 @@ def measure_viewpoint(
 
 @torch.inference_mode()
 def count_wrong(classifier: Classifier, pictures: Tensor, labels: Tensor) -> int:
-    """Count the pictures (B, 1, 28, 28), pixels in [0, 1], that a network gets wrong."""
+    """Count the images (B, 1, 28, 28), pixels in [0, 1], that a network misclassifies."""
     classifier.model.eval()
     outputs = torch.cat(
         [classifier.model(classifier.preprocess(batch)) for batch in torch.split(pictures, BATCH)]
@@ -107,17 +108,19 @@ def count_wrong(classifier: Classifier, pictures: Tensor, labels: Tensor) -> int
     return int((classify(outputs, classifier.outputs) != labels).sum())
 
 
-def table(measurements: Sequence[Measurement]) -> str:
-    """Return errors in per cent, a block per distortion, as Markdown."""
-    blocks: dict[str, list[str]] = {}
-    for m in measurements:
-        if m.distortion not in blocks:
-            amounts = " | ".join(f"{amount:g}" for amount in m.amounts)
-            rule = "|".join("---:" for _ in m.amounts)
-            blocks[m.distortion] = [f"| {m.distortion}, {m.unit} | {amounts} |", f"|---|{rule}|"]
-        percents = " | ".join(f"{percent:.1f}" for percent in m.percents)
-        blocks[m.distortion].append(f"| {m.experiment} | {percents} |")
-    return "\n\n".join("\n".join(block) for block in blocks.values())
+def make_tables(measurements: Sequence[Measurement]) -> list[Table]:
+    """Return errors in per cent, a table per distortion with a row per experiment."""
+    return [
+        Table(
+            [f"{name}, {distortion.unit}", *(f"{amount:g}" for amount in distortion.amounts)],
+            [
+                [m.experiment, *(f"{percent:.1f}" for percent in m.percents)]
+                for m in measurements
+                if m.distortion == name
+            ],
+        )
+        for name, distortion in DISTORTIONS.items()
+    ]
 
 
 def as_dicts(measurements: Sequence[Measurement]) -> list[dict[str, Any]]:
@@ -165,7 +168,7 @@ def _salt_and_pepper(pictures: Tensor, percent: float, draw: torch.Generator) ->
 
 
 def _occlude(pictures: Tensor, side: float, draw: torch.Generator) -> Tensor:
-    """Cover a square of paper, somewhere within the middle 20×20 pixels."""
+    """Cover a square with background, somewhere within the middle 20×20 pixels."""
     top, left = (torch.rand(2, len(pictures), 1, 1, 1, generator=draw) * (20 - side) + 4).floor()
     y = torch.arange(pictures.shape[2]).view(-1, 1)
     x = torch.arange(pictures.shape[3])
@@ -187,4 +190,4 @@ DISTORTIONS: dict[str, Distortion] = {
     "occlusion": Distortion("pixels across", (0, 4, 6, 8, 10, 12), _occlude),
     "contrast": Distortion("%", (100, 70, 50, 30, 20, 10), _fade),
 }
-"""What is done to pictures. What leaves the 28×28 pixels is lost; digits have 20×20."""
+"""By name. Digits have 20×20 of the 28×28 pixels; what is moved out of the frame is lost."""

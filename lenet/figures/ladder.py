@@ -27,13 +27,16 @@ def draw_ladder(runs: Sequence[Run]) -> Figure:
     return draw_steps(steps)
 
 
-def draw_steps(steps: Mapping[str, Sequence[int]]) -> Figure:
-    """Draw the test errors after each step, a bar for the mean and a dot for each seed.
+def draw_steps(
+    steps: Mapping[str, Sequence[int]], title: str = "test errors after each step"
+) -> Figure:
+    """Draw test errors, a bar for the mean and a dot for each seed.
 
     Args:
         steps: Name → errors of each seed, from the first step to the last.
+        title: What the figure shows.
     """
-    figure = style.new_figure(1.0 + 0.45 * len(steps), "test errors after each step")
+    figure = style.new_figure(1.0 + 0.45 * len(steps), title)
     axes = figure.subplots()
     for place, (_, errors) in enumerate(steps.items()):
         axes.barh(place, summarize(errors).mean, height=0.6, color="C0", alpha=0.35)

@@ -1,4 +1,4 @@
-"""The 1998 paper's Figures 6 and 9, with our bars and points beside the paper's."""
+"""Studies as pictures: the 1998 paper's Figures 6 and 9 with ours beside them, and bars."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,29 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lenet.figures import style
+from lenet.figures.curves import draw_curves
+from lenet.figures.ladder import draw_steps
 from lenet.figures.subject import UnfitError
 from lenet.runs.run import Run
-from lenet.studies.reproduce import Measured, sort_rows
+from lenet.studies.figure9 import FIGURE9, sort_runs, train_percent
+from lenet.studies.study import Measured, Study
 
 FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
 """Training images, in thousands, of the rows without distortions."""
+
+
+def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
+    """Draw rows of a study, at least one; return each figure by the name of its file."""
+    if study.name != FIGURE9.name:
+        steps = {m.row.label: m.errors for m in measured}
+        return {study.name: draw_steps(steps, f"{study.name}: test errors")}
+    figures = {"figure9": draw_bars(measured)}
+    if any(m.row.name in FIGURE_6 for m in measured):
+        figures["figure6"] = draw_sizes(measured)
+    for m in measured:
+        if m.row.name == "lenet5":
+            figures["figure5"] = draw_curves(m.runs)
+    return figures
 
 
 def draw_figure9(runs: Sequence[Run]) -> Figure:
@@ -20,7 +37,7 @@ def draw_figure9(runs: Sequence[Run]) -> Figure:
     Raises:
         UnfitError: No finished run is one of a config in ``paper/``.
     """
-    measured = sort_rows(runs)
+    measured = sort_runs(runs)
     if not measured:
         raise UnfitError(
             "figure9 needs finished runs of a config in paper/; the figure `curves`"
@@ -35,7 +52,7 @@ def draw_figure6(runs: Sequence[Run]) -> Figure:
     Raises:
         UnfitError: No finished run is one of a config in `FIGURE_6`.
     """
-    measured = sort_rows(runs)
+    measured = sort_runs(runs)
     if not any(m.row.name in FIGURE_6 for m in measured):
         raise UnfitError(
             f"figure6 needs finished runs of paper/{', paper/'.join(FIGURE_6)};"
@@ -53,9 +70,9 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     figure = style.new_figure(0.9 + 0.45 * len(measured), "Test error, paper and ours")
     axes = figure.subplots()
     places = np.arange(len(measured))[::-1]
-    paper = [m.row.percent for m in measured]
-    ours = [m.summary.mean for m in measured]
-    spread = [m.summary.sd or 0.0 for m in measured]
+    paper = [m.row.paper_percent or 0.0 for m in measured]
+    ours = [m.percent.mean for m in measured]
+    spread = [m.percent.sd or 0.0 for m in measured]
     axes.barh(places + 0.2, paper, 0.38, color=style.tint(style.faint(), 0.4), label="paper")
     axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
     axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.foreground(), capsize=2)
@@ -81,13 +98,12 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     sizes = [size for size, _ in found]
     figure = style.new_figure(3.6, "LeNet-5 by number of training images")
     axes = figure.subplots()
-    axes.plot(
-        sizes, [m.row.percent for _, m in found], "o--", color=style.faint(), label="paper: test"
-    )
+    paper = [m.row.paper_percent or 0.0 for _, m in found]
+    axes.plot(sizes, paper, "o--", color=style.faint(), label="paper: test")
     axes.errorbar(
         sizes,
-        [m.summary.mean for _, m in found],
-        yerr=[m.summary.sd or 0.0 for _, m in found],
+        [m.percent.mean for _, m in found],
+        yerr=[m.percent.sd or 0.0 for _, m in found],
         fmt="o-",
         color=style.SPLIT_COLOURS["test"],
         capsize=2,
@@ -95,7 +111,7 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     )
     axes.plot(
         sizes,
-        [m.train_percent for _, m in found],
+        [train_percent(m) for _, m in found],
         "s-",
         color=style.SPLIT_COLOURS["train"],
         label="ours: training",
@@ -103,8 +119,8 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     distorted = rows.get("lenet5-distorted")
     if distorted is not None:
         for percent, colour, whose in (
-            (distorted.row.percent, style.faint(), "paper"),
-            (distorted.summary.mean, "C0", "ours"),
+            (distorted.row.paper_percent or 0.0, style.faint(), "paper"),
+            (distorted.percent.mean, "C0", "ours"),
         ):
             axes.plot([60], [percent], "s", color=colour, mfc="none", label=f"{whose}: distorted")
     axes.set_xlabel("training images, thousands")

@@ -29,18 +29,16 @@ SURFACE = {
     "export": "--format --preprocess --to",
     "figures": "--class --data --device --format --image --theme --to",
     "filters": "--data --digit --format --theme --to",
-    "lecture": "--data --json --no-train --runs --seeds --set --train",
     "predict": "--json --reject --show",
-    "records": "",
-    "reproduce": "--data --jobs --json --markdown --no-train --runs --seeds --to --train",
+    "reproduce": "--data --jobs --json --markdown --no-train --runs --seeds --set --to --train",
     "resume": "--data --device --json",
+    "robustness": "--data --images --json --markdown --theme --to",
     "runs": "--json --markdown --sort",
     "scan": "--json --show --way",
     "summary": "--json --set",
     "sweep": "--data --device --jobs --json --name --runs --seed --set --silence --space --storage --trials --worker",
     "train": "--data --device --json --name --overwrite --resume --runs --seed --seeds --set",
     "verify-resume": "--data --device --json --kills --seed --set",
-    "viewpoint": "--data --images --json --theme --to",
 }
 """Command → its options, in order of the alphabet."""
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset, Split
 from lenet.evaluation.classifier import build_classifier
-from lenet.evaluation.robustness import DISTORTIONS, as_dicts, measure_viewpoint, table
-from lenet.figures.viewpoint import draw_viewpoint
+from lenet.evaluation.robustness import DISTORTIONS, as_dicts, make_tables, measure_robustness
+from lenet.figures.robustness import draw_robustness
 from lenet.rng import generator
 
 
@@ -36,7 +36,7 @@ def test_the_first_amount_changes_nothing(name: str) -> None:
     assert not torch.allclose(changed, bar, atol=0.1)
 
 
-def test_a_shift_keeps_the_ink_and_moves_it_by_its_length() -> None:
+def test_a_shift_keeps_the_brightness_and_moves_it_by_its_length() -> None:
     moved = distort("shift", 6, square())
     places = torch.arange(28.0) - 13.5
     mass = moved.sum((1, 2, 3))
@@ -47,7 +47,7 @@ def test_a_shift_keeps_the_ink_and_moves_it_by_its_length() -> None:
     assert len(set(x.round(decimals=3).tolist())) > 1
 
 
-def test_a_factor_of_two_makes_four_times_the_ink() -> None:
+def test_a_factor_of_two_makes_four_times_the_brightness() -> None:
     torch.testing.assert_close(
         distort("enlargement", 2, square()).sum((1, 2, 3)), torch.full((8,), 256.0), atol=1, rtol=0
     )
@@ -63,13 +63,13 @@ def test_salt_and_pepper_hit_their_share_of_pixels() -> None:
     assert hit.mean().item() == pytest.approx(0.1, abs=0.005)
 
 
-def test_a_cover_is_paper_as_large_as_it_says() -> None:
+def test_a_cover_is_background_as_large_as_it_says() -> None:
     covered = distort("occlusion", 6, torch.ones(50, 1, 28, 28))
     assert (covered == 0).sum((1, 2, 3)).tolist() == [36] * 50
     assert covered[:, :, :4].all() and covered[:, :, 24:].all()
 
 
-def test_contrast_fades_ink() -> None:
+def test_contrast_fades_pixels() -> None:
     assert distort("contrast", 30, square()).max().item() == pytest.approx(0.3)
 
 
@@ -77,7 +77,7 @@ def test_errors_are_counted_per_experiment_and_seed(sample: Dataset) -> None:
     config = load_config("lecture/mlp").config
     classifiers = [build_classifier(config, seed) for seed in (0, 1)]
     split = Split(sample.test.images, sample.test.labels)
-    found = measure_viewpoint([("mlp", classifiers), ("one", classifiers[:1])], split, images=50)
+    found = measure_robustness([("mlp", classifiers), ("one", classifiers[:1])], split, images=50)
     assert [(m.experiment, len(m.errors)) for m in found[:2]] == [("mlp", 2), ("one", 1)]
     assert len(found) == 2 * len(DISTORTIONS)
     first = found[0]
@@ -85,6 +85,6 @@ def test_errors_are_counted_per_experiment_and_seed(sample: Dataset) -> None:
     assert first.errors[0] == found[1].errors[0]  # the same pictures for all
     mean = sum(counts[0] for counts in first.errors) / 2
     assert first.percents[0] == pytest.approx(100 * mean / 50)
-    assert "| shift, pixels | 0 | 1 |" in table(found)
+    assert "| shift, pixels | 0 | 1 |" in make_tables(found)[0].markdown()
     assert as_dicts(found)[0]["distortion"] == "shift"
-    assert len(draw_viewpoint(found).axes) == len(DISTORTIONS)
+    assert len(draw_robustness(found).axes) == len(DISTORTIONS)

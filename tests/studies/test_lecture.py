@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import lenet.studies.lecture as lecture
 from lenet.cli import app
 from lenet.config.load import config_names, load_config
-from lenet.errors import UsageError
-from lenet.studies.lecture import STUDIES, answer, choose_studies, markdown, train_missing
+from lenet.studies.lecture import NEIGHBOURS, PADDING, POOLING, PRIOR_KNOWLEDGE
+from lenet.studies.study import collect
 
+STUDIES = (POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "lecture.md"
 SMALL = [
     "data.name=mnist-sample",
@@ -27,56 +27,33 @@ def commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines()]
 
 
-def test_a_studys_cases_differ_and_have_configs() -> None:
-    for study in STUDIES.values():
-        configs = [load_config(c.config, c.overrides).config for c in study.cases]
+def test_the_configs_of_a_study_differ() -> None:
+    for study in STUDIES:
+        configs = [load_config(row.config, row.overrides).config for row in study.rows]
         assert all(configs.count(config) == 1 for config in configs)
-        assert len({case.label for case in study.cases}) == len(study.cases)
 
 
-def test_the_sizes_of_training_sets_are_shown_equally_many_pictures() -> None:
-    for case in STUDIES["prior-knowledge"].cases:
-        config = load_config(case.config, case.overrides).config
+def test_training_sets_of_all_sizes_are_shown_equally_many_images() -> None:
+    for row in PRIOR_KNOWLEDGE.rows:
+        config = load_config(row.config, row.overrides).config
         assert (config.data.train_size or 60_000) * config.train.epochs == 180_000
 
 
 def test_every_config_of_the_lecture_is_used() -> None:
-    used = {case.config for study in STUDIES.values() for case in study.cases}
+    used = {row.config for study in STUDIES for row in study.rows}
     used |= set(re.findall(r"lecture/[\w-]+", " ".join(commands())))
     assert {name for name in config_names() if name.startswith("lecture/")} <= used
 
 
-def test_an_unknown_study_is_named() -> None:
-    with pytest.raises(UsageError, match="no study 'pool'; there are pooling, padding"):
-        choose_studies(["pool"])
-
-
-def test_a_study_trains_what_is_missing_and_only_that(elsewhere: Path) -> None:
-    study = STUDIES["neighbours"]
-    study = lecture.Study(study.question, 2, study.cases[:1])
-    said: list[str] = []
-    train_missing(study, elsewhere, overrides=SMALL, say=said.append)
-    [found] = answer(study, elsewhere)
-    assert len(found.errors) == 2
-    assert found.n == 1_000
-    assert "| MLP | " in markdown(study, [found])
-    assert "(n = 2)" in markdown(study, [found])
-    said.clear()
-    train_missing(study, elsewhere, overrides=SMALL, say=said.append)
-    assert [line for line in said if "finished already" in line]
-    assert not [line for line in said if "epoch 1/1" in line]
-
-
-def test_a_study_without_runs_says_so(elsewhere: Path) -> None:
-    assert answer(STUDIES["pooling"], elsewhere) == []
-    assert markdown(STUDIES["pooling"], []) == "What is pooling for? No finished runs."
-
-
-@pytest.mark.parametrize("command", ["lecture", "reproduce lecture"])
-def test_tables_can_be_looked_at_without_training(elsewhere: Path, command: str) -> None:
-    result = runner.invoke(app, [*command.split(), "pooling", "--no-train"])
-    assert result.exit_code == 0
-    assert result.output == "What is pooling for? No finished runs.\n"
+def test_a_table_has_the_errors_and_the_seconds(tmp_path: Path, finish) -> None:
+    finish("lecture/pool-max", [280, 290])
+    finish("lecture/pool-none", [300])
+    assert POOLING.table(collect(POOLING, tmp_path, [])).markdown().splitlines() == [
+        "| What is pooling for? | test errors of 10,000 | seconds each |",
+        "|---|---:|---:|",
+        "| max-pooling | 285.0 ± 7.1 (n = 2) | 90 |",
+        "| none | 300.0 (n = 1) | 90 |",
+    ]
 
 
 @pytest.mark.slow
@@ -86,11 +63,11 @@ def test_every_command_of_the_document_works(elsewhere: Path) -> None:
     for command in commands():
         program, *arguments = command.split()
         assert program == "lenet"
-        if arguments[0] == "lecture":
+        if arguments[0] == "reproduce":
             arguments += ["--seeds", "1", *small]
         if arguments[0] == "train":
             arguments += small
-        if arguments[0] == "viewpoint":
+        if arguments[0] == "robustness":
             arguments += ["--images", "20"]
         result = runner.invoke(app, arguments)
         assert result.exit_code == 0, f"{command}: {result.output}"

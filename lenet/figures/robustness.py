@@ -8,7 +8,7 @@ from lenet.evaluation.robustness import Measurement
 from lenet.figures import style
 
 
-def draw_viewpoint(measurements: Sequence[Measurement]) -> Figure:
+def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
     """Draw a panel per distortion and a line per experiment, the mean over its seeds."""
     names = list(dict.fromkeys(m.distortion for m in measurements))
     rows = -(-len(names) // 2)
