@@ -41,7 +41,8 @@ class Table:
         for column, heading in enumerate(self.headings):
             widest = max((len(row[column]) for row in self.rows), default=0)
             # Wrapped here: a heading must not widen its column at the cost of the first one.
-            lines = textwrap.wrap(heading, max(widest, *map(len, heading.split()), 1))
+            narrowest = max(-(-len(heading) // 2), *map(len, heading.split()), 1)
+            lines = textwrap.wrap(heading, max(widest, narrowest))
             table.add_column(
                 Text("\n".join(lines)),
                 justify="left" if column in self.left else "right",

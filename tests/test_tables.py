@@ -32,7 +32,7 @@ def test_a_heading_wraps_to_its_columns_width() -> None:
     assert [line.rstrip() for line in printed(80).splitlines()] == [
         "                              test errors",
         "network                         of 10,000  of",
-        "────────────────────────────────────────────────",
+        "──────────────────────────────────────────────────",
         "[dist] LeNet-5, a long label   73.4 ± 5.9  5 seeds",
         "MLP                                   137  1 seed",
     ]
