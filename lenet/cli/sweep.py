@@ -35,7 +35,10 @@ def sweep(
         str | None, typer.Option(help="Name of the sweep: its runs lie in RUNS/NAME.")
     ] = None,
     silence: Annotated[
-        float, typer.Option(min=1, help="Seconds until a silent worker's trial is taken up.")
+        float,
+        typer.Option(
+            min=1, help="Seconds without a heartbeat until another worker continues a trial."
+        ),
     ] = 120.0,
     worker: Annotated[int, typer.Option(hidden=True)] = 0,
     as_json: Json = False,

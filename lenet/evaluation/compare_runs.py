@@ -15,7 +15,7 @@ from lenet.statistics import Summary, mcnemar, summarize
 class Comparison:
     """Errors of runs on the same images."""
 
-    members: list[str]
+    folders: list[str]
     """The runs' folders."""
     wrong: Tensor
     """Which images each gets wrong, bool (runs, N)."""
@@ -24,8 +24,8 @@ class Comparison:
     def experiments(self) -> dict[str, Summary]:
         """Errors by experiment: mean and standard deviation over its seeds."""
         errors: dict[str, list[int]] = {}
-        for member, wrong in zip(self.members, self.wrong, strict=True):
-            errors.setdefault(str(Path(member).parent), []).append(int(wrong.sum()))
+        for folder, wrong in zip(self.folders, self.wrong, strict=True):
+            errors.setdefault(str(Path(folder).parent), []).append(int(wrong.sum()))
         return {name: summarize(counts) for name, counts in errors.items()}
 
     @property
@@ -50,19 +50,19 @@ class Comparison:
         if self.pair:
             only_first, only_second, p = self.pair
             lines.append(
-                f"only {self.members[0]} wrong: {only_first}, only {self.members[1]} wrong:"
+                f"only {self.folders[0]} wrong: {only_first}, only {self.folders[1]} wrong:"
                 f" {only_second}; McNemar's exact p = {p:.3g}"
             )
-        if len(self.members) > 1:
+        if len(self.folders) > 1:
             indices = " ".join(map(str, self.always_wrong))
-            lines.append(f"wrong in all {len(self.members)} runs: {len(self.always_wrong)} images")
+            lines.append(f"wrong in all {len(self.folders)} runs: {len(self.always_wrong)} images")
             lines.append(indices)
         return "\n".join(lines).rstrip()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison for JSON."""
         return {
-            "errors": dict(zip(self.members, self.wrong.sum(1).tolist(), strict=True)),
+            "errors": dict(zip(self.folders, self.wrong.sum(1).tolist(), strict=True)),
             "experiments": {
                 name: {"mean": s.mean, "sd": s.sd, "n": s.n} for name, s in self.experiments.items()
             },

@@ -36,13 +36,13 @@ their repository cleanlab/label-errors, file mturk/mnist_mturk.json."""
 
 @dataclass(frozen=True)
 class Opinions:
-    """What each member of an ensemble says of the same N images.
+    """What each network of an ensemble says of the same N images.
 
     Attributes:
         names: Their names.
-        probabilities: Of each class, by each member, float (members, N, 10).
+        probabilities: Of each class, by each network, float (networks, N, 10).
         labels: int64 (N,).
-        doubtful: What is to be said against the labels of some images, by index.
+        doubtful: Notes on images whose label is doubtful, by index.
     """
 
     names: Sequence[str]
@@ -52,18 +52,18 @@ class Opinions:
 
     @property
     def mean(self) -> Tensor:
-        """The mean of the members' probabilities, (N, 10)."""
+        """The mean of the networks' probabilities, (N, 10)."""
         return self.probabilities.mean(0)
 
     @property
     def votes(self) -> Tensor:
-        """How many members say each class, int64 (N, 10)."""
-        said = self.probabilities.argmax(2)  # (members, N)
+        """How many networks say each class, int64 (N, 10)."""
+        said = self.probabilities.argmax(2)  # (networks, N)
         return F.one_hot(said, CLASSES).sum(0)
 
     @property
     def errors_alone(self) -> list[int]:
-        """The errors of each member alone."""
+        """The errors of each network alone."""
         counts: list[int] = (self.probabilities.argmax(2) != self.labels).sum(1).tolist()
         return counts
 
@@ -87,7 +87,7 @@ class Opinions:
 
     @property
     def all_fail(self) -> Tensor:
-        """The images that no member gets right, int64 indices."""
+        """The images that no network gets right, int64 indices."""
         return (self.probabilities.argmax(2) != self.labels).all(0).nonzero().flatten()
 
     def as_dict(self) -> dict[str, Any]:
@@ -109,11 +109,11 @@ class Opinions:
         return "\n".join(
             [
                 *(f"{m}: {e}" for m, e in zip(self.names, self.errors_alone, strict=True)),
-                f"one member alone: {summarize(self.errors_alone)}",
+                f"one network alone: {summarize(self.errors_alone)}",
                 f"mean of probabilities: {describe_errors(self.errors, n)}",
                 f"majority of votes: {describe_errors(self.vote_errors, n)}",
                 f"not among the two most probable: {describe_errors(self.top2_errors, n)}",
-                f"all members fail on {len(failures)} images, {doubted} of them of doubtful label:",
+                f"all networks fail on {len(failures)} images, {doubted} with a doubtful label:",
                 *(
                     f"{index:>7}  a {int(self.labels[index])}, said {int(said[index])}"
                     + (f"  (label: {self.doubtful[index]})" if index in self.doubtful else "")

@@ -60,7 +60,7 @@ def evaluate_runs(
 def probe_runs(
     names: Sequence[str], split: str, device: str = "auto", data: Path | None = None
 ) -> dict[str, Reliability]:
-    """Find out how far trained networks know when they are wrong.
+    """Measure how well trained networks know when they are wrong: rejection and calibration.
 
     See `evaluate_runs` for the arguments and errors.
     """
@@ -81,7 +81,7 @@ def ask_runs(
     """Ask trained networks together; see `evaluate_runs` for the arguments.
 
     Raises:
-        UsageError: As `evaluate_runs`, and where members do not look at the same images.
+        UsageError: As `evaluate_runs`, and if the runs have different images.
         RunError: Weights or data are missing or damaged.
     """
     opened = list(_open(names, split, device, data))

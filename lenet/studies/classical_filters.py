@@ -1,8 +1,7 @@
-"""The classical filters that people designed before networks learnt theirs, and how to apply them.
+"""Filters designed by hand, from edge detection to Gabor, and cross-correlation to apply them.
 
-A filter is moved over the picture; at each place its values are multiplied with the pixels under
-them and added up. That is cross-correlation: the filter is not turned around first, as in a
-mathematician's convolution.
+The filter slides over the picture; at each position its values are multiplied with the pixels below
+and summed. That is cross-correlation; a mathematical convolution would flip the filter first.
 """
 
 import math
@@ -30,16 +29,16 @@ BORDERS: dict[str, str] = {
     "reflection": "reflect",
     "replication": "replicate",
 }
-"""Our words for torch's padding modes."""
+"""torch's names of the padding modes."""
 
 
 LONGEST_SIDE_PX = 256
-"""Larger pictures are reduced to this: filters of a few pixels show nothing on a photograph."""
+"""Larger pictures are scaled down to this; on a photograph, small filters would show nothing."""
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter and what it answers to."""
+    """A filter and what it responds to."""
 
     values: Tensor
     """float32 (f, f)."""
@@ -51,7 +50,7 @@ def open_picture(path: Path | None, digit: int, data: Path | None) -> tuple[Tens
 
     Args:
         path: A picture file; None takes a digit, bright strokes on black, as MNIST stores it.
-        digit: Which training image of MNIST, or of its sample where MNIST is not to be had.
+        digit: Index of a training image of MNIST, or of mnist-sample if MNIST is not found.
         data: Folder to look for MNIST in.
 
     Raises:
@@ -90,18 +89,18 @@ def cross_correlate(
     border: Border = "zero",
     constant: float = 0.0,
 ) -> Tensor:
-    """Move a filter over a picture.
+    """Slide a filter over a picture.
 
     Args:
         picture: float32 (H, W).
         values: The filter, float32 (f, f).
-        stride: Pixels from one place to the next.
+        stride: Pixels from one position to the next.
         padding: As in `lenet.models.arithmetic.padding_pixels`.
         border: What the padding continues the picture with.
         constant: The value of a ``constant`` border.
 
     Returns:
-        The answers, float32 (h, w), with h = (H + 2p - f)/stride + 1, rounded down.
+        The responses, float32 (h, w), with h = (H + 2p - f)/stride + 1, rounded down.
 
     Raises:
         UsageError: The filter is larger than the padded picture.
@@ -124,7 +123,7 @@ def pad_picture(
 
 
 def gaussian(size: int, sigma: float) -> Tensor:
-    """Return a round bell of standard deviation `sigma` pixels whose values add up to 1."""
+    """Return a Gaussian of standard deviation `sigma` pixels, normalized to sum 1."""
     x = torch.arange(size) - (size - 1) / 2
     bell = torch.exp(-(x**2) / (2 * sigma**2))
     bell = bell / bell.sum()
@@ -132,16 +131,16 @@ def gaussian(size: int, sigma: float) -> Tensor:
 
 
 def gabor(size: int, degrees: float, wavelength: float, sigma: float) -> Tensor:
-    """Return a wave under a bell: it answers to stripes of one direction and width.
+    """Return a Gabor filter, a cosine under a Gaussian, which responds to stripes.
 
     Args:
         size: Height and width in pixels.
         degrees: Direction across the stripes, from the x axis downwards.
-        wavelength: Pixels from stripe to stripe.
-        sigma: Standard deviation of the bell in pixels.
+        wavelength: In pixels.
+        sigma: Standard deviation of the Gaussian in pixels.
 
     Returns:
-        float32 (size, size) with sum 0, so that an even picture gives no answer.
+        float32 (size, size) with sum 0, so that a uniform picture gives no response.
 
     Source: J. G. Daugman, "Uncertainty relation for resolution in space, spatial frequency, and
     orientation optimized by two-dimensional visual cortical filters", 1985.

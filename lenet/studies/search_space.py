@@ -1,4 +1,4 @@
-"""The space that a sweep searches: config keys and the values they may take."""
+"""The search space of a sweep: config keys and their values."""
 
 import json
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from lenet.config.document import read_document
 from lenet.errors import UsageError
 
 FIXED = ("seed", "data.name", "data.validation", "data.validation_split", "data.split_seed")
-"""Keys that no sweep may search: trials must count the errors of the same images."""
+"""Keys that a sweep cannot search: all trials must be evaluated on the same images."""
 
 
 class Range(BaseModel):
-    """Numbers from low to high, both included; whole numbers where both are whole."""
+    """Numbers from low to high, both included; integers if both are integers."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -32,13 +32,13 @@ class Range(BaseModel):
     high: int | FiniteFloat
     """The largest value."""
     log: bool = False
-    """Search the logarithm, for values that span orders of magnitude."""
+    """Sample on a logarithmic scale."""
     step: Annotated[int | FiniteFloat, Field(gt=0)] | None = None
-    """Distance between values; None: any."""
+    """Distance between values; None: continuous."""
 
     @property
     def whole(self) -> bool:
-        """Whether only whole numbers are meant."""
+        """Whether only integers are meant."""
         return isinstance(self.low, int) and isinstance(self.high, int)
 
     @property
@@ -58,7 +58,7 @@ class Range(BaseModel):
 
 
 class Choices(BaseModel):
-    """Some values."""
+    """A list of values."""
 
     model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
 
@@ -82,7 +82,7 @@ def read_space(path: Path, try_out: Callable[[dict[str, Any]], object]) -> Space
 
     Args:
         path: The file.
-        try_out: Builds the config of a trial with the given value of a key, and complains if it is
+        try_out: Builds the config of a trial with the given value of a key, and raises if it is
             illegal: each key's extremes are tried before any trial begins.
 
     Raises:
@@ -97,13 +97,13 @@ def read_space(path: Path, try_out: Callable[[dict[str, Any]], object]) -> Space
     for key, values in content.items():
         where = f"{root.nearest((key,)).place}: {key}"
         if key in FIXED:
-            raise UsageError(f"{where}: stays the same in a sweep, or trials could not be compared")
+            raise UsageError(f"{where}: cannot be searched, as trials could not be compared")
         space[key] = _read_values(where, values)
         for value in space[key].ends:
             try:
                 try_out({key: value})
             except UsageError as error:
-                # Tried as if it had been given by --set, of which the user knows nothing.
+                # Built as if it had been given by --set, which the user has not used.
                 message = str(error).removeprefix(f"--set {key}={json.dumps(value)}: ")
                 raise UsageError(f"{where}: {message}") from error
     return space

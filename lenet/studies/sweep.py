@@ -1,8 +1,8 @@
-"""Searching for the config with the fewest validation errors, by Optuna.
+"""Search for the config with the fewest validation errors, with Optuna.
 
 All workers, on any number of machines, share a storage: a journal file on a shared disk, or a
-database. Each trial is an ordinary run, in ``RUNS/NAME/trial-0007/SEED``. A worker says now and
-then that it lives; when it falls silent, another one takes its trial up from its last checkpoint.
+database. Each trial is an ordinary run, in ``RUNS/NAME/trial-0007/SEED``. Workers record a
+heartbeat; if it stops, another worker continues the trial from its last checkpoint.
 """
 
 import json
@@ -38,18 +38,18 @@ from lenet.training.experiment import load_data
 from lenet.training.train import train
 
 SILENCE_SECONDS = 120.0
-"""How long a worker may be silent before its trial is taken up by another."""
+"""Time without a heartbeat after which another worker continues the trial."""
 
-ALIVE, TAKEN_UP = "alive", "taken up"
-"""What a trial's attributes are called: when its worker last spoke, which trial it goes on with."""
+HEARTBEAT, CONTINUES = "heartbeat", "continues"
+"""Attributes of a trial: the time of its last heartbeat, and the trial that it continues."""
 
 SEARCH = "search"
-"""What the study's attribute is called that says what is searched."""
+"""Attribute of the study that holds the config and the space."""
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """One search, as each of its workers sees it.
+    """A search, as each of its workers sees it.
 
     Attributes:
         source: The config file that the trials change.
@@ -59,7 +59,7 @@ class Sweep:
         root: The folder of the runs.
         storage: A database's URL; None: the file ``root/name/study.journal``.
         seed: What the sampler derives from.
-        silence_seconds: How long a worker may be silent before its trial is taken up.
+        silence_seconds: Time without a heartbeat after which another worker continues a trial.
     """
 
     source: str
@@ -77,7 +77,7 @@ class Sweep:
         return self.root / self.name
 
     def open(self, worker: int = 0) -> optuna.Study:
-        """Make the study, or join it.
+        """Create the study, or join it.
 
         Raises:
             UsageError: The storage cannot be used, or holds another search of this name.
@@ -106,7 +106,7 @@ class Sweep:
 
     @property
     def _place(self) -> str:
-        """The storage as one may show it: without a password."""
+        """The storage, without a password, for messages."""
         return redact_passwords(self.storage or str(self.folder / "study.journal"))
 
     def _check_same(self, study: optuna.Study) -> None:
@@ -146,10 +146,10 @@ def work(
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
-    """Run trials until the study has `trials` that are done, all workers' together.
+    """Run trials until the study has `trials` finished ones, of all workers together.
 
     Raises:
-        UsageError: The config holds no validation images out, or the storage cannot be used.
+        UsageError: The config has no validation images, or the storage cannot be used.
         RunError: The data are missing, or a training failed.
     """
     study = sweep.open(worker)
@@ -157,7 +157,7 @@ def work(
     cache: dict[str, tuple[Dataset, Splits]] = {}
 
     while not stop():
-        _take_up_lost(study, sweep)
+        _requeue_lost(study, sweep)
         waiting = study.get_trials(deepcopy=False, states=[TrialState.WAITING])
         begun = study.get_trials(
             deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
@@ -168,7 +168,7 @@ def work(
             time.sleep(min(1.0, sweep.silence_seconds / 4))  # another worker's trial may be lost
             continue
         trial = study.ask()
-        trial.set_user_attr(ALIVE, time.time())
+        trial.set_user_attr(HEARTBEAT, time.time())
         try:
             values = {key: _suggest(trial, key, sweep) for key in sweep.space}
             config = sweep.config(values)
@@ -191,7 +191,7 @@ def work(
             with lock(run.folder):
                 done = train(config, [run], splits, chosen, stop=watch, components=components)
         except UpdateFinishedTrialError:
-            say(f"trial {trial.number}: another worker took it up, for this one was silent")
+            say(f"trial {trial.number}: continued by another worker, as the heartbeat was late")
             continue
         except DivergedError:
             _tell(study, trial, None)
@@ -206,9 +206,9 @@ def work(
             say(f"trial {trial.number}: {errors} validation errors with {values}")
         elif watch.pruned:
             _tell(study, trial, None)
-            say(f"trial {trial.number}: given up after epoch {watch.epochs} with {values}")
+            say(f"trial {trial.number}: pruned after epoch {watch.epochs} with {values}")
         else:  # stopped; whoever comes next goes on with it
-            _hand_on(study, study.trials[trial.number])
+            _requeue(study, study.trials[trial.number])
 
 
 def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
@@ -234,14 +234,14 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
 
 
 def _tell(study: optuna.Study, trial: Trial, errors: int | None) -> None:
-    """End a trial with its errors, or None if it was given up."""
+    """End a trial with its errors, or None if it was pruned."""
     state = TrialState.COMPLETE if errors is not None else TrialState.PRUNED
     # Skipped if another worker ended it, to go on with it: that one's result is the same.
     study.tell(trial, errors, state=state, skip_if_finished=True)
 
 
 class _Watch:
-    """Asked after each step of a trial: reports its epochs, and says when to give up."""
+    """Called after each step of a trial: reports its epochs, and says when to prune or stop."""
 
     def __init__(
         self, study: optuna.Study, trial: Trial, run: Run, stop: Callable[[], bool]
@@ -255,7 +255,7 @@ class _Watch:
 
     def __call__(self) -> bool:
         if time.monotonic() - self.spoke > 10:
-            self.trial.set_user_attr(ALIVE, time.time())
+            self.trial.set_user_attr(HEARTBEAT, time.time())
             self.spoke = time.monotonic()
         size = self.metrics.stat().st_size if self.metrics.exists() else 0
         if size != self.size:
@@ -269,12 +269,12 @@ class _Watch:
 
 
 def _open_run(sweep: Sweep, trial: Trial, config: Config) -> Run:
-    """Make the run of a trial, or open that of the lost trial that it goes on with.
+    """Create the run of a trial, or open that of the lost trial that it continues.
 
     Raises:
         UsageError: The folder holds a run of another config.
     """
-    first = trial.user_attrs.get(TAKEN_UP, trial.number)
+    first = trial.user_attrs.get(CONTINUES, trial.number)
     folder = sweep.folder / f"trial-{first:04d}" / str(config.seed)
     if (folder / "config.yaml").is_file():
         run = Run.open(folder)
@@ -295,22 +295,22 @@ def _suggest(trial: Trial, key: str, sweep: Sweep) -> Any:
     return trial.suggest_float(key, values.low, values.high, step=values.step, log=values.log)
 
 
-def _take_up_lost(study: optuna.Study, sweep: Sweep) -> None:
-    """Put the trials of workers that fell silent, and let go of their run, back into the queue."""
+def _requeue_lost(study: optuna.Study, sweep: Sweep) -> None:
+    """Requeue trials without a heartbeat whose run is not locked by a live process."""
     for trial in study.get_trials(deepcopy=False, states=[TrialState.RUNNING]):
-        spoke = trial.user_attrs.get(ALIVE)
+        spoke = trial.user_attrs.get(HEARTBEAT)
         if spoke is None:
             assert trial.datetime_start is not None
             spoke = trial.datetime_start.timestamp()
         if time.time() - spoke > sweep.silence_seconds:
-            first = trial.user_attrs.get(TAKEN_UP, trial.number)
+            first = trial.user_attrs.get(CONTINUES, trial.number)
             locks = (sweep.folder / f"trial-{first:04d}").glob("*/lock")
             if not any(_is_held(path.parent) for path in locks):
-                _hand_on(study, trial)
+                _requeue(study, trial)
 
 
 def _is_held(folder: Path) -> bool:
-    """Say whether a run is being trained: a busy worker may be silent, but holds its run."""
+    """Say whether a run is being trained: a busy worker may miss heartbeats, but holds the lock."""
     try:
         with lock(folder):
             return False
@@ -318,18 +318,18 @@ def _is_held(folder: Path) -> bool:
         return True
 
 
-def _hand_on(study: optuna.Study, trial: FrozenTrial) -> None:
-    """End a trial, and queue one that goes on where it left off."""
+def _requeue(study: optuna.Study, trial: FrozenTrial) -> None:
+    """End a trial, and queue one that continues it."""
     try:
         study.tell(trial.number, state=TrialState.FAIL)
     except (ValueError, RuntimeError):
         return  # another worker was faster
-    first = trial.user_attrs.get(TAKEN_UP, trial.number)
-    study.enqueue_trial(trial.params, user_attrs={TAKEN_UP: first})
+    first = trial.user_attrs.get(CONTINUES, trial.number)
+    study.enqueue_trial(trial.params, user_attrs={CONTINUES: first})
 
 
 def _plot_importances(study: optuna.Study, path: Path) -> None:
-    """Draw how much each searched key matters to the validation errors, as Optuna sees it."""
+    """Plot Optuna's importance of each searched key for the validation errors."""
     import warnings
 
     import matplotlib

@@ -1,4 +1,4 @@
-"""Proof that interrupted training ends like uninterrupted training, on this machine."""
+"""Check that interrupted training ends with the same bits as uninterrupted training."""
 
 import hashlib
 import logging
@@ -21,22 +21,22 @@ from lenet.runs.run import TIMING
 from lenet.training.experiment import run_experiment
 
 FILES = ("weights.safetensors", "metrics.jsonl", "result.json")
-"""What must be the same to the bit; of TensorBoard's events, the curves must."""
+"""Files that must be identical; of TensorBoard's events, the curves are compared."""
 
 CHECKPOINT_STEPS = 10
-"""Steps between checkpoints, few, so that many interruptions fall into the saving."""
+"""Steps between checkpoints: few, so that many interruptions hit the saving."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of interrupted runs, compared with a straight one."""
+    """How interrupted runs differ from an uninterrupted one."""
 
     weights: str
-    """SHA-256 sum of the straight run's weights."""
+    """SHA-256 sum of the uninterrupted run's weights."""
     stopped: int
-    """How often a run was asked to stop, and resumed."""
+    """How often a run was stopped and resumed."""
     killed: int
-    """How often a run was killed, and resumed."""
+    """How often a run was killed and resumed."""
     differences: list[str]
     """What differed, such as ``killed: metrics.jsonl``."""
 
@@ -52,11 +52,11 @@ class Verdict:
     def describe(self) -> str:
         """Return the verdict as text."""
         lines = [
-            f"straight run: weights have sha256 {self.weights}",
+            f"uninterrupted run: weights have sha256 {self.weights}",
             f"stopped and resumed {self.stopped} times, killed and resumed {self.killed} times:",
         ]
         if self.same:
-            lines.append("weights, metrics, result and TensorBoard curves are the same to the bit")
+            lines.append("weights, metrics, result and TensorBoard curves are identical")
         return "\n".join([*lines, *(f"DIFFERENT: {name}" for name in self.differences)])
 
 
@@ -67,7 +67,7 @@ def verify_resume(
     data: Path | None = None,
     say: Callable[[str], None] = lambda line: None,
 ) -> Verdict:
-    """Train a config straight through, stopped and resumed, and killed and resumed; compare.
+    """Train a config uninterrupted, stopped and resumed, and killed and resumed; compare.
 
     Args:
         config: What to train.
@@ -91,7 +91,7 @@ def verify_resume(
             )
             return not experiment.unfinished
 
-        say("training straight through")
+        say("training without interruption")
         straight = _Countdown(sys.maxsize)
         began = time.monotonic()
         run("straight", straight)
@@ -121,7 +121,7 @@ def verify_resume(
 
 
 def compare(one: Path, other: Path) -> list[str]:
-    """Return what differs between two run folders, apart from times."""
+    """Return what differs between two run folders, other than times."""
     different = compare_files(one, other)
     if read_curves(one) != read_curves(other):
         different.append("TensorBoard curves")
@@ -135,7 +135,9 @@ def compare_files(one: Path, other: Path) -> list[str]:
 
 def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return the (step, value) points that TensorBoard shows of each of a run's scalars."""
-    logging.getLogger("tensorboard").setLevel(logging.ERROR)  # else it tells of what it hides
+    logging.getLogger("tensorboard").setLevel(
+        logging.ERROR
+    )  # else it warns of every event that it hides
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     return {
@@ -158,7 +160,7 @@ class _Countdown:
 
 
 def _draw_moment(steps: int, interruptions: int, so_far: int) -> int:
-    """Draw how many steps to make before the next stop; after the last one, all."""
+    """Draw the number of steps until the next stop; after the last stop, no limit."""
     if so_far == interruptions:
         return sys.maxsize
     return random.randint(1, max(steps // interruptions, 1))

@@ -28,7 +28,7 @@ class Step:
 
 
 def copy_filters(convolution: nn.Conv2d, local: LocallyConnected) -> None:
-    """Give a locally connected layer the convolution's filters at every place."""
+    """Copy the convolution's filters to every position of a locally connected layer."""
     with torch.no_grad():
         local.weight.copy_(spread(convolution.weight, local))
         if convolution.bias is not None:
@@ -36,7 +36,7 @@ def copy_filters(convolution: nn.Conv2d, local: LocallyConnected) -> None:
 
 
 def spread(weight: Tensor, local: LocallyConnected) -> Tensor:
-    """Return a convolution's weight as copies, (filters, maps·k·k, places)."""
+    """Return a convolution's weight as copies, (filters, channels·k·k, positions)."""
     return weight.flatten(1)[:, :, None].expand_as(local.weight)
 
 
@@ -53,8 +53,8 @@ def train_side_by_side(
 ) -> Iterator[Step]:
     """Train a convolution and tied copies of its filters on the same images, from the same start.
 
-    Each is followed by a squashing function and one linear layer, and trained by gradient descent
-    on all images at once.
+    Each is followed by tanh and one linear layer, and trained by gradient descent on all images at
+    once.
 
     Args:
         images: float32 (B, 1, H, W); float64 shows that what differs is rounding.
@@ -93,9 +93,9 @@ def train_side_by_side(
 
 
 def pooling_gradients(square: Tensor) -> dict[str, Tensor]:
-    """Return what each pooling of a 2×2 square passes back of a gradient of 1 to its four inputs.
+    """Return the gradients of a pooled 2×2 square's inputs when the output's gradient is 1.
 
-    Max-pooling passes all of it to the winner; average pooling gives equal parts.
+    Max-pooling passes all of it to the largest input, average pooling a quarter to each.
 
     Args:
         square: float32 (2, 2).

@@ -133,7 +133,7 @@ def test_verify_resume_stops_and_kills_trainings_and_finds_no_difference(elsewhe
     verified = runner.invoke(app, ["verify-resume", "small.yaml", "--kills", "1"])
     assert verified.exit_code == 0
     assert "stopped and resumed 1 times, killed and resumed" in verified.stdout
-    assert "are the same to the bit" in verified.stdout
+    assert "curves are identical" in verified.stdout
 
 
 def test_figures_are_drawn_after_training_and_when_they_are_missing(elsewhere: Path) -> None:

@@ -7,7 +7,7 @@ from lenet.evaluation.ensemble import DOUBTFUL, Opinions
 
 
 def opinions() -> Opinions:
-    """Three members on four images.
+    """Three networks on four images.
 
     Image 0: all right. Image 1: two weak votes for 5 against a sure one for the label 4.
     Image 2: each says something else, the second best of the mean is right. Image 3: all wrong.
@@ -18,20 +18,20 @@ def opinions() -> Opinions:
         [{0: 1.0}, {4: 1.0}, {3: 0.8, 2: 0.2}, {8: 1.0}],
     ]
     probabilities = torch.zeros(3, 4, 10)
-    for member, images in enumerate(said):
+    for network, images in enumerate(said):
         for image, classes in enumerate(images):
             for label, probability in classes.items():
-                probabilities[member, image, label] = probability
+                probabilities[network, image, label] = probability
     return Opinions(
         ["a", "b", "c"], probabilities, torch.tensor([0, 4, 2, 4]), {3: "4, or a 9", 0: "no 0"}
     )
 
 
-def test_members_are_counted_alone() -> None:
+def test_networks_are_counted_alone() -> None:
     assert opinions().errors_alone == [3, 2, 2]
 
 
-def test_the_mean_listens_to_a_sure_member_and_votes_do_not() -> None:
+def test_the_mean_listens_to_a_sure_network_and_votes_do_not() -> None:
     asked = opinions()
     assert asked.mean.argmax(1).tolist() == [0, 4, 1, 9]
     assert asked.errors == 2
@@ -56,7 +56,7 @@ def test_images_on_which_all_fail_are_marked_where_their_label_is_doubtful() -> 
     asked = opinions()
     assert asked.as_dict()["all_fail"] == asked.as_dict()["all_fail_doubtful"] == [3]
     assert str(asked).splitlines()[-1] == "      3  a 4, said 9  (label: 4, or a 9)"
-    assert "all members fail on 1 images, 1 of them of doubtful label" in str(asked)
+    assert "all networks fail on 1 images, 1 with a doubtful label" in str(asked)
 
 
 def test_the_doubtful_labels_are_those_of_the_test_set(mnist: Dataset) -> None:

@@ -114,7 +114,7 @@ def test_a_trial_that_does_worse_than_the_others_is_given_up_between_epochs(
     (trial,) = sweep(tmp_path, overrides=changes).open().trials
     assert trial.state.name == "PRUNED"
     assert list(trial.intermediate_values) == [1]
-    assert "given up after epoch 1" in said[0]
+    assert "pruned after epoch 1" in said[0]
     assert not Run.open(tmp_path / "s/trial-0000/0").finished
 
 
@@ -230,7 +230,7 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     assert Run.open(run).finished
     trials = read_trials(postgresql)
     assert len([t for t in trials if t.state.name in ("COMPLETE", "PRUNED")]) == 2
-    assert [t.user_attrs["taken up"] for t in trials if "taken up" in t.user_attrs] == [0]
+    assert [t.user_attrs["continues"] for t in trials if "continues" in t.user_attrs] == [0]
     assert (elsewhere / "runs/s/best.yaml").exists()
     written = [path for path in elsewhere.rglob("*") if path.is_file()]
     assert [path for path in written if b"secret" in path.read_bytes()] == []

@@ -61,7 +61,7 @@ def test_tied_copies_stay_a_convolution_step_for_step() -> None:
         assert step.largest_difference < 1e-12
 
 
-def test_pooling_epochs_all_to_the_winner_or_equal_parts() -> None:
+def test_pooling_passes_the_gradient_to_the_largest_or_in_equal_parts() -> None:
     passed = pooling_gradients(torch.tensor([[1.0, 6.0], [5.0, 2.0]]))
     assert passed["max"].tolist() == [[0, 1], [0, 0]]
     assert passed["average"].tolist() == [[0.25, 0.25], [0.25, 0.25]]
