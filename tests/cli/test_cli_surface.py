@@ -30,6 +30,7 @@ SURFACE = {
     "figures": "--class --data --device --format --image --theme --to",
     "filters": "--data --digit --format --theme --to",
     "predict": "--json --reject --show",
+    "publish": "--name --overwrite --to --without-weights",
     "reproduce": "--data --jobs --json --markdown --no-train --runs --seeds --set --to --train",
     "resume": "--data --device --json",
     "robustness": "--data --images --json --markdown --theme --to",
