@@ -71,14 +71,20 @@ def locate(name: str) -> Path:
             any(other == experiment or other.startswith(f"{experiment}/") for other in known)
             and (place / experiment).is_dir()
         ):
-            return place / folder
+            return _from_here(place / folder)
     if CLONED.is_dir():
-        advice = nearest(experiment, known, f"`lenet runs {CLONED}` lists them")
+        advice = nearest(experiment, known, f"`lenet runs {_from_here(CLONED)}` lists them")
         raise NoRunError(f"no published run {wanted!r}; {advice}")
     raise NoRunError(
         f"no published run {wanted!r} is installed, only {', '.join(known) or 'none'};"
-        " the others are in the project's repository, in runs/published: name the folder there"
+        " the others lie in the project's repository in runs/published; name a folder there"
     )
+
+
+def _from_here(path: Path) -> Path:
+    """Return a path from the current folder if it lies below, as people write it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def open_runs(name: str, *, unfinished: bool = False) -> list[Run]:
