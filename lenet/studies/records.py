@@ -25,8 +25,6 @@ RECORDS = Study(
         Row(label="modern LeNet-5, 61,706 parameters", config="modern/lenet5"),
         Row(label="ensemble of these LeNet-5s", config="modern/lenet5", ensemble=True),
         Row(label="LeNet-5 for digits sheared upright", config="modern/upright"),
-        Row(label="LeNet-5s taught by the compact network", config="modern/distilled"),
-        Row(label="ensemble of these", config="modern/distilled", ensemble=True),
         Row(label="compact network, 58,974 parameters", config="modern/compact"),
         Row(label="ensemble of these", config="modern/compact", ensemble=True),
         Row(label="Cireşan's MLP 1000-500, deformations", config="modern/ciresan", seeds=1),
