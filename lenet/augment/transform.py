@@ -5,12 +5,20 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as F
-from torchvision.tv_tensors import Image as TVImage
-from torchvision.tv_tensors import TVTensor, wrap
 
 from lenet.augment.arguments import number
+from lenet.errors import UsageError
+
+try:
+    from torchvision.transforms import v2
+    from torchvision.transforms.v2 import functional as F
+    from torchvision.tv_tensors import Image as TVImage
+    from torchvision.tv_tensors import TVTensor, wrap
+except (ImportError, RuntimeError) as error:  # missing, or built for another torch
+    raise UsageError(
+        f"augmentation needs torchvision, which cannot be imported ({error}): install torch and"
+        " torchvision together, with pip install --force-reinstall torch torchvision"
+    ) from error
 
 Parameters = dict[str, Tensor]
 """Parameters drawn for a batch: tensors whose first dimension is the batch's."""

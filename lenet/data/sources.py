@@ -127,7 +127,13 @@ def fetch_dataset(name: str, root: Path) -> Path:
     Raises:
         DatasetMissingError: No mirror answers within seconds, or the download fails.
     """
-    import torchvision  # here, because importing it takes as long as reading MNIST
+    try:
+        import torchvision  # here, because importing it takes as long as reading MNIST
+    except (ImportError, RuntimeError) as error:  # missing, or built for another torch
+        raise DatasetMissingError(
+            f"{name} is not here, and fetching it needs torchvision, which cannot be imported"
+            f" ({error}): install torch and torchvision together"
+        ) from error
 
     source = SOURCES[name]
     dataset = getattr(torchvision.datasets, source.torchvision)

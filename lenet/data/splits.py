@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 import torch
 
-from lenet.augment.catalogue import build_pipeline
-from lenet.augment.pipeline import Pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import CLASSES, Dataset, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.rng import generator
+
+if TYPE_CHECKING:
+    from lenet.augment.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Splits:
 
 
 def make_splits(
-    dataset: Dataset, config: Config, device: torch.device, distort: Pipeline | None = None
+    dataset: Dataset, config: Config, device: torch.device, distort: "Pipeline | None" = None
 ) -> Splits:
     """Hold out validation images, cut the training set to size, add distorted copies.
 
@@ -49,12 +51,15 @@ def make_splits(
     if settings.train_size is not None:
         _, train = stratified_split(train, settings.train_size, settings.split_seed)
     if settings.distorted_copies:
-        distort = build_pipeline(settings.distort) if distort is None else distort
+        if distort is None:
+            from lenet.augment.catalogue import build_pipeline  # needs torchvision
+
+            distort = build_pipeline(settings.distort)
         train = add_distorted_copies(train, settings.distorted_copies, distort, settings.split_seed)
     return Splits(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
 
 
-def add_distorted_copies(split: Split, copies: int, distort: Pipeline, seed: int) -> Split:
+def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: int) -> Split:
     """Return a split followed by copies of it, each distorted by a draw of its own.
 
     Args:

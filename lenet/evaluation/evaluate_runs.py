@@ -5,7 +5,6 @@ from pathlib import Path
 
 import torch
 
-from lenet.augment.catalogue import build_pipeline
 from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.splits import make_splits
 from lenet.device import choose_device
@@ -52,6 +51,8 @@ def evaluate_runs(
         specs = run.config.augment or run.config.data.distort
         if not specs:
             raise UsageError(f"{run.folder} was trained without augmentation: nothing to draw")
+        from lenet.augment.catalogue import build_pipeline  # needs torchvision
+
         augment = build_pipeline(specs)
         results[run.folder] = classifier.evaluate_draws(images, augment, draws, run.seed)
     return results

@@ -1,6 +1,7 @@
 """What a config's augmentations do to digits, and to where their strokes fall."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from matplotlib.colors import LogNorm
@@ -8,16 +9,16 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
-from torchvision.transforms.v2.functional import center_crop
 
-from lenet.augment.catalogue import build_mixing, build_pipeline
-from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.config.schema import Config
 from lenet.data.datasets import CLASSES, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.rng import generator
+
+if TYPE_CHECKING:
+    from lenet.augment.pipeline import Mixing, Pipeline
 
 GAP = 2
 """Pixels between pictures."""
@@ -39,6 +40,8 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     Raises:
         UsageError: The config has no transforms, or a wrong one.
     """
+    from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
+
     pipeline = build_pipeline(config.augment or config.data.distort)
     mixing = build_mixing(config.mix)
     if not pipeline.transforms and not mixing.transforms:
@@ -63,11 +66,13 @@ def first_of_each_class(labels: Tensor) -> Tensor:
     return torch.stack([(labels == label).nonzero()[0, 0] for label in range(CLASSES)])
 
 
-def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Tensor:
+def draw_rows(originals: Split, pipeline: "Pipeline", draws: int, seed: int) -> Tensor:
     """Return each image followed by its draws, pixels (N, 1 + draws, H, W).
 
     Smaller ones, before or after a change of size, lie in the middle of H×W pixels.
     """
+    from torchvision.transforms.v2.functional import center_crop
+
     columns = [scale_pixels(originals.images)]
     for draw in range(draws):
         columns.append(pipeline(columns[0], originals.labels, generator(seed, "picture", draw)))
@@ -75,7 +80,7 @@ def draw_rows(originals: Split, pipeline: Pipeline, draws: int, seed: int) -> Te
     return torch.cat([center_crop(column, size) for column in columns], 1)
 
 
-def pixel_maps(split: Split, pipeline: Pipeline, seed: int) -> tuple[Tensor, Tensor]:
+def pixel_maps(split: Split, pipeline: "Pipeline", seed: int) -> tuple[Tensor, Tensor]:
     """Return each pixel's mean before and after one draw per image, (H, W) each."""
     images = scale_pixels(split.images)
     changed = pipeline(images, split.labels, generator(seed, "picture-ink"))
@@ -126,7 +131,7 @@ def _draw_grid(figure: SubFigure, rows: Tensor) -> None:
 
 
 def _draw_mixed(
-    figure: SubFigure, originals: Split, pipeline: Pipeline, mixing: Mixing, seed: int
+    figure: SubFigure, originals: Split, pipeline: "Pipeline", mixing: "Mixing", seed: int
 ) -> None:
     images = pipeline(
         scale_pixels(originals.images), originals.labels, generator(seed, "picture", 0)

@@ -5,12 +5,10 @@ from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
-from lenet.augment.catalogue import build_mixing, build_pipeline
-from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import ALL, Batches, Share
 from lenet.data.datasets import SIDE, Split
@@ -35,6 +33,9 @@ from lenet.training.parallel_seeds import (
 from lenet.training.schedules import SCHEDULES
 from lenet.training.sdlm import SDLMLearner, seeds_at_once
 
+if TYPE_CHECKING:
+    from lenet.augment.pipeline import Mixing, Pipeline
+
 
 @dataclass(frozen=True)
 class Components:
@@ -43,9 +44,10 @@ class Components:
     config: Config
     device: torch.device
     """Where the networks are to learn; they move there with their learner."""
-    augment: Pipeline
-    mix: Mixing
-    distort: Pipeline
+    augment: "Pipeline | None"
+    """None if the config lists no transforms; so are `mix` and `distort`."""
+    mix: "Mixing | None"
+    distort: "Pipeline | None"
     """What the distorted copies in the training set are made by."""
     classifiers: dict[int, Classifier]
     """The untrained networks, by seed."""
@@ -74,8 +76,8 @@ class Components:
             batch_size=train.batch_size,
             order=train.order,
             images_per_epoch=train.images_per_epoch,
-            augment=self.augment if self.config.augment else None,
-            mix=self.mix if self.config.mix else None,
+            augment=self.augment,
+            mix=self.mix,
             last_augmented=train.epochs - train.no_augment_epochs,
             teach=self.teacher.teach if self.teacher else None,
             pools=pools,
@@ -123,19 +125,21 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
         RunError: The weights of a network that it learns from are missing or damaged.
     """
     device = torch.device(device)
+    if config.augment or config.mix or config.data.distort:
+        from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
     with _blaming("augment"):
-        augment = build_pipeline(config.augment)
-        height, width = augment.output_size((SIDE, SIDE))
+        augment = build_pipeline(config.augment) if config.augment else None
+        height, width = augment.output_size((SIDE, SIDE)) if augment else (SIDE, SIDE)
         if max(height, width) > config.input.size:
             raise UsageError(
                 f"images come out as {height}×{width} pixels,"
                 f" more than input.size of {config.input.size}"
             )
     with _blaming("mix"):
-        mix = build_mixing(config.mix)
+        mix = build_mixing(config.mix) if config.mix else None
     with _blaming("data", "distort"):
-        distort = build_pipeline(config.data.distort)
-        height, width = distort.output_size((SIDE, SIDE))
+        distort = build_pipeline(config.data.distort) if config.data.distort else None
+        height, width = distort.output_size((SIDE, SIDE)) if distort else (SIDE, SIDE)
         if (height, width) != (SIDE, SIDE):
             raise UsageError(f"copies must be of {SIDE}×{SIDE} pixels, not {height}×{width}")
     with _blaming("model"):

@@ -13,16 +13,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 
-from lenet.augment.pipeline import Pipeline
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import Share
 from lenet.errors import LenetError, RunError, UsageError
 from lenet.runs.run import Run
+
+if TYPE_CHECKING:
+    from lenet.augment.pipeline import Pipeline
 
 SILENCE = timedelta(minutes=10)
 """How long a process waits for another before it takes it for lost."""
@@ -54,12 +56,12 @@ class World:
         """The part of each batch that this process learns from."""
         return Share(self.rank, self.size)
 
-    def check(self, config: Config, augment: Pipeline) -> None:
+    def check(self, config: Config, augment: "Pipeline | None") -> None:
         """Refuse what cannot be divided among processes.
 
         Args:
             config: What is to be trained.
-            augment: Its pipeline.
+            augment: Its pipeline, if it has one.
 
         Raises:
             UsageError: It cannot.
@@ -70,7 +72,7 @@ class World:
                 " among processes: start it without torchrun",
                 ("optimizer", "kind"),
             )
-        if self.size > 1 and not augment.divisible:
+        if self.size > 1 and augment and not augment.divisible:
             raise UsageError(
                 "kornia draws for a whole batch at once, which cannot be divided among processes:"
                 " start it without torchrun",

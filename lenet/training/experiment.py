@@ -104,8 +104,9 @@ def run_experiment(
             return follow(world, data, stop)
         chosen = range(config.seed, config.seed + seeds)
         components = build(config, chosen, world.device)
-        for note in components.augment.notes + components.distort.notes:
-            say(f"note: {note}")
+        for pipeline in filter(None, (components.augment, components.distort)):
+            for note in pipeline.notes:
+                say(f"note: {note}")
         world.check(config, components.augment)
         check_name(name)
         dataset = load_data(config, data, say)
