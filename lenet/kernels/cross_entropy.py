@@ -1,0 +1,69 @@
+"""Softmax cross-entropy of ten classes, with soft or smoothed targets, and its gradient."""
+
+import numpy as np
+from numpy import float32
+
+from lenet.kernels.lanes import LANES, inner
+
+
+@inner
+def cross_entropy(
+    logits, labels, shares, soft, smoothing, gradient, row, first, last, count, classes, shape
+):  # fmt: skip
+    """Sum the losses of blocks, count their errors, and leave the gradient of the batch's mean.
+
+    Args:
+        logits: (blocks, units, 16), of which the first `classes` count.
+        labels: int64 (B,), or anything if `soft`.
+        shares: float32 (B · classes,), shares of each class if `soft`.
+        soft: Whether targets are shares.
+        smoothing: Share of the targets given to all classes alike.
+        gradient: As `logits`; images beyond B and units beyond the classes get 0.
+        row: Room for `classes` values.
+        first: The first block.
+        last: One after the last.
+        count: B.
+        classes: Number of classes.
+        shape: Of the last layer, as in `dense`; units beyond the classes are idle.
+
+    Returns:
+        The sum of the losses, and how many images had another class larger than theirs.
+    """
+    _, units = shape
+    losses, errors = 0.0, 0
+    even = float32(smoothing) / float32(classes)
+    keep = float32(1) - float32(smoothing)
+    for n in range(first, last):
+        for lane in range(LANES):
+            image, at = n * LANES + lane, n * units * LANES + lane
+            if image >= count:
+                for o in range(units):
+                    gradient[at + o * LANES] = 0
+                continue
+            label, said = 0, 0
+            for o in range(classes):
+                share = float32(0)
+                if soft:
+                    share = shares[image * classes + o]
+                    if share > shares[image * classes + label]:
+                        label = o
+                elif o == labels[image]:
+                    share, label = float32(1), o
+                row[o] = share * keep + even
+                if logits[at + o * LANES] > logits[at + said * LANES]:
+                    said = o
+            largest = logits[at + said * LANES]
+            errors += label != said
+            exponentials, shared, dot = float32(0), float32(0), float32(0)
+            for o in range(classes):
+                below = logits[at + o * LANES] - largest
+                exponential = np.exp(below)
+                gradient[at + o * LANES] = exponential
+                exponentials += exponential
+                shared += row[o]
+                dot += row[o] * below
+            losses += np.log(exponentials) * shared - dot
+            for o in range(classes):
+                probability = gradient[at + o * LANES] / exponentials
+                gradient[at + o * LANES] = (probability * shared - row[o]) / float32(count)
+    return losses, errors
