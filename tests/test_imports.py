@@ -10,7 +10,7 @@ GROUND = "ground"
 
 FLOORS: list[set[str]] = [
     {GROUND},
-    {"config", "augment", "models"},
+    {"config", "augment", "models", "kernels"},
     {"data", "runs"},
     {"evaluation"},
     {"training", "reading"},

@@ -3,7 +3,9 @@
 import gzip
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -19,9 +21,11 @@ from lenet.data.sources import SOURCES
 from lenet.data.splits import make_splits
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.runs.run import Run
+from lenet.training.fused import choose_kernels
 from lenet.training.train import train
 
 OURS = "lenet train"
+PYTORCH = f"{OURS} --set kernels=torch"
 BARE = "bare loop over the same tensors"
 IMAGES = 12_800
 BATCH = 128
@@ -46,15 +50,16 @@ def measure(data: Path | None, rounds: int) -> list[Row]:
     splits = make_splits(dataset, config, device)
     with tempfile.TemporaryDirectory() as folder:
 
-        def ours() -> float:
-            run = Run.create("bench", config, Path(folder), overwrite=True)
-            train(config, [run], splits, device)
+        def ours(kernels: Literal["auto", "torch"]) -> float:
+            chosen = config.model_copy(update={"kernels": kernels})
+            run = Run.create("bench", chosen, Path(folder), overwrite=True)
+            train(chosen, [run], splits, device)
             return float(run.lines("timing.jsonl")[0]["images_per_second"])
 
-        work: dict[str, Callable[[], float]] = {
-            OURS: ours,
-            BARE: timed(lambda: _bare_loop(splits.train)),
-        }
+        work: dict[str, Callable[[], float]] = {OURS: partial(ours, "auto")}
+        if choose_kernels(config, device) == "fast":
+            work[PYTORCH] = partial(ours, "torch")
+        work[BARE] = timed(lambda: _bare_loop(splits.train))
         root = _torchvision_root(Path(dataset.source), Path(folder))
         for workers in (0, 2):
             loop = _torchvision_loop(root, workers)

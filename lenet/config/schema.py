@@ -390,3 +390,7 @@ class Config(Section):
     """Everything random in a run derives from it."""
     deterministic: bool | None = None
     """Same seed, same bits; None: on CPU yes, elsewhere as fast as it goes."""
+    kernels: Literal["auto", "torch", "fast"] = "auto"
+    """What computes the updates. fast: compiled steps for LeNet-5 on CPUs with AVX-512, the same as
+    PyTorch's to rounding; auto: fast where they cover the config and the machine, else PyTorch. A
+    resumed run goes on with what it began with."""

@@ -40,6 +40,8 @@ def cross_entropy(
                 for o in range(units):
                     gradient[at + o * LANES] = 0
                 continue
+            for o in range(classes, units):
+                gradient[at + o * LANES] = 0
             label, said = 0, 0
             for o in range(classes):
                 share = float32(0)

@@ -85,7 +85,7 @@ def gradient_of_weights(
 ):  # fmt: skip
     """Write the gradients of weights (n_in, n_out) and biases (n_out,), summed over blocks.
 
-    `input_rows` and `gradient_rows` are room for the two with one image a row.
+    `input_rows` and `gradient_rows` are room of this thread for the two with one image a row.
     """
     n_in, n_out = shape
     vectors = n_out // LANES
@@ -93,17 +93,17 @@ def gradient_of_weights(
         for i in range(0, n_in, LANES):
             transpose(
                 inputs, (n * n_in + i) * LANES, LANES,
-                input_rows, (n * LANES * n_in + i) // LANES, n_in // LANES,
+                input_rows, (n - first) * n_in + i // LANES, n_in // LANES,
             )  # fmt: skip
         for i in range(0, n_out, LANES):
             transpose(
                 gradient, (n * n_out + i) * LANES, LANES,
-                gradient_rows, (n * LANES * n_out + i) // LANES, vectors,
+                gradient_rows, (n - first) * n_out + i // LANES, vectors,
             )  # fmt: skip
     for i in range(0, n_in, 8):
         for v in range(0, vectors, 2):
             registers = zeros(16)
-            for image in range(first * LANES, last * LANES):
+            for image in range((last - first) * LANES):
                 registers = add_outer(
                     registers,
                     spread_many(input_rows, image * n_in + i, 1, 8),
@@ -115,6 +115,6 @@ def gradient_of_weights(
                     store(weight, (i + k) * vectors + v + b, load(sums, 2 * k + b))
     for v in range(vectors):
         bias_sum = spread(float32(0))
-        for image in range(first * LANES, last * LANES):
+        for image in range((last - first) * LANES):
             bias_sum = add(bias_sum, load(gradient_rows, image * vectors + v))
         store(bias, v, bias_sum)

@@ -105,7 +105,7 @@ def load(typing, array, i):
     """Vector i of an array."""
 
     def generate(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments, LANES)
+        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], LANES)
         return builder.load(_as_vector(builder, address), align=4)
 
     return lanes(array, types.intp), generate
@@ -134,7 +134,7 @@ def store(typing, array, i, vector):
     """Make a vector vector i of an array."""
 
     def generate(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2], LANES)
+        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], LANES)
         builder.store(arguments[2], _as_vector(builder, address), align=4)
         return context.get_dummy_value()
 
@@ -146,7 +146,7 @@ def store_many(typing, array, i, vectors):
     """Store a tuple of vectors one after another, from vector i on."""
 
     def generate(context, builder, signature, arguments):
-        address = _address(context, builder, signature.args[0], *arguments[:2], LANES)
+        address = _address(context, builder, signature.args[0], arguments[0], arguments[1], LANES)
         for k in range(vectors.count):
             place = builder.gep(address, [ir.Constant(ir.IntType(64), LANES * k)])
             vector = builder.extract_value(arguments[2], k)

@@ -150,7 +150,9 @@ def _make_step(sources):
 
         d_logits, d_f6 = _states(memory, D_LOGITS, blocks), _states(memory, D_F6, blocks)
         d_c5, d_s4 = _states(memory, D_C5, blocks), _states(memory, D_S4, blocks)
-        rows, d_rows = _states(memory, INPUT_ROWS, blocks), _states(memory, GRADIENT_ROWS, blocks)
+        # One image a row takes more room in some layers than in others: each thread has its own.
+        rows = _states(memory, INPUT_ROWS, blocks)[first * C5_SHAPE[0] * LANES :]
+        d_rows = _states(memory, GRADIENT_ROWS, blocks)[first * C5_SHAPE[1] * LANES :]
         losses[part], errors[part] = cross_entropy(
             logits, labels, shares, soft, smoothing, d_logits, _own(own, ROW),
             first, last, count, CLASSES, OUTPUT_SHAPE,
@@ -229,6 +231,7 @@ class FusedLeNet5:
         self.scratch = np.zeros((threads, SCRATCH * LANES), np.float32)
         self.losses, self.errors = np.zeros(threads), np.zeros(threads, np.int64)
         self.control = np.zeros(2, np.int64)
+        self.parts = threads
 
     def learn(
         self,
@@ -259,7 +262,7 @@ class FusedLeNet5:
         """
         count, soft = len(images), targets.is_floating_point()
         pairs = -(-count // (2 * LANES))
-        parts = min(self.threads, pairs)
+        parts = self.parts = min(self.threads, pairs)
         size = MEMORY * 2 * pairs * LANES
         if len(self.memory) < size:
             self.memory = np.zeros(size, np.float32)
@@ -287,6 +290,8 @@ class FusedLeNet5:
             other.result()
         return float(self.losses[:parts].sum()), int(self.errors[:parts].sum())
 
-    def gradient(self, parts: int) -> Floats:
-        """Return the sum of the gradients of the last step's parts."""
-        return self.gradients.reshape(self.threads, -1)[:parts].sum(0)
+    @property
+    def gradient(self) -> Floats:
+        """The gradient of the last step."""
+        gradient: Floats = self.gradients.reshape(self.threads, -1)[: self.parts].sum(0)
+        return gradient

@@ -20,6 +20,7 @@ from lenet.training.boosting import choose_images, load_earlier
 from lenet.training.data_parallel import DataParallelLearner
 from lenet.training.distillation import Teacher
 from lenet.training.distributed import World
+from lenet.training.fused import FusedLearner, Kernels
 from lenet.training.gradient import GradientLearner
 from lenet.training.learner import Learner
 from lenet.training.optimizers import OPTIMIZERS
@@ -85,11 +86,17 @@ class Components:
         )
 
     def learner(
-        self, seeds: Sequence[int], steps_per_epoch: int, world: World | None = None
+        self,
+        seeds: Sequence[int],
+        steps_per_epoch: int,
+        world: World | None = None,
+        kernels: Kernels = "torch",
     ) -> Learner:
         """Return the rule by which the seeds' networks learn; see `build_learner`."""
         classifiers = [self.classifiers[seed] for seed in seeds]
-        return build_learner(self.config, classifiers, seeds, steps_per_epoch, self.device, world)
+        return build_learner(
+            self.config, classifiers, seeds, steps_per_epoch, self.device, world, kernels
+        )
 
     def checksums(self, seed: int) -> dict[str, list[str]]:
         """Return the SHA-256 sums of the weights that a seed learns from.
@@ -188,6 +195,7 @@ def build_learner(
     steps_per_epoch: int,
     device: torch.device,
     world: World | None = None,
+    kernels: Kernels = "torch",
 ) -> Learner:
     """Return the rule by which networks, one per seed, learn; they move to the device."""
     if isinstance(config.optimizer, SDLM):
@@ -201,6 +209,8 @@ def build_learner(
     rule: Callable[..., GradientLearner] = GradientLearner
     if world and world.size > 1:
         rule = partial(DataParallelLearner, world)
+    elif kernels == "fast":
+        rule = FusedLearner
     elif len(classifiers) > 1 and can_stack(classifiers[0].model):
         # One small network keeps no CPU core waiting; a GPU has room for all of them at once.
         rule = ThreadedLearner if device.type == "cpu" else StackedLearner
@@ -238,13 +248,16 @@ def gradient_learner(
     )
 
 
-def is_faster_together(components: Components, seeds: Sequence[int], split: Split) -> bool:
+def is_faster_together(
+    components: Components, seeds: Sequence[int], split: Split, kernels: Kernels = "torch"
+) -> bool:
     """Say whether seeds take less time at once than one after another, as timed on a batch.
 
     Args:
         components: What is to be trained; its networks stay as they are.
         seeds: Some of those that it was built for.
         split: The training images, on the device.
+        kernels: What computes the updates.
     """
     config = components.config
     if len(seeds) == 1 or isinstance(config.optimizer, SDLM):
@@ -255,6 +268,7 @@ def is_faster_together(components: Components, seeds: Sequence[int], split: Spli
     inputs, targets = components.batches(split, seeds).batch(1, 0)
     copies = [replace(each, model=deepcopy(each.model)) for each in classifiers]
     alone, together = (
-        build_learner(config, copies[:n], seeds[:n], 1, components.device) for n in (1, len(seeds))
+        build_learner(config, copies[:n], seeds[:n], 1, components.device, kernels=kernels)
+        for n in (1, len(seeds))
     )
     return pays_off(alone, together, inputs, targets)

@@ -24,6 +24,7 @@ from lenet.statistics import describe_errors, summarize
 from lenet.training.build import Components, build, check_last_batch, is_faster_together
 from lenet.training.distributed import World, join
 from lenet.training.environment import check_origin, describe_environment
+from lenet.training.fused import choose_kernels, compile_kernels
 from lenet.training.train import SAMPLE_NOTICE, train
 
 
@@ -112,6 +113,7 @@ def run_experiment(
         dataset = load_data(config, data, say)
         splits = make_splits(dataset, config, world.device, components.distort)
         check_last_batch(components, len(splits.train))
+        kernels = choose_kernels(config, world.device, world.size)
         runs = []
         for seed in chosen:
             own = config.model_copy(update={"seed": seed})
@@ -121,7 +123,11 @@ def run_experiment(
         new = [run for run in runs if not run.begun]
         if new:
             fresh = [run.seed for run in new]
-            together = world.size == 1 and is_faster_together(components, fresh, splits.train)
+            if kernels == "fast":
+                compile_kernels(say)
+            together = world.size == 1 and is_faster_together(
+                components, fresh, splits.train, kernels
+            )
             if len(new) > 1:
                 say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
         for run in new:
@@ -129,6 +135,7 @@ def run_experiment(
                 world.device, dataset, components.checksums(run.seed)
             )
             environment["processes"] = world.size
+            environment["kernels"] = kernels
             environment["together"] = fresh if together else []
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent

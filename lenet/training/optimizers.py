@@ -46,11 +46,15 @@ class WeightAverage:
         self.decay = decay
         self.updates = 0
 
+    def advance(self) -> float:
+        """Count an update, and return the share of the average that it keeps."""
+        self.updates += 1
+        return min(self.decay, self.updates / (self.updates + 10))
+
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
         """Move towards the model's weights."""
-        self.updates += 1
-        decay = min(self.decay, self.updates / (self.updates + 10))
+        decay = self.advance()
         new = model.state_dict()
         averages, values = [], []
         for name, average in self.model.state_dict().items():

@@ -20,6 +20,7 @@ from lenet.runs.files import check_layout
 from lenet.runs.run import Position, Run
 from lenet.training.build import Components, build
 from lenet.training.distributed import World
+from lenet.training.fused import compile_kernels, kernels_of
 from lenet.training.learner import EpochMetrics, Learner
 from lenet.training.tensorboard import Dashboard
 
@@ -78,7 +79,10 @@ def train(
 
     # Model, loss, optimizer, schedule.
     classifiers = [components.classifiers[seed] for seed in seeds]
-    learner = components.learner(seeds, batches.steps_per_epoch, world)
+    kernels = kernels_of(runs, config, device, world.size if world else 1, say)
+    if kernels == "fast":
+        compile_kernels(say)
+    learner = components.learner(seeds, batches.steps_per_epoch, world, kernels)
 
     # Resume.
     metrics = EpochMetrics(seeds, device)

@@ -114,7 +114,7 @@ SMALL = [
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Step seeds at once, whatever the clock says."""
     monkeypatch.setattr(
-        experiment, "is_faster_together", lambda components, seeds, split: len(seeds) > 1
+        experiment, "is_faster_together", lambda components, seeds, *_: len(seeds) > 1
     )
 
 

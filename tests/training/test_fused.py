@@ -1,0 +1,211 @@
+"""The learner of the compiled kernels against the one of PyTorch."""
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet.config.load import load_config
+from lenet.config.schema import Config
+from lenet.errors import UsageError
+from lenet.kernels import support
+from lenet.kernels.support import missing
+from lenet.losses import CrossEntropy
+from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.training.experiment import resume_runs, run_experiment
+from lenet.training.fused import FusedLearner, choose_kernels, why_not
+from lenet.training.gradient import GradientLearner
+from lenet.training.optimizers import sgd
+from lenet.training.schedules import one_cycle
+
+CPU = torch.device("cpu")
+needs_kernels = pytest.mark.skipif(missing() is not None, reason=f"needs {missing()}")
+
+SMALL = ["data.name=mnist-sample", "data.train_size=200", "train.epochs=2"]
+SMALL += ["evaluate.pictures=false", "data.validation=0"]
+
+NESTEROV = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+NO_MOMENTUM = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+
+
+def a_model(seed: int) -> LeNet5Modern:
+    torch.manual_seed(seed)
+    return LeNet5Modern()
+
+
+def learner(
+    rule: type[GradientLearner], seeds: tuple[int, ...] = (0,), ema: float = 0.0, **options: Any
+) -> GradientLearner:
+    return rule(
+        [a_model(seed) for seed in seeds],
+        seeds,
+        loss=CrossEntropy(0.1),
+        classify=lambda outputs: outputs.argmax(1),
+        optimizer=partial(sgd, lr=0.05, **(options or NESTEROV)),
+        schedule=one_cycle(2),
+        steps_per_epoch=4,
+        ema=ema,
+    )
+
+
+def batch(step: int, seeds: int = 1, n: int = 40, mixed: bool = False) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    inputs = torch.randn(seeds, n, 1, 32, 32, generator=generator)
+    targets = torch.randint(10, (seeds, n), generator=generator)
+    if mixed:
+        return inputs, 0.6 * F.one_hot(targets, 10).float() + 0.4 * F.one_hot(targets.flip(1), 10)
+    return inputs, targets
+
+
+@needs_kernels
+@pytest.mark.parametrize("options", [NESTEROV, NO_MOMENTUM], ids=["nesterov", "no momentum"])
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+@pytest.mark.parametrize("mixed", [False, True])
+def test_the_first_steps_are_those_of_pytorch(options, ema: float, mixed: bool) -> None:
+    ours = learner(FusedLearner, ema=ema, **options)
+    theirs = learner(GradientLearner, ema=ema, **options)
+    # In these batches no weighted sum is within rounding of 0, where a ReLU is open or shut.
+    for step in range(10, 16):
+        found, expected = (each.learn(*batch(step, mixed=mixed)) for each in (ours, theirs))
+        torch.testing.assert_close(found.loss_sum, expected.loss_sum, rtol=1e-5, atol=0)
+        assert found.errors.dtype == expected.errors.dtype
+        assert found.errors.tolist() == expected.errors.tolist()
+        assert ours.learning_rate == theirs.learning_rate
+    state = theirs.state(0)
+    assert list(ours.state(0)) == list(state)
+    for name, value in ours.state(0).items():
+        assert value.dtype == state[name].dtype
+        torch.testing.assert_close(value, state[name], rtol=1e-4, atol=1e-6)
+    for one, other in zip(ours.model(0).parameters(), theirs.model(0).parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@needs_kernels
+@pytest.mark.parametrize("options", [NESTEROV, NO_MOMENTUM], ids=["nesterov", "no momentum"])
+@pytest.mark.parametrize("ema", [0.0, 0.9])
+def test_a_loaded_state_goes_on_with_the_same_bits(options, ema: float) -> None:
+    straight, first, resumed = (learner(FusedLearner, ema=ema, **options) for _ in range(3))
+    for step in range(6):
+        straight.learn(*batch(step))
+    for step in range(3):
+        first.learn(*batch(step))
+    resumed.load_state(0, first.state(0))
+    for step in range(3, 6):
+        resumed.learn(*batch(step))
+    expected, found = straight.state(0), resumed.state(0)
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        assert torch.equal(value, found[name]), name
+
+
+@needs_kernels
+def test_looking_at_the_model_changes_nothing() -> None:
+    quiet, watched = learner(FusedLearner, ema=0.9), learner(FusedLearner, ema=0.9)
+    watched.model(0)
+    for step in range(3):
+        quiet.learn(*batch(step))
+        watched.learn(*batch(step))
+        watched.model(0)
+        watched.state(0)
+    for name, value in quiet.state(0).items():
+        assert torch.equal(value, watched.state(0)[name]), name
+
+
+@needs_kernels
+def test_seeds_learn_side_by_side_as_each_alone_on_one_thread() -> None:
+    together = learner(FusedLearner, (0, 1, 2))
+    for step in range(4):
+        together.learn(*batch(step, 3))
+    for seed in range(3):
+        alone = learner(FusedLearner, (seed,))  # the tests have one thread
+        for step in range(4):
+            alone.learn(*(part[seed : seed + 1] for part in batch(step, 3)))
+        for name, value in alone.state(0).items():
+            assert torch.equal(value, together.state(seed)[name]), name
+
+
+def quickstart(*changes: str) -> Config:
+    return load_config("quickstart", [*SMALL, *changes]).config
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        (["model={kind: mlp}"], "know lenet5-modern, not mlp"),
+        (["model.dropout=0.1"], "without batch norm and dropout"),
+        (["model.batch_norm=true"], "without batch norm and dropout"),
+        (["model.pooling=average"], "with relu and max-pooling"),
+        (["model.activation=tanh"], "with relu and max-pooling"),
+        (["loss={kind: squared-targets}"], "know cross-entropy, not squared-targets"),
+        (["optimizer={kind: adamw}"], "know sgd, not adamw"),
+    ],
+)
+def test_what_the_kernels_do_not_cover_is_left_to_pytorch(changes, reason: str) -> None:
+    assert choose_kernels(quickstart(*changes), CPU) == "torch"
+    with pytest.raises(UsageError, match=reason) as caught:
+        choose_kernels(quickstart("kernels=fast", *changes), CPU)
+    assert caught.value.path == ("kernels",)
+
+
+def test_other_devices_and_several_processes_are_left_to_pytorch() -> None:
+    assert why_not(quickstart(), torch.device("cuda")) == (
+        "the fast kernels are for the CPU, not for cuda"
+    )
+    assert "among processes" in str(why_not(quickstart(), CPU, processes=2))
+
+
+@needs_kernels
+def test_auto_is_fast_where_it_can_be_and_torch_can_be_had() -> None:
+    assert choose_kernels(quickstart(), CPU) == "fast"
+    assert choose_kernels(quickstart("kernels=torch"), CPU) == "torch"
+
+
+@needs_kernels
+def test_training_becomes_what_it_becomes_with_pytorch(elsewhere: Path) -> None:
+    metrics = {}
+    for kernels in ("fast", "torch"):
+        config = quickstart(f"kernels={kernels}")
+        (run,) = run_experiment(config, kernels).runs
+        assert run.read_json("environment.json")["kernels"] == kernels
+        metrics[kernels] = run.lines("metrics.jsonl")
+    for ours, theirs in zip(metrics["fast"], metrics["torch"], strict=True):
+        assert ours["loss/train"] == pytest.approx(theirs["loss/train"], rel=1e-3)
+        assert ours["loss/test"] == pytest.approx(theirs["loss/test"], rel=1e-3)
+        assert abs(ours["errors/test"] - theirs["errors/test"]) <= 2
+
+
+@needs_kernels
+@pytest.mark.parametrize("begun", ["fast", "torch", None])
+def test_a_resumed_run_goes_on_with_what_it_began_with(
+    begun: str | None, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False] * 3)
+    (run,) = run_experiment(quickstart(), "stopped", stop=lambda: next(answers, True)).runs
+    recorded = run.read_json("environment.json")
+    if begun is None:
+        del recorded["kernels"]  # as before there was a choice
+    else:
+        recorded["kernels"] = begun
+    (run.folder / "environment.json").write_text(json.dumps(recorded), encoding="utf-8")
+    used: list[str] = []
+    learn = FusedLearner.learn
+    monkeypatch.setattr(FusedLearner, "learn", lambda *args: (used.append("fast"), learn(*args))[1])
+    assert not resume_runs([run.folder]).unfinished
+    assert bool(used) == (begun == "fast")
+
+
+@needs_kernels
+def test_a_run_of_the_kernels_goes_on_with_pytorch_where_there_are_none(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False] * 3)
+    (run,) = run_experiment(quickstart(), "stopped", stop=lambda: next(answers, True)).runs
+    monkeypatch.setattr(support, "find_spec", lambda name: None)
+    said: list[str] = []
+    assert not resume_runs([run.folder], say=said.append).unfinished
+    assert any("goes on with PyTorch: the fast kernels need the package numba" in s for s in said)
