@@ -30,9 +30,12 @@ def wilson_interval(errors: int, n: int, z: float = Z_95) -> tuple[float, float]
 
 
 def describe_errors(errors: int, n: int) -> str:
-    """Write an error count as ``82 errors / 10,000 (0.82 %, 95 % CI 66–102)``."""
+    """Write a count as ``82 errors / 10,000 (accuracy 99.18 %, 95 % CI 66–102 errors)``."""
     low, high = wilson_interval(errors, n)
-    return f"{errors:,} errors / {n:,} ({100 * errors / n:.2f} %, 95 % CI {low:.0f}–{high:.0f})"
+    return (
+        f"{errors:,} errors / {n:,} (accuracy {100 * (n - errors) / n:.2f} %,"
+        f" 95 % CI {low:.0f}–{high:.0f} errors)"
+    )
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,12 @@ class Summary:
 def summarize(values: Sequence[float]) -> Summary:
     """Return mean and sample standard deviation; `values` must not be empty."""
     return Summary(mean(values), stdev(values) if len(values) > 1 else None, len(values))
+
+
+def describe_mean_errors(errors: Summary, n: int) -> str:
+    """Write counts over seeds as ``41.4 ± 2.9 errors / 10,000 (accuracy 99.59 %, 5 seeds)``."""
+    seeds = f"{errors.n} seed{'s' if errors.n > 1 else ''}"
+    return f"{errors:.1f} errors / {n:,} (accuracy {100 * (1 - errors.mean / n):.2f} %, {seeds})"
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

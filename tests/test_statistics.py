@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.statistics import describe_errors, mcnemar, summarize, wilson_interval
+from lenet.statistics import (
+    describe_errors,
+    describe_mean_errors,
+    mcnemar,
+    summarize,
+    wilson_interval,
+)
 
 
 def test_the_interval_of_82_errors_is_66_to_102() -> None:
@@ -40,7 +46,10 @@ def test_impossible_counts_have_no_interval(errors: int, n: int) -> None:
 
 
 def test_errors_are_described_as_a_count_a_rate_and_an_interval() -> None:
-    assert describe_errors(82, 10_000) == "82 errors / 10,000 (0.82 %, 95 % CI 66–102)"
+    assert (
+        describe_errors(82, 10_000)
+        == "82 errors / 10,000 (accuracy 99.18 %, 95 % CI 66–102 errors)"
+    )
 
 
 def test_a_summary_has_the_sample_standard_deviation() -> None:
@@ -56,3 +65,12 @@ def test_mcnemar_is_a_sign_test_on_the_disagreements() -> None:
     assert mcnemar(1, 9) == mcnemar(9, 1) == pytest.approx(22 / 1024)
     assert mcnemar(5, 5) == 1.0
     assert mcnemar(0, 0) == 1.0
+
+
+def test_the_mean_over_seeds_is_written_beside_the_accuracy() -> None:
+    errors = summarize([40, 42])  # sd √2
+    assert describe_mean_errors(errors, 10_000) == (
+        "41.0 ± 1.4 errors / 10,000 (accuracy 99.59 %, 2 seeds)"
+    )
+    one = describe_mean_errors(summarize([7]), 1_000)
+    assert one == "7.0 errors / 1,000 (accuracy 99.30 %, 1 seed)"

@@ -37,7 +37,7 @@ def fetch(
     name: Name,
     to: Annotated[Path, typer.Option(help="Folder to put it in.")] = Path("data"),
 ) -> None:
-    """Download a dataset, checking its sums."""
+    """Download a dataset and verify its checksums."""
     from lenet.data.sources import SAMPLE, fetch_dataset, find_folder, known_source
 
     if name == SAMPLE:
@@ -50,7 +50,7 @@ def fetch(
 
 @app.command()
 def verify(name: Name, data: Data = None) -> None:
-    """Check a dataset's files against the published sums."""
+    """Check a dataset's files against the published checksums."""
     from lenet.data.datasets import verify_dataset
 
     for file, verdict in verify_dataset(name, data).items():

@@ -22,7 +22,7 @@ def summary(
     overrides: Overrides = [],  # noqa: B006
     as_json: Json = False,
 ) -> None:
-    """Show a network layer by layer: sizes, weights, connections, work, receptive fields."""
+    """Show a network layer by layer: sizes, parameters, operations, receptive fields."""
     from lenet.config.load import load_config
 
     source = load_config(config, overrides)
@@ -41,11 +41,11 @@ def summary(
 
 def arithmetic(
     picture: Annotated[
-        str, typer.Option("--input", metavar="WxHxMAPS", help="What comes in: 640x480x3.")
+        str, typer.Option("--input", metavar="WxHxMAPS", help="Input size: 640x480x3.")
     ],
     size: Annotated[int, typer.Option(help="Width and height of the filters in pixels, f.")],
     filters: Annotated[int, typer.Option(help="Number of filters.")] = 1,
-    stride: Annotated[int, typer.Option(help="Pixels from one place to the next, s.")] = 1,
+    stride: Annotated[int, typer.Option(help="Stride in pixels, s.")] = 1,
     padding: Annotated[str, typer.Option(help="valid, same, full or pixels per side, p.")] = (
         "valid"
     ),
@@ -53,11 +53,11 @@ def arithmetic(
         bool, typer.Option("--transposed", help="A transposed convolution.")
     ] = False,
     extra: Annotated[
-        int, typer.Option(help="Pixels more at the far end, of a transposed one.")
+        int, typer.Option(help="Output padding of a transposed convolution, in pixels.")
     ] = 0,
     as_json: Json = False,
 ) -> None:
-    """Work out a convolution: o = (n + 2p - f)/s + 1, its weights and its work."""
+    """Work out a convolution: o = (n + 2p - f)/s + 1, its parameters and operations."""
     from lenet.models.arithmetic import work_out
 
     answer = work_out(
@@ -71,7 +71,7 @@ def arithmetic(
 
 def filters(
     image: Annotated[
-        Path | None, typer.Argument(help="A picture of any size; without one, a digit is taken.")
+        Path | None, typer.Argument(help="A picture of any size; by default a digit of MNIST.")
     ] = None,
     digit: Annotated[int, typer.Option(min=0, help="Which training image of MNIST.")] = 0,
     to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),

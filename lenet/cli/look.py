@@ -19,7 +19,7 @@ def runs(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List runs and their errors; several seeds of a config are summed up."""
+    """List runs and their errors; the seeds of an experiment are summarised."""
     from lenet.runs.find import locate
     from lenet.runs.history import list_runs, markdown, table
 
@@ -53,7 +53,7 @@ def figures(
     device: Device = "cpu",
     data: Data = None,
 ) -> None:
-    """Draw what a network learnt, sees and mistakes, as pictures in RUN/figures."""
+    """Draw filters, feature maps, errors and curves of runs into RUN/figures."""
     from lenet.device import choose_device
     from lenet.figures import list_figures
     from lenet.figures.album import Order, draw_album
@@ -80,10 +80,12 @@ def dashboard(
     folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
     port: Annotated[
         int | None,
-        typer.Option(help="To listen on; without it 6006 or the next free one.", min=0, max=65535),
+        typer.Option(
+            help="Port to listen on; by default 6006 or the next free one.", min=0, max=65535
+        ),
     ] = None,
     host: Annotated[
-        str, typer.Option(help="0.0.0.0 shows the runs to the whole network.")
+        str, typer.Option(help="Address to listen on; 0.0.0.0 is reachable from the network.")
     ] = "127.0.0.1",
 ) -> None:
     """Show runs in TensorBoard, until Ctrl-C."""
@@ -96,11 +98,11 @@ def dashboard(
     for means in write_seeds(folder, say):
         say(f"mean ± sd over the seeds: {means}")
     typer.echo(address)
-    say("Ctrl-C ends it")
+    say("press Ctrl-C to stop")
     try:
         Event().wait()
     except KeyboardInterrupt:
-        say("ended")
+        say("stopped")
 
 
 def augment(

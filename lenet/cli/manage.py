@@ -40,7 +40,7 @@ def show(
     config: ConfigArgument,
     overrides: Overrides = [],  # noqa: B006
     origins: Annotated[
-        bool, typer.Option("--origins", help="Say where each value was written.")
+        bool, typer.Option("--origins", help="Show where each value comes from.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -103,7 +103,7 @@ def copy(
         to.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{to} cannot be written: {error.strerror}") from error
-    say(f"copied; `lenet train {to}` trains it")
+    say(f"copied; train it with:  lenet train {to}")
 
 
 def publish(

@@ -15,11 +15,9 @@ Overrides = Annotated[
     list[str],
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=3"),
 ]
-Seed = Annotated[int | None, typer.Option(min=0, help="Instead of the config's seed.")]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed, instead of the config's.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
-Data = Annotated[
-    Path | None, typer.Option(help="Folder to look for the dataset in, before all others.")
-]
+Data = Annotated[Path | None, typer.Option(help="Folder to search for the dataset first.")]
 Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a document.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

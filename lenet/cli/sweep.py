@@ -82,7 +82,7 @@ def sweep(
                     other.terminate()
                 other.wait()
     if stop():
-        say("stopped; the same command goes on")
+        say("stopped; the same command continues from here")
         raise typer.Exit(stop.exit_code)
     if any(other.returncode for other in others):
         raise RunError("a worker failed; what it said stands above")

@@ -27,10 +27,10 @@ def train(
         str | None, typer.Option(help="Name of the experiment: the run lies in RUNS/NAME/SEED.")
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint.")
+        bool, typer.Option("--resume", help="Continue from the last checkpoint.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a run that is there.")
+        bool, typer.Option("--overwrite", help="Replace an existing run.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -69,7 +69,7 @@ def resume(
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Go on with runs that were interrupted, from their last checkpoints."""
+    """Resume interrupted runs from their last checkpoints."""
     from lenet.training.experiment import resume_runs
 
     with stop_on_signals() as stop:
@@ -117,23 +117,23 @@ def evaluate(
     split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
     ensemble: Annotated[
         bool,
-        typer.Option("--ensemble", help="Ask all runs together: their mean and their votes."),
+        typer.Option("--ensemble", help="Evaluate the runs as an ensemble: mean and vote."),
     ] = False,
     reliability: Annotated[
         bool,
         typer.Option(
             "--reliability",
-            help="Say how far a run knows when it is wrong, and how many to reject.",
+            help="Report how well calibrated a run is, and what rejecting images gains.",
         ),
     ] = False,
     draws: Annotated[
-        int, typer.Option(min=0, help="Average over so many draws of the run's augmentation.")
+        int, typer.Option(min=0, help="Average over this many augmented draws of each image.")
     ] = 0,
     device: Device = "auto",
     data: Data = None,
     as_json: Json = False,
 ) -> None:
-    """Count the errors of trained networks, in all, per class, and as a confusion matrix."""
+    """Count the errors of trained networks: total, per class, and confusion matrix."""
     from lenet.evaluation.evaluate_runs import ask_runs, evaluate_runs, probe_runs
 
     if bool(draws) + ensemble + reliability > 1:
@@ -198,7 +198,7 @@ def _report(
         command = ["lenet", "resume", *(str(run.folder) for run in experiment.unfinished)]
         command += ["--device", device] if device != "auto" else []
         command += ["--data", str(data)] if data else []
-        say(f"stopped; go on with:  {shlex.join(command)}")
+        say(f"stopped; continue with:  {shlex.join(command)}")
         raise typer.Exit(stop.exit_code)
     if as_json:
         print_json(experiment.results)

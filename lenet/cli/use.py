@@ -13,7 +13,7 @@ RunName = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
-        help="A run's folder, a folder of several seeds (they decide together), or published:NAME.",
+        help="A run's folder, a folder of several seeds (an ensemble), or published:NAME.",
     ),
 ]
 

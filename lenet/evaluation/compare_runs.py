@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lenet.evaluation.evaluate_runs import ask_runs
-from lenet.statistics import Summary, mcnemar, summarize
+from lenet.statistics import Summary, describe_mean_errors, mcnemar, summarize
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ class Comparison:
     def describe(self) -> str:
         """Return the comparison as a few lines of text."""
         n = self.wrong.shape[1]
-        lines = [f"{name}: {errors} errors of {n:,}" for name, errors in self.experiments.items()]
+        lines = [
+            f"{name}: {describe_mean_errors(errors, n)}"
+            for name, errors in self.experiments.items()
+        ]
         if self.pair:
             only_first, only_second, p = self.pair
             lines.append(

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.data.datasets import CLASSES
-from lenet.statistics import describe_errors, summarize
+from lenet.statistics import describe_errors, describe_mean_errors, summarize
 
 DOUBTFUL = {
     947: "8, rather a 9",
@@ -108,8 +108,11 @@ class Opinions:
         doubted = sum(index in self.doubtful for index in failures)
         return "\n".join(
             [
-                *(f"{m}: {e}" for m, e in zip(self.names, self.errors_alone, strict=True)),
-                f"one network alone: {summarize(self.errors_alone)}",
+                *(
+                    f"{name}: {describe_errors(errors, n)}"
+                    for name, errors in zip(self.names, self.errors_alone, strict=True)
+                ),
+                f"one network alone: {describe_mean_errors(summarize(self.errors_alone), n)}",
                 f"mean of probabilities: {describe_errors(self.errors, n)}",
                 f"majority of votes: {describe_errors(self.vote_errors, n)}",
                 f"not among the two most probable: {describe_errors(self.top2_errors, n)}",

@@ -20,7 +20,7 @@ from lenet.runs.find import open_runs
 from lenet.runs.lock import lock
 from lenet.runs.published import PublishedRun
 from lenet.runs.run import Run, check_name, is_run
-from lenet.statistics import describe_errors, summarize
+from lenet.statistics import describe_errors, describe_mean_errors, summarize
 from lenet.training.build import Components, build, check_last_batch, is_faster_together
 from lenet.training.distributed import World, join
 from lenet.training.environment import check_origin, describe_environment
@@ -60,7 +60,7 @@ class Experiment:
                 lines.append(f"         99 % after {reached:.1f} s of training")
         if len(results) > 1:
             errors = summarize([result["errors/test"] for result in results])
-            lines.append(f"test errors: {errors}")
+            lines.append(f"mean: {describe_mean_errors(errors, results[0]['n/test'])}")
         if results[0]["dataset"] == SAMPLE:
             lines.append(SAMPLE_NOTICE)
         return "\n".join(lines)

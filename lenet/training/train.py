@@ -305,7 +305,7 @@ def _finish(
 
 def _describe(run: Run, metrics: dict[str, Any], epochs: int, seconds: float) -> str:
     parts = [
-        f"{part} {metrics[f'errors/{part}']:,}"
+        f"{part} {metrics[f'errors/{part}']:,} ({metrics[f'accuracy/{part}']:.2%})"
         for part in ("train", "validation", "test")
         if f"errors/{part}" in metrics
     ]

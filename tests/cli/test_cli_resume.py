@@ -48,7 +48,9 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
     thread.join()
     assert stopped.exit_code == code
     assert stopped.stdout == ""
-    assert stopped.stderr.endswith("stopped; go on with:  lenet resume runs/small/0 --device cpu\n")
+    assert stopped.stderr.endswith(
+        "stopped; continue with:  lenet resume runs/small/0 --device cpu\n"
+    )
     resumed = runner.invoke(app, ["resume", "runs/small/0", "--device", "cpu"])
     assert resumed.exit_code == 0
     assert "going on in epoch" in resumed.stderr
@@ -92,7 +94,7 @@ def test_the_seeds_in_a_folder_are_resumed_together(elsewhere: Path) -> None:
     result = runner.invoke(app, ["resume", "runs/small"])
     assert result.exit_code == 0
     assert "seed 0: finished already" in result.stderr
-    assert "test errors: " in result.stdout
+    assert "mean: " in result.stdout
 
 
 def test_a_run_in_training_is_refused_with_the_holders_id(elsewhere: Path) -> None:

@@ -14,7 +14,9 @@ def test_cells_hold_the_counts_and_the_margins_the_mistakes(make_subject) -> Non
         assert cells[10, truth] == str(int(counts[truth].sum() - counts[truth, truth]))
         assert cells[truth, 10] == str(int(counts[:, truth].sum() - counts[truth, truth]))
     assert cells[10, 10] == "3"
-    assert figure.get_suptitle() == "canned/0: 3 errors / 200 (1.50 %, 95 % CI 1–9)"
+    assert (
+        figure.get_suptitle() == "canned/0: 3 errors / 200 (accuracy 98.50 %, 95 % CI 1–9 errors)"
+    )
 
 
 def test_colour_shows_mistakes_and_not_the_diagonal(make_subject) -> None:
