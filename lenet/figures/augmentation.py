@@ -45,7 +45,7 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     pipeline = build_pipeline(config.augment or config.data.distort)
     mixing = build_mixing(config.mix)
     if not pipeline.transforms and not mixing.transforms:
-        raise UsageError(f"{name} has no augmentation: no augment:, mix: or data.distort:")
+        raise UsageError(f"{name} has no augmentation (augment, mix or data.distort)")
     originals = split.take(first_of_each_class(split.labels))
     rows = draw_rows(originals, pipeline, draws, config.seed)
     grid_height = style.WIDTH * CLASSES / (draws + 1)

@@ -62,9 +62,7 @@ class Subject:
             RunError: The run is unfinished; its weights or the images are missing or damaged.
         """
         if not run.finished:
-            raise RunError(
-                f"{run.folder} is unfinished; `lenet resume {run.folder}` goes on with it"
-            )
+            raise RunError(f"{run.folder} is unfinished; `lenet resume {run.folder}` continues it")
         dataset = run.read_json("result.json")["dataset"]
         test = load_dataset(dataset, data or run.config.data.root).test
         return cls(run, load_classifier(run, device), dataset, test.to(device), data=data)
