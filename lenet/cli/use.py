@@ -85,13 +85,13 @@ def export(
 
     if kind not in FORMATS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
-    members = open_runs(run)
-    if len(members) > 1:
-        seeds = ", ".join(str(member.folder) for member in members)
-        raise UsageError(f"{run} holds several runs; export one of {seeds}")
+    seeds = open_runs(run)
+    if len(seeds) > 1:
+        folders = ", ".join(str(seed.folder) for seed in seeds)
+        raise UsageError(f"{run} holds several runs; export one of {folders}")
     suffix, write = FORMATS[kind]
     path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
-    say(write(members[0], load_classifier(members[0]), path, preprocess))
+    say(write(seeds[0], load_classifier(seeds[0]), path, preprocess))
     typer.echo(str(path))
 
 
