@@ -1,18 +1,21 @@
 """Files that are there whole or not at all, and tensors that say when they were damaged."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
 
 from lenet.errors import DivergedError, RunError
+
+if TYPE_CHECKING:  # so that runs are listed without torch
+    from torch import Tensor
 
 FORMAT = 1
 """Version of the files that a run writes; another one is refused."""
@@ -91,6 +94,8 @@ def write_tensors(
         DivergedError: A value is not finite.
         RunError: The file cannot be written.
     """
+    from safetensors.torch import save
+
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     bad = _not_finite(plain)
     if bad is not None:
@@ -114,6 +119,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             checksum is not that of its content.
         RunError: It is of another format.
     """
+    from safetensors.torch import load
+
     content = read_file(path, MAX_TENSOR_BYTES)
     try:
         tensors = load(content)
@@ -163,6 +170,8 @@ def compute_checksum(
         tensors: On the CPU.
         metadata: What else belongs to them.
     """
+    import torch
+
     digest = hashlib.sha256(json.dumps(dict(metadata or {}), sort_keys=True).encode())
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())

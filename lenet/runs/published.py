@@ -9,15 +9,15 @@ ensemble.json          what `lenet evaluate FOLDER --ensemble --json` prints, if
 figures/SEED/          what `lenet figures` draws; git ignores it
 """
 
+from __future__ import annotations
+
 import csv
 import io
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, Self
 
 from lenet.config.load import load_config
 from lenet.config.schema import Config
@@ -32,6 +32,9 @@ from lenet.runs.run import (
     read_json_lines,
     read_record,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ENVIRONMENT = "environment"
 """In a line of ``results.jsonl``: what the seed's environment has besides the common one."""
@@ -55,7 +58,7 @@ class PublishedExperiment:
         return cls(folder, load_config(folder / "config.yaml").config)
 
     @property
-    def runs(self) -> list["PublishedRun"]:
+    def runs(self) -> list[PublishedRun]:
         """The runs of all seeds.
 
         Raises:

@@ -12,14 +12,14 @@ events.out.tfevents.*  TensorBoard's view of the above, with projector/ and its 
 figures/               what `lenet figures` draws
 """
 
+from __future__ import annotations
+
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from lenet.config.load import dump_config, load_config
 from lenet.config.schema import Config
@@ -31,6 +31,9 @@ from lenet.runs.files import (
     write_atomically,
     write_tensors,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKPOINTS = ("state.safetensors", "state.previous.safetensors")
 """The newest checkpoint and the one before it."""
@@ -89,7 +92,7 @@ class Run:
     config: Config
 
     @classmethod
-    def create(cls, name: str, config: Config, root: Path, *, overwrite: bool = False) -> "Run":
+    def create(cls, name: str, config: Config, root: Path, *, overwrite: bool = False) -> Run:
         """Make the folder ``root/name/seed`` and write the config into it.
 
         Raises:
@@ -119,7 +122,7 @@ class Run:
         return run
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
+    def open(cls, folder: str | Path) -> Run:
         """Open an existing run.
 
         Raises:

@@ -35,8 +35,8 @@ def test_the_version_is_printed() -> None:
     assert lenet("--version").stdout.startswith("lenet 0.")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["config", "list"]])
-def test_help_and_listings_come_without_torch(command: list[str]) -> None:
+@pytest.mark.parametrize("command", [["--help"], ["config", "list"], ["runs", "."]])
+def test_help_and_listings_come_without_torch(command: list[str], elsewhere: Path) -> None:
     program = (
         "import sys\nfrom lenet.cli import app\n"
         f"try: app({command!r})\nexcept SystemExit: pass\n"
