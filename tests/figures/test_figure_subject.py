@@ -22,7 +22,7 @@ def test_an_unfinished_run_is_refused(make_run) -> None:
     run = make_run()
     (run.folder / "result.json").unlink()
     with pytest.raises(
-        RunError, match=r"canned/0 is unfinished; `lenet resume .*canned/0` goes on"
+        RunError, match=r"canned/0 is unfinished; `lenet resume .*canned/0` continues it"
     ):
         Subject.open(run)
 
