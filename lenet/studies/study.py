@@ -360,6 +360,7 @@ class _Training:
         log.seek(0)
         lines = log.read().decode(errors="replace").splitlines()
         said = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+        said = said or lines[-1:]  # the end of a traceback
         again = shlex.join(["lenet", *self.arguments])
         return "\n".join(
             [*said, f"training {self.row.experiment} failed; to see it fail: `{again}`"]
