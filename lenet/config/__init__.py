@@ -1,1 +1,1 @@
-"""What an experiment is: every setting once, and YAML files that are read into it."""
+"""An experiment's settings, each defined once, and the YAML files that set them."""

@@ -1,1 +1,1 @@
-"""The run folder: written whole or not at all, found by name, listed."""
+"""The run folder: written atomically, found by name, listed, published."""
