@@ -65,10 +65,11 @@ _correlate4, _correlate6 = _make_correlate(4), _make_correlate(6)
 
 
 @inner
-def _correlate(
+def correlate(
     tile, inputs, weight, sums, at, direction, row, area, channels, stride, first,
     kernel, top, bottom, left, right,
 ):  # fmt: skip
+    """Sum over channels and the taps [top, bottom) × [left, right) → sums, tile × 4 vectors."""
     if tile == 6:
         _correlate6(
             inputs, weight, sums, at, direction, row, area, channels, stride, first,
@@ -95,7 +96,7 @@ def convolve_relu_pool(
             for x in range(places):
                 at = (n * channels_in * size + 2 * y) * size + 2 * x
                 for start in range(0, channels_out, tile):
-                    _correlate(
+                    correlate(
                         tile, inputs, weight, sums, at, FORWARD, size, size * size, channels_in,
                         channels_out, start, kernel, 0, kernel, 0, kernel,
                     )  # fmt: skip
@@ -158,7 +159,7 @@ def gradient_of_inputs(gradient, weight, out, sums, shape):
             top, bottom = max(0, y - places + 1), min(y + 2, kernel)
             left, right = max(0, x - places + 1), min(x + 2, kernel)
             for start in range(0, channels_in, tile):
-                _correlate(
+                correlate(
                     tile, gradient, weight, sums, (y + 1) * row + x + 1, TURNED, row, row * row,
                     channels_out, channels_in, start, kernel, top, bottom, left, right,
                 )  # fmt: skip

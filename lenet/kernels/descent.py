@@ -33,6 +33,15 @@ def _descend(
 
 
 @inner
+def follow(values, average, keep):
+    """Let an average move towards the running statistics, which do not descend."""
+    moved, minus = spread(float32(1 - keep)), spread(float32(-1))
+    for i in range(TRAINED // LANES, len(values) // LANES):
+        past = load(average, i)
+        store(average, i, multiply_add(moved, multiply_add(minus, past, load(values, i)), past))
+
+
+@inner
 def descend(
     weights, gradients, velocity, average, parts, part,
     rate, momentum, nesterov, decay, averaging, keep,

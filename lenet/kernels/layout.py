@@ -40,6 +40,22 @@ _WEIGHTS: dict[str, tuple[int, tuple[int, ...], tuple[int, ...] | None]] = {
     "f6.bias": (96, (84,), None),
     "output.weight": (96 * 32, (96, 32), (84, 10)),
     "output.bias": (32, (10,), None),
+    "squash1.0.weight": (16, (6,), None),
+    "squash1.0.bias": (16, (6,), None),
+    "squash3.0.weight": (16, (16,), None),
+    "squash3.0.bias": (16, (16,), None),
+    "squash5.0.weight": (128, (120,), None),
+    "squash5.0.bias": (128, (120,), None),
+    "squash6.0.weight": (96, (84,), None),
+    "squash6.0.bias": (96, (84,), None),
+    "squash1.0.running_mean": (16, (6,), None),
+    "squash1.0.running_var": (16, (6,), None),
+    "squash3.0.running_mean": (16, (16,), None),
+    "squash3.0.running_var": (16, (16,), None),
+    "squash5.0.running_mean": (128, (120,), None),
+    "squash5.0.running_var": (128, (120,), None),
+    "squash6.0.running_mean": (96, (84,), None),
+    "squash6.0.running_var": (96, (84,), None),
 }
 """Name in the state_dict → values of the section, their shape, and the part of it in use."""
 
@@ -47,29 +63,40 @@ WEIGHTS: dict[str, Section] = dict(
     zip(_WEIGHTS, _lay_out([size for size, *_ in _WEIGHTS.values()]), strict=True)
 )
 """Sections of the weights, by their names in the state_dict."""
-C1, C1_BIAS, C3, C3_BIAS, C5, C5_BIAS, F6, F6_BIAS, OUTPUT, OUTPUT_BIAS = WEIGHTS.values()
-TRAINED = OUTPUT_BIAS[1]
-"""Values that learn, idle ones included."""
+(
+    C1, C1_BIAS, C3, C3_BIAS, C5, C5_BIAS, F6, F6_BIAS, OUTPUT, OUTPUT_BIAS,
+    C1_GAIN, C1_SHIFT, C3_GAIN, C3_SHIFT, C5_GAIN, C5_SHIFT, F6_GAIN, F6_SHIFT,
+    C1_MEAN, C1_VARIANCE, C3_MEAN, C3_VARIANCE, C5_MEAN, C5_VARIANCE, F6_MEAN, F6_VARIANCE,
+) = WEIGHTS.values()  # fmt: skip
+TRAINED, ALL = F6_SHIFT[1], F6_VARIANCE[1]
+"""Values that learn, idle ones included; and those with the running statistics of batch norm."""
 DECAYING = (C1, C3, C5, F6, OUTPUT)
-NOT_DECAYING = (C1_BIAS, C3_BIAS, C5_BIAS, F6_BIAS, OUTPUT_BIAS)
+NOT_DECAYING = (
+    C1_BIAS, C3_BIAS, C5_BIAS, F6_BIAS, OUTPUT_BIAS,
+    C1_GAIN, C1_SHIFT, C3_GAIN, C3_SHIFT, C5_GAIN, C5_SHIFT, F6_GAIN, F6_SHIFT,
+)  # fmt: skip
 """Sections that weight decay leaves alone."""
 
 (
     X, S2, S2_WINNERS, S4, S4_WINNERS, C5_STATES, F6_STATES, LOGITS,
     D_LOGITS, D_F6, D_C5, D_S4, INPUT_ROWS, GRADIENT_ROWS,
+    Z1, S2_TOPS, Z3, S4_TOPS, Z5, Z6, D_S2_ALL,
 ) = _MEMORY = _lay_out(
     [
         PIXELS, S2_VALUES, S2_VALUES, S4_VALUES, S4_VALUES, 128, 96, 32,
         32, 96, 128, S4_VALUES, S4_VALUES, 128,
+        6 * 28 * 28, S2_VALUES, 16 * 10 * 10, S4_VALUES, 128, 96, S2_VALUES,
     ]
 )  # fmt: skip
-"""Sections of the memory of a batch, in vectors a block; D_… are gradients."""
+"""Sections of the memory of a batch, in vectors a block; D_… are gradients,
+Z… weighted sums before batch norm."""
 MEMORY = _MEMORY[-1][1]
 
 (
     SUMS, ROW, C3_TURNED, D_C1, D_C3, D_S2, C1_SUMS, C1_BIAS_SUMS, C3_SUMS, C3_BIAS_SUMS,
+    CHANNEL_SUMS, SLOPE, OFFSET, FACTOR, ALIVE, NO_BIAS,
 ) = _SCRATCH = _lay_out(
-    [24, 1, 150, 6 * 30 * 30, 16 * 12 * 12, S2_VALUES, 150, 6, 2400, 16]
+    [24, 1, 150, 6 * 30 * 30, 16 * 12 * 12, S2_VALUES, 150, 6, 2400, 16, 256, 8, 8, 8, 1, 8]
 )  # fmt: skip
 """Sections of a thread's own memory, in vectors."""
 SCRATCH = _SCRATCH[-1][1]

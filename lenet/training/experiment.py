@@ -124,7 +124,7 @@ def run_experiment(
         if new:
             fresh = [run.seed for run in new]
             if kernels == "fast":
-                compile_kernels(say)
+                compile_kernels(config, say)
             together = world.size == 1 and is_faster_together(
                 components, fresh, splits.train, kernels
             )

@@ -42,8 +42,9 @@ class FusedLearner(GradientLearner):
 
         super().__init__(models, *arguments, **options)
         threads = torch.get_num_threads()
+        batch_norm = any(isinstance(m, nn.BatchNorm2d) for m in self.models[0].modules())
         self.pool = ThreadPoolExecutor(threads) if len(self.models) > 1 else None
-        self.fused = [FusedLeNet5(1 if self.pool else threads) for _ in self.models]
+        self.fused = [FusedLeNet5(1 if self.pool else threads, batch_norm) for _ in self.models]
         for index in range(len(self.models)):
             self._pack(index)
 
@@ -89,9 +90,9 @@ class FusedLearner(GradientLearner):
         from lenet.kernels.layout import pack
 
         fused, average = self.fused[index], self.averages[index]
-        pack(dict(self.models[index].named_parameters()), fused.weights)
+        pack(_values(self.models[index]), fused.weights)
         if average is not None:
-            pack(dict(average.model.named_parameters()), fused.average)
+            pack(_values(average.model), fused.average)
         pack(self._velocity(index), fused.velocity)
 
     def _unpack(self, index: int) -> None:
@@ -101,9 +102,13 @@ class FusedLearner(GradientLearner):
         fused, average = self.fused[index], self.averages[index]
         if self.updates and not self.optimizers[index].state:
             self.make_momenta(index)
-        unpack(fused.weights, dict(self.models[index].named_parameters()))
+        unpack(fused.weights, _values(self.models[index]))
         if average is not None:
-            unpack(fused.average, dict(average.model.named_parameters()))
+            unpack(fused.average, _values(average.model))
+        for model in [self.models[index]] + ([average.model] if average is not None else []):
+            for buffer in model.buffers():
+                if not buffer.is_floating_point():  # batch norm counts its batches
+                    buffer.fill_(self.updates)
         unpack(fused.velocity, self._velocity(index))
 
     def _velocity(self, index: int) -> dict[str, Tensor]:
@@ -116,17 +121,18 @@ class FusedLearner(GradientLearner):
         }
 
 
+def _values(model: nn.Module) -> dict[str, Tensor]:
+    """Return the weights of a model and its running statistics, as they are used, not copied."""
+    return {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
+
+
 def why_not(config: Config, device: torch.device, processes: int = 1) -> str | None:
     """Return why the kernels cannot train a config here, or None if they can."""
     model, loss, optimizer = config.model, config.loss, config.optimizer
     if not isinstance(model, LeNet5Modern):
         return f"the fast kernels know lenet5-modern, not {model.kind}"
-    plain = (model.activation, model.pooling, model.batch_norm, model.dropout)
-    if plain != ("relu", "max", False, 0.0):
-        return (
-            "the fast kernels know lenet5-modern with relu and max-pooling,"
-            " without batch norm and dropout"
-        )
+    if (model.activation, model.pooling, model.dropout) != ("relu", "max", 0.0):
+        return "the fast kernels know lenet5-modern with relu and max-pooling, without dropout"
     if not isinstance(loss, CrossEntropy):
         return f"the fast kernels know cross-entropy, not {loss.kind}"
     if not isinstance(optimizer, SGD):
@@ -171,8 +177,8 @@ def kernels_of(
     return "torch" if reason else "fast"
 
 
-def compile_kernels(say: Callable[[str], None] = lambda line: None) -> None:
-    """Load the kernels, or compile them if this machine has not done so yet."""
+def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: None) -> None:
+    """Load a config's kernels, or compile them if this machine has not done so yet."""
     from lenet.kernels.lenet5 import FusedLeNet5
 
     notice = threading.Timer(
@@ -180,5 +186,6 @@ def compile_kernels(say: Callable[[str], None] = lambda line: None) -> None:
     )
     notice.daemon = True
     notice.start()
-    FusedLeNet5(1).learn(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.int64), rate=0.0)
+    fused = FusedLeNet5(1, isinstance(config.model, LeNet5Modern) and config.model.batch_norm)
+    fused.learn(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.int64), rate=0.0)
     notice.cancel()

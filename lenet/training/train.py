@@ -81,7 +81,7 @@ def train(
     classifiers = [components.classifiers[seed] for seed in seeds]
     kernels = kernels_of(runs, config, device, world.size if world else 1, say)
     if kernels == "fast":
-        compile_kernels(say)
+        compile_kernels(config, say)
     learner = components.learner(seeds, batches.steps_per_epoch, world, kernels)
 
     # Resume.

@@ -33,16 +33,23 @@ NESTEROV = {"momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
 NO_MOMENTUM = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
 
 
-def a_model(seed: int) -> LeNet5Modern:
+BATCH_NORM = pytest.mark.parametrize("batch_norm", [False, True], ids=["plain", "batch norm"])
+
+
+def a_model(seed: int, batch_norm: bool) -> LeNet5Modern:
     torch.manual_seed(seed)
-    return LeNet5Modern()
+    return LeNet5Modern(batch_norm=batch_norm)
 
 
 def learner(
-    rule: type[GradientLearner], seeds: tuple[int, ...] = (0,), ema: float = 0.0, **options: Any
+    rule: type[GradientLearner],
+    seeds: tuple[int, ...] = (0,),
+    ema: float = 0.0,
+    batch_norm: bool = False,
+    **options: Any,
 ) -> GradientLearner:
     return rule(
-        [a_model(seed) for seed in seeds],
+        [a_model(seed, batch_norm) for seed in seeds],
         seeds,
         loss=CrossEntropy(0.1),
         classify=lambda outputs: outputs.argmax(1),
@@ -66,9 +73,12 @@ def batch(step: int, seeds: int = 1, n: int = 40, mixed: bool = False) -> tuple[
 @pytest.mark.parametrize("options", [NESTEROV, NO_MOMENTUM], ids=["nesterov", "no momentum"])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_the_first_steps_are_those_of_pytorch(options, ema: float, mixed: bool) -> None:
-    ours = learner(FusedLearner, ema=ema, **options)
-    theirs = learner(GradientLearner, ema=ema, **options)
+@BATCH_NORM
+def test_the_first_steps_are_those_of_pytorch(
+    options, ema: float, mixed: bool, batch_norm: bool
+) -> None:
+    ours = learner(FusedLearner, ema=ema, batch_norm=batch_norm, **options)
+    theirs = learner(GradientLearner, ema=ema, batch_norm=batch_norm, **options)
     # In these batches no weighted sum is within rounding of 0, where a ReLU is open or shut.
     for step in range(10, 16):
         found, expected = (each.learn(*batch(step, mixed=mixed)) for each in (ours, theirs))
@@ -88,8 +98,11 @@ def test_the_first_steps_are_those_of_pytorch(options, ema: float, mixed: bool) 
 @needs_kernels
 @pytest.mark.parametrize("options", [NESTEROV, NO_MOMENTUM], ids=["nesterov", "no momentum"])
 @pytest.mark.parametrize("ema", [0.0, 0.9])
-def test_a_loaded_state_goes_on_with_the_same_bits(options, ema: float) -> None:
-    straight, first, resumed = (learner(FusedLearner, ema=ema, **options) for _ in range(3))
+@BATCH_NORM
+def test_a_loaded_state_goes_on_with_the_same_bits(options, ema: float, batch_norm: bool) -> None:
+    straight, first, resumed = (
+        learner(FusedLearner, ema=ema, batch_norm=batch_norm, **options) for _ in range(3)
+    )
     for step in range(6):
         straight.learn(*batch(step))
     for step in range(3):
@@ -104,8 +117,9 @@ def test_a_loaded_state_goes_on_with_the_same_bits(options, ema: float) -> None:
 
 
 @needs_kernels
-def test_looking_at_the_model_changes_nothing() -> None:
-    quiet, watched = learner(FusedLearner, ema=0.9), learner(FusedLearner, ema=0.9)
+@BATCH_NORM
+def test_looking_at_the_model_changes_nothing(batch_norm: bool) -> None:
+    quiet, watched = (learner(FusedLearner, ema=0.9, batch_norm=batch_norm) for _ in range(2))
     watched.model(0)
     for step in range(3):
         quiet.learn(*batch(step))
@@ -137,8 +151,7 @@ def quickstart(*changes: str) -> Config:
     ("changes", "reason"),
     [
         (["model={kind: mlp}"], "know lenet5-modern, not mlp"),
-        (["model.dropout=0.1"], "without batch norm and dropout"),
-        (["model.batch_norm=true"], "without batch norm and dropout"),
+        (["model.dropout=0.1"], "without dropout"),
         (["model.pooling=average"], "with relu and max-pooling"),
         (["model.activation=tanh"], "with relu and max-pooling"),
         (["loss={kind: squared-targets}"], "know cross-entropy, not squared-targets"),
@@ -166,17 +179,19 @@ def test_auto_is_fast_where_it_can_be_and_torch_can_be_had() -> None:
 
 
 @needs_kernels
-def test_training_becomes_what_it_becomes_with_pytorch(elsewhere: Path) -> None:
+@BATCH_NORM
+def test_training_becomes_what_it_becomes_with_pytorch(elsewhere: Path, batch_norm: bool) -> None:
     metrics = {}
     for kernels in ("fast", "torch"):
-        config = quickstart(f"kernels={kernels}")
+        config = quickstart(f"kernels={kernels}", f"model.batch_norm={str(batch_norm).lower()}")
         (run,) = run_experiment(config, kernels).runs
         assert run.read_json("environment.json")["kernels"] == kernels
         metrics[kernels] = run.lines("metrics.jsonl")
     for ours, theirs in zip(metrics["fast"], metrics["torch"], strict=True):
         assert ours["loss/train"] == pytest.approx(theirs["loss/train"], rel=1e-3)
         assert ours["loss/test"] == pytest.approx(theirs["loss/test"], rel=1e-3)
-        assert abs(ours["errors/test"] - theirs["errors/test"]) <= 2
+        # Of hundreds, for so short a training leaves many images between two classes.
+        assert abs(ours["errors/test"] - theirs["errors/test"]) <= 0.03 * theirs["errors/test"]
 
 
 @needs_kernels
