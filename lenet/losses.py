@@ -1,8 +1,9 @@
-"""What a network is trained to make small, and how its outputs are read.
+"""Losses, and how outputs become predictions.
 
-A loss is built once, e.g. ``LOSSES["map"](j=1.0)``, and called with outputs (B, 10) and targets,
-either labels (B,) int64 or class weights (B, 10) float; it returns one value per image, (B,).
-`outputs` says which kind of network it is for: "penalties" (small is good) or "logits".
+A loss is built once, e.g. ``LOSSES["map"](j=1.0)``, and called with outputs (B, classes) and
+targets, either labels (B,) int64 or class weights (B, classes) float; it returns one value per
+image, (B,). `outputs` says which kind of network it is for: "penalties" (small is good) or
+"logits".
 """
 
 from collections.abc import Callable
@@ -13,8 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-CLASSES = 10
-
 
 class Loss(Protocol):
     """One value per image from a network's outputs and the targets."""
@@ -22,24 +21,24 @@ class Loss(Protocol):
     outputs: ClassVar[str]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the (B,) losses of (B, 10) outputs."""
+        """Return the (B,) losses of (B, classes) outputs."""
 
 
 class CurvedLoss(Loss, Protocol):
     """A loss whose derivatives the 1998 rule knows."""
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return dE/dy (..., 10)."""
+        """Return dE/dy (..., classes)."""
 
     def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return d²E/dy² (..., 10) of logits, or what the loss weighs each penalty with."""
+        """Return d²E/dy² (..., classes) of logits, or what the loss weighs each penalty with."""
 
 
-def weigh_classes(targets: Tensor) -> Tensor:
-    """Return targets as float32 class weights (..., 10): labels become one-hot rows."""
+def weigh_classes(targets: Tensor, classes: int) -> Tensor:
+    """Return targets as float32 class weights (..., classes): labels become one-hot rows."""
     if targets.is_floating_point():
         return targets
-    return F.one_hot(targets, CLASSES).float()
+    return F.one_hot(targets, classes).float()
 
 
 @dataclass(frozen=True)
@@ -55,15 +54,15 @@ class MeanSquaredError:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the (B,) penalties of the correct classes."""
-        return (weigh_classes(targets) * outputs).sum(dim=1)
+        return (weigh_classes(targets, outputs.shape[-1]) * outputs).sum(dim=1)
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return dE/dy, (..., 10)."""
-        return weigh_classes(targets)
+        """Return dE/dy, (..., classes)."""
+        return weigh_classes(targets, outputs.shape[-1])
 
     def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return what the RBF layer's second derivatives are weighted with, (..., 10)."""
-        return weigh_classes(targets)
+        """Return what the RBF layer's second derivatives are weighted with, (..., classes)."""
+        return weigh_classes(targets, outputs.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -82,23 +81,23 @@ class MaximumAPosteriori:
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the (B,) losses."""
-        correct = (weigh_classes(targets) * outputs).sum(dim=1)
+        correct = (weigh_classes(targets, outputs.shape[-1]) * outputs).sum(dim=1)
         return correct + self._with_rubbish(outputs).logsumexp(dim=-1)
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return dE/dy, (..., 10)."""
-        share = self._with_rubbish(outputs).softmax(dim=-1)[..., :CLASSES]
-        return weigh_classes(targets) - share
+        """Return dE/dy, (..., classes)."""
+        share = self._with_rubbish(outputs).softmax(dim=-1)[..., :-1]
+        return weigh_classes(targets, outputs.shape[-1]) - share
 
     def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the weights of `MeanSquaredError`: the paper gives no rule for this criterion.
 
         Deviation: the competing classes' part is left out, because it may be negative.
         """
-        return weigh_classes(targets)
+        return weigh_classes(targets, outputs.shape[-1])
 
     def _with_rubbish(self, outputs: Tensor) -> Tensor:
-        """Return the negative penalties with the rubbish class as the last, (..., 11)."""
+        """Return the negative penalties with the rubbish class as the last, (..., classes + 1)."""
         return F.pad(-outputs, (0, 1), value=-self.j)
 
 
@@ -117,11 +116,11 @@ class SquaredTargets:
         return 0.5 * self.gradient(outputs, targets).square().sum(dim=1)
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return dE/dy, (..., 10)."""
-        return outputs - (2 * weigh_classes(targets) - 1)
+        """Return dE/dy, (..., classes)."""
+        return outputs - (2 * weigh_classes(targets, outputs.shape[-1]) - 1)
 
     def curvature(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the diagonal of d²E/dy², which is one, (..., 10)."""
+        """Return the diagonal of d²E/dy², which is one, (..., classes)."""
         return torch.ones_like(outputs)
 
 
@@ -152,7 +151,7 @@ LOSSES: dict[str, Callable[..., Loss]] = {
 
 
 def classify(outputs: Tensor, kind: str) -> Tensor:
-    """Return the predicted labels (...,) int64 of outputs (..., 10).
+    """Return the predicted labels (...,) int64 of outputs (..., classes).
 
     Args:
         outputs: What the network returned.
@@ -163,5 +162,5 @@ def classify(outputs: Tensor, kind: str) -> Tensor:
 
 
 def probabilities(outputs: Tensor, kind: str) -> Tensor:
-    """Return class probabilities (..., 10) that sum to one: the softmax of logits or -penalties."""
+    """Return class probabilities (..., classes): the softmax of logits or of -penalties."""
     return (-outputs if kind == "penalties" else outputs).softmax(dim=-1)

@@ -18,7 +18,7 @@ from lenet.augment.geometry import (
     RandomRotation,
     RandomVerticalFlip,
 )
-from lenet.augment.mixing import CLASSES, CutMix, MixingTransform, MixUp, Mosaic
+from lenet.augment.mixing import CutMix, MixingTransform, MixUp, Mosaic
 from lenet.augment.occlusion import Cutout, HideAndSeek, RandomErasing
 from lenet.augment.perspective import RandomPerspective
 from lenet.augment.photometry import (
@@ -124,19 +124,23 @@ def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
     return Pipeline(transforms, entries)
 
 
-def build_mixing(specs: Sequence[Spec]) -> Mixing:
+def build_mixing(specs: Sequence[Spec], classes: int) -> Mixing:
     """Build the transforms that a config lists under ``mix:``.
+
+    Args:
+        specs: The transforms' names and arguments.
+        classes: Number of classes of the dataset.
 
     Raises:
         UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
     """
     made = [_build(spec, i, _find_mixing) for i, spec in enumerate(specs)]
     for index, transform in enumerate(made):
-        if transform.num_classes != CLASSES:
+        if transform.num_classes not in (None, classes):
             name = type(transform).__name__
             path = (index, name, "num_classes")
-            raise UsageError(f"{name}: num_classes must be {CLASSES}, one for each digit", path)
-    return Mixing(made)
+            raise UsageError(f"{name}: num_classes must be {classes}, as in the dataset", path)
+    return Mixing(made, classes)
 
 
 def _find_augmentation(name: str) -> Callable[..., BatchTransform | list[BatchTransform]]:

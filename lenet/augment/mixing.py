@@ -13,21 +13,22 @@ from lenet.augment.draws import beta, uniform
 from lenet.augment.occlusion import boxes
 from lenet.augment.transform import Parameters, Size, per_image, to_device
 
-CLASSES = 10
-
 
 class MixingTransform(v2.Transform):  # type: ignore[misc]
     """A transform that mixes each image and its target with those of a partner.
 
     Args:
         p: Probability of an image being mixed, in [0, 1].
-        num_classes: Classes of the targets.
+        num_classes: Number of classes, needed for whole-number labels; a config takes it from the
+            dataset.
     """
 
-    def __init__(self, p: float, num_classes: int) -> None:
+    def __init__(self, p: float, num_classes: int | None) -> None:
         super().__init__()
         self.p = number(self, "p", p, 0, 1)
-        self.num_classes = integer(self, "num_classes", num_classes, 1)
+        self.num_classes = (
+            None if num_classes is None else integer(self, "num_classes", num_classes, 1)
+        )
 
     def draw(self, batch: int, size: Size, generator: torch.Generator) -> Parameters:
         """Draw the parameters of a batch, on the CPU; each tensor's first dimension is B.
@@ -71,7 +72,7 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         drawn = self.draw(len(images), size, torch.Generator().manual_seed(seed))
         dtype = images.dtype if images.is_floating_point() else torch.float32
         pixels = v2.functional.to_dtype(images, dtype, scale=True)
-        targets = shares(labels, self.num_classes, dtype)
+        targets = shares(labels, self.num_classes or labels.shape[-1], dtype)
         mixed, targets = self.mix(pixels, targets, to_device(drawn, pixels))
         return v2.functional.to_dtype(mixed, images.dtype, scale=True), targets
 
@@ -80,19 +81,19 @@ class MixingTransform(v2.Transform):  # type: ignore[misc]
         if not pair or len(pair) != len(given) or len(pair) != 2 or pair[0].ndim != 4:
             raise TypeError(f"{type(self).__name__} mixes images (B, C, H, W) and their labels")
         images, labels = pair
-        if labels.shape not in ((len(images),), (len(images), self.num_classes)):
+        name, classes = type(self).__name__, self.num_classes
+        if len(labels) != len(images) or labels.ndim > 2:
             raise TypeError(
-                f"{type(self).__name__} mixes {len(images)} images with as many labels,"
+                f"{name} mixes {len(images)} images with as many labels,"
                 f" not with {tuple(labels.shape)}"
             )
-        if (
-            labels.ndim == 1
-            and len(labels)
-            and not 0 <= labels.min() <= labels.max() < self.num_classes
-        ):
-            raise ValueError(
-                f"{type(self).__name__}: labels must be in [0, {self.num_classes - 1}]"
-            )
+        if classes is not None and labels.ndim == 2 and labels.shape[1] != classes:
+            raise TypeError(f"{name} mixes shares of {classes} classes, not of {labels.shape[1]}")
+        if labels.ndim == 1:
+            if classes is None:
+                raise TypeError(f"{name} needs num_classes to mix labels that are whole numbers")
+            if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+                raise ValueError(f"{name}: labels must be in [0, {classes - 1}]")
         return images, labels
 
 
@@ -102,12 +103,13 @@ class MixUp(MixingTransform):
     Args:
         alpha: Both parameters of the Beta distribution, in [0.001, 1000]; small ones mix little.
         p: Probability of an image being mixed, in [0, 1].
-        num_classes: Classes of the targets.
+        num_classes: Number of classes, needed for whole-number labels; a config takes it from the
+            dataset.
 
     Source: Zhang et al. 2017, equation 1. λ is drawn per image, not per batch as in torchvision.
     """
 
-    def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int = CLASSES) -> None:
+    def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int | None = None) -> None:
         super().__init__(p, num_classes)
         self.alpha = number(self, "alpha", alpha, 0.001, 1000)
 
@@ -132,13 +134,14 @@ class CutMix(MixingTransform):
         alpha: Parameter of the Beta distribution of the area outside the rectangle, in
             [0.001, 1000].
         p: Probability of an image being mixed, in [0, 1].
-        num_classes: Classes of the targets.
+        num_classes: Number of classes, needed for whole-number labels; a config takes it from the
+            dataset.
 
     Source: Yun et al. 2019, section 3.1; the rectangle is drawn per image, not per batch as in
     torchvision. It may extend beyond the image; labels count its visible part.
     """
 
-    def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int = CLASSES) -> None:
+    def __init__(self, alpha: float = 1.0, p: float = 1.0, num_classes: int | None = None) -> None:
         super().__init__(p, num_classes)
         self.alpha = number(self, "alpha", alpha, 0.001, 1000)
 
@@ -172,13 +175,14 @@ class Mosaic(MixingTransform):
             [0, 1]: at 0 only the first image is visible, at 1 only the last, at 0.5 a quarter of
             each.
         p: Probability of an image being mixed, in [0, 1].
-        num_classes: Classes of the targets.
+        num_classes: Number of classes, needed for whole-number labels; a config takes it from the
+            dataset.
 
     Source: Bochkovskiy et al. 2020, section 3.3. Labels count the visible areas.
     """
 
     def __init__(
-        self, start: Sequence[float] = (0.3, 0.7), p: float = 1.0, num_classes: int = CLASSES
+        self, start: Sequence[float] = (0.3, 0.7), p: float = 1.0, num_classes: int | None = None
     ) -> None:
         super().__init__(p, num_classes)
         self.start = interval(self, "start", start, 0, 1)

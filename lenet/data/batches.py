@@ -36,14 +36,14 @@ class Batches:
     Args:
         split: The training images, on the device.
         seeds: Those that are trained together.
-        preprocess: Images (B, 1, H, W) → inputs.
+        preprocess: Images (B, C, H, W) → inputs.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         order: ``shuffled`` anew in each epoch, or ``constant``.
         images_per_epoch: Images in an epoch; a constant order goes on where the last one left off.
         augment: Images, labels (B,), generator, part → images of the part.
-        mix: Images, labels (B,), generator → images, targets (B, 10).
+        mix: Images, labels (B,), generator → images, targets (B, classes).
         last_augmented: The last epoch that is augmented and mixed.
-        teach: Augmented images, labels (B,) or targets (B, 10) → targets (B, 10).
+        teach: Augmented images, labels (B,) or targets (B, classes) → targets (B, classes).
         pools: Indices of the images that each seed presents; None: all.
         share: The part of each batch to present; its images are those of the whole batch.
     """
@@ -89,7 +89,7 @@ class Batches:
         return min(self.batch_size, self.images_per_epoch - step * self.batch_size)
 
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return inputs (S, B, 1, size, size) and targets (S, B) or (S, B, 10).
+        """Return inputs (S, B, C, size, size) and targets (S, B) or (S, B, classes).
 
         Args:
             epoch: The first is 1.

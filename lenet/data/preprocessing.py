@@ -70,7 +70,7 @@ class Preprocessing(nn.Module):
         return self.upright or self.width is not None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images in [0, 1], (B, 1, H, W) → input (B, 1, size, size)."""
+        """Images in [0, 1], (B, C, H, W) → input (B, C, size, size)."""
         if self.normalizes_shape:
             images = normalize_shape(images, self.upright, self.width)
         if self.scale != 1:
@@ -81,14 +81,14 @@ class Preprocessing(nn.Module):
         prepared = padded * (self.full - self.background) + self.background
         if self.places is None:
             return prepared
-        return prepared.flatten(1)[:, self.places].view_as(prepared)
+        return prepared.flatten(2)[:, :, self.places].view_as(prepared)
 
 
 def normalize_shape(images: Tensor, upright: bool, width: int | None) -> Tensor:
     """Bring digits to one slant, to one width, or to both, in one interpolation.
 
     Args:
-        images: In [0, 1], (B, 1, H, W).
+        images: In [0, 1], (B, C, H, W).
         upright: Shear each digit about its centre of mass, by at most 45°, until the covariance of
             its pixels' x and y is 0.
         width: Stretch or squeeze the box around each digit to so many pixels, by a factor of at
@@ -104,17 +104,18 @@ def normalize_shape(images: Tensor, upright: bool, width: int | None) -> Tensor:
     height, length = images.shape[-2:]
     y = torch.arange(height, dtype=images.dtype, device=images.device)[:, None] - (height - 1) / 2
     x = torch.arange(length, dtype=images.dtype, device=images.device) - (length - 1) / 2
+    brightness = images.mean(dim=1)  # over the channels
     slant = centre_y = images.new_zeros(images.shape[0])
     if upright:
         ones = torch.ones_like(x * y)
         powers = torch.stack([ones, x * ones, y * ones, x * y, y * y * ones]).flatten(1)
-        mass, *moments = (images.flatten(1) @ powers.T).unbind(dim=1)
+        mass, *moments = (brightness.flatten(1) @ powers.T).unbind(dim=1)
         centre_x, centre_y, xy, yy = (moment / mass.clamp(min=1e-6) for moment in moments)
         slant = ((xy - centre_x * centre_y) / (yy - centre_y**2).clamp(min=1e-6)).clamp(-1, 1)
     squeeze, middle = torch.ones_like(slant), torch.zeros_like(slant)
     if width is not None:
         stands = x - slant[:, None, None] * (y - centre_y[:, None, None])  # (B, H, W): x, upright
-        seen = images[:, 0] > STROKE
+        seen = brightness > STROKE
         left = stands.masked_fill(~seen, length).amin(dim=(1, 2))
         right = stands.masked_fill(~seen, -length).amax(dim=(1, 2))
         blank = ~seen.any(dim=2).any(dim=1)

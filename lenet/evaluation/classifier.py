@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lenet.config.schema import MLP, Config, Layers
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
+from lenet.data.sources import Description, describe_dataset
 from lenet.device import naming_memory
 from lenet.errors import RunError, UsageError
 from lenet.evaluation.evaluate import Result, count_errors, evaluate, infer, infer_draws
@@ -31,7 +32,9 @@ class Classifier:
     model: nn.Module
     preprocess: Preprocessing
     loss: Loss
-    """Outputs (B, 10) and targets → losses (B,)."""
+    """Outputs (B, classes) and targets → losses (B,)."""
+    data: Description
+    """The classes, and the format of the images, that it was built for."""
     batch_size: int = 1000
     """Images at a time when evaluating."""
 
@@ -41,10 +44,10 @@ class Classifier:
         return str(self.model.outputs)
 
     def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
-        """Return the probability of each class, (N, 10), on the network's device.
+        """Return the probability of each class, (N, classes), on the network's device.
 
         Args:
-            images: (N, 1, 28, 28) or (N, 28, 28), uint8 or float in [0, 1], 0 is background.
+            images: (N, C, H, W) or, if grey, (N, H, W), uint8 or float in [0, 1], 0 is background.
         """
         batch = torch.as_tensor(images)
         batch = batch if batch.dim() == 4 else batch[:, None]
@@ -52,7 +55,7 @@ class Classifier:
         return probabilities(self.infer(batch.to(device)), self.outputs)
 
     def classify(self, outputs: Tensor) -> Tensor:
-        """Outputs (B, 10) → labels (B,)."""
+        """Outputs (B, classes) → labels (B,)."""
         return classify(outputs, self.outputs)
 
     def evaluate(self, split: Split) -> Result:
@@ -63,8 +66,8 @@ class Classifier:
             )
 
     def count(self, outputs: Tensor, labels: Tensor) -> Result:
-        """Count the errors of outputs (N, 10) against labels (N,)."""
-        return count_errors(outputs, labels, self.loss, self.classify)
+        """Count the errors of outputs (N, classes) against labels (N,)."""
+        return count_errors(outputs, labels, self.loss, self.classify, self.data.classes)
 
     def evaluate_draws(
         self,
@@ -81,7 +84,7 @@ class Classifier:
             return self.count(outputs, split.labels)
 
     def infer(self, images: Tensor) -> Tensor:
-        """Images (N, 1, 28, 28), uint8 or float in [0, 1] → outputs (N, 10)."""
+        """Images (N, C, H, W), uint8 or float in [0, 1] → outputs (N, classes)."""
         with naming_memory("evaluate.batch_size", self.batch_size):
             return infer(self.model, self.preprocess, images, self.batch_size)
 
@@ -93,28 +96,35 @@ class Ensemble:
     classifiers: list[Classifier]
 
     def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
-        """Return the probability of each class, (N, 10); see `Classifier.__call__`."""
+        """Return the probability of each class, (N, classes); see `Classifier.__call__`."""
         return torch.stack([classifier(images) for classifier in self.classifiers]).mean(dim=0)
 
 
 MAX_PARAMETERS = 100_000_000
-"""A typing error must not fill the memory; the largest network that ships has 25 million."""
+"""So that a typing error does not fill the memory; the largest network here has 25 million."""
 
 
 def build_classifier(config: Config, seed: int | None = None) -> Classifier:
     """Build the untrained network of a config; its weights derive from the seed (the config's).
 
     Raises:
-        UsageError: It would have more than `MAX_PARAMETERS` weights.
+        UsageError: The images do not fit into its input, the model cannot be built, or it would
+            have more than `MAX_PARAMETERS` parameters; the path is that of the key to blame.
     """
-    _check_size(config)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(config.seed if seed is None else seed, "weights"))
-        model = build_model(config.model.kind, config.input.size, **config.model.options())
+    data = describe_dataset(config.data.name)
+    _check_input(config, data)
+    try:
+        _check_size(config, data)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(config.seed if seed is None else seed, "weights"))
+            model = _build_model(config, data, config.model.options())
+    except UsageError as error:
+        raise UsageError(str(error), ("model", *(error.path or ()))) from error
     return Classifier(
         model,
         Preprocessing(**config.input.model_dump()),
         LOSSES[config.loss.kind](**config.loss.options()),
+        data,
         config.evaluate.batch_size,
     )
 
@@ -136,16 +146,39 @@ def load_classifier(run: Run, device: torch.device | str = "cpu") -> Classifier:
     return classifier
 
 
-def _check_size(config: Config) -> None:
-    """Refuse a network whose size is anybody's choice, and was chosen too large."""
+def _build_model(config: Config, data: Description, options: dict[str, Any]) -> nn.Module:
+    return build_model(
+        config.model.kind,
+        config.input.size,
+        in_channels=data.channels,
+        classes=len(data.classes),
+        **options,
+    )
+
+
+def _check_input(config: Config, data: Description) -> None:
+    """Check that a dataset's images fit into the input.
+
+    Raises:
+        UsageError: They are larger.
+    """
+    size, width, side = config.input.size, config.input.width, data.size
+    images = f"{config.data.name} has images of {side}×{side} pixels"
+    if size < side:
+        raise UsageError(f"{images}, which do not fit into {size}×{size}", ("input", "size"))
+    if width is not None and width > side:
+        raise UsageError(f"{images}, too narrow for digits of {width}", ("input", "width"))
+
+
+def _check_size(config: Config, data: Description) -> None:
+    """Refuse a network with sizes of the user's choice that is too large."""
     options = config.model.options()
     if isinstance(config.model, Layers):
         options["init"] = "torch"  # the others look at values, which there are none of on "meta"
     elif not isinstance(config.model, MLP):
         return
     with torch.device("meta"):  # shapes without memory
-        model = build_model(config.model.kind, config.input.size, **options)
-    weights = sum(weight.numel() for weight in model.parameters())
-    if weights > MAX_PARAMETERS:
-        message = f"{weights:,} weights are more than the {MAX_PARAMETERS:,} allowed"
-        raise UsageError(message, ("model",))
+        model = _build_model(config, data, options)
+    parameters = sum(weight.numel() for weight in model.parameters())
+    if parameters > MAX_PARAMETERS:
+        raise UsageError(f"{parameters:,} parameters are more than the {MAX_PARAMETERS:,} allowed")

@@ -7,7 +7,6 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.data.datasets import CLASSES
 from lenet.statistics import describe_errors, describe_mean_errors, summarize
 
 DOUBTFUL = {
@@ -40,7 +39,7 @@ class Opinions:
 
     Attributes:
         names: Their names.
-        probabilities: Of each class, by each network, float (networks, N, 10).
+        probabilities: Of each class, by each network, float (networks, N, classes).
         labels: int64 (N,).
         doubtful: Notes on images whose label is doubtful, by index.
     """
@@ -52,14 +51,14 @@ class Opinions:
 
     @property
     def mean(self) -> Tensor:
-        """The mean of the networks' probabilities, (N, 10)."""
+        """The mean of the networks' probabilities, (N, classes)."""
         return self.probabilities.mean(0)
 
     @property
     def votes(self) -> Tensor:
-        """How many networks say each class, int64 (N, 10)."""
+        """How many networks say each class, int64 (N, classes)."""
         said = self.probabilities.argmax(2)  # (networks, N)
-        return F.one_hot(said, CLASSES).sum(0)
+        return F.one_hot(said, self.probabilities.shape[2]).sum(0)
 
     @property
     def errors_alone(self) -> list[int]:

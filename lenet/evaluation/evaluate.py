@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lenet.data.datasets import CLASSES, Split
+from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.rng import generator
 from lenet.statistics import describe_errors, wilson_interval
@@ -20,7 +20,9 @@ class Result:
     errors: int
     loss_sum: float
     confusion: Tensor
-    """Images by true class (row) and prediction (column), int64 (10, 10)."""
+    """Images by true class (row) and prediction (column), int64 (classes, classes)."""
+    classes: tuple[str, ...]
+    """The classes' names."""
 
     @property
     def accuracy(self) -> float:
@@ -48,11 +50,12 @@ class Result:
 
     def table(self) -> str:
         """Return the confusion matrix as text, with the errors of each class beside it."""
-        head = "true \\ said " + "".join(f"{label:>6}" for label in range(CLASSES)) + "   errors"
+        width = max(6, 2 + max(map(len, self.classes)))
+        head = "true \\ said " + "".join(f"{name:>{width}}" for name in self.classes) + "   errors"
         rows = [
-            f"{label:>11} " + "".join(f"{cell or '·':>6}" for cell in row) + f"{errors:>9}"
-            for label, (row, errors) in enumerate(
-                zip(self.confusion.tolist(), self.errors_by_class, strict=True)
+            f"{name:>11} " + "".join(f"{cell or '·':>{width}}" for cell in row) + f"{errors:>9}"
+            for name, row, errors in zip(
+                self.classes, self.confusion.tolist(), self.errors_by_class, strict=True
             )
         ]
         return "\n".join([head, *rows])
@@ -62,12 +65,12 @@ class Result:
 def infer(
     model: nn.Module, preprocess: nn.Module, images: Tensor, batch_size: int = 1000
 ) -> Tensor:
-    """Return a network's outputs on images, float32 (N, 10), on the images' device.
+    """Return a network's outputs on images, float32 (N, classes), on the images' device.
 
     Args:
         model: The network; it is put into evaluation mode.
         preprocess: The `Preprocessing` that it was trained with.
-        images: (N, 1, 28, 28), uint8 or float in [0, 1].
+        images: (N, C, H, W), uint8 or float in [0, 1].
         batch_size: Images at a time.
     """
     model.eval()
@@ -88,19 +91,19 @@ def infer_draws(
     seed: int,
     batch_size: int = 1000,
 ) -> Tensor:
-    """Return a network's mean outputs over several augmented draws of each image, (N, 10).
+    """Return a network's mean outputs over several augmented draws of each image, (N, classes).
 
     Args:
         model: The network; it is put into evaluation mode.
         preprocess: The `Preprocessing` that it was trained with.
-        images: uint8 (N, 1, 28, 28).
+        images: uint8 (N, C, H, W).
         augment: Images, no labels, generator → images.
         draws: At least 1.
         seed: Of the draws, which also depend on the batch size.
         batch_size: Images at a time.
     """
     model.eval()
-    total = torch.zeros(len(images), CLASSES, device=images.device)
+    total: Tensor | float = 0.0
     for draw in range(draws):
         outputs = [
             model(
@@ -110,8 +113,8 @@ def infer_draws(
             )
             for step, batch in enumerate(torch.split(images, batch_size))
         ]
-        total += torch.cat(outputs)
-    return total / draws
+        total = total + torch.cat(outputs)
+    return torch.as_tensor(total) / draws
 
 
 def evaluate(
@@ -128,12 +131,12 @@ def evaluate(
         model: The network.
         preprocess: The `Preprocessing` that it was trained with.
         split: Images and labels, on the network's device.
-        loss: Outputs (N, 10) and labels (N,) → losses (N,).
-        classify: Outputs (N, 10) → labels (N,).
+        loss: Outputs (N, classes) and labels (N,) → losses (N,).
+        classify: Outputs (N, classes) → labels (N,).
         batch_size: Images at a time; the counts do not depend on it.
     """
     outputs = infer(model, preprocess, split.images, batch_size)
-    return count_errors(outputs, split.labels, loss, classify)
+    return count_errors(outputs, split.labels, loss, classify, split.classes)
 
 
 def count_errors(
@@ -141,15 +144,17 @@ def count_errors(
     labels: Tensor,
     loss: Callable[[Tensor, Tensor], Tensor],
     classify: Callable[[Tensor], Tensor],
+    classes: tuple[str, ...],
 ) -> Result:
-    """Count the errors of outputs (N, 10) against labels (N,); see `evaluate`."""
-    predictions = classify(outputs)
-    cells = torch.bincount(labels * CLASSES + predictions, minlength=CLASSES * CLASSES)
-    confusion = cells.view(CLASSES, CLASSES).cpu()
+    """Count the errors of outputs (N, classes) against labels (N,); see `evaluate`."""
+    k = len(classes)
+    cells = torch.bincount(labels * k + classify(outputs), minlength=k * k)
+    confusion = cells.view(k, k).cpu()
     n = len(labels)
     return Result(
         n=n,
         errors=n - int(confusion.diag().sum()),
         loss_sum=float(loss(outputs, labels).double().sum()),
         confusion=confusion,
+        classes=classes,
     )

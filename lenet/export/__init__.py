@@ -19,5 +19,5 @@ FORMATS: dict[str, tuple[str, Callable[[Run, Classifier, Path, bool], str]]] = {
     "html": (".html", export_page),
 }
 """Suffix, and the function (run, classifier, file, with preprocessing) → a sentence on what was
-verified. With preprocessing the exported network takes pixels in [0, 1], (B, 1, 28, 28), and
+verified. With preprocessing the exported network takes pixels in [0, 1], (B, C, H, W), and
 returns probabilities; without, it takes preprocessed images and returns the model's outputs."""

@@ -25,7 +25,7 @@ EXPORT_BATCH = 2  # torch.export would make a batch size of one a constant
 
 
 class Reader(nn.Module):
-    """Images in [0, 1] (B, 1, 28, 28) → probabilities (B, 10)."""
+    """Images in [0, 1] (B, C, H, W) → probabilities (B, classes)."""
 
     def __init__(self, classifier: Classifier) -> None:
         super().__init__()
@@ -98,7 +98,7 @@ def export_torch(run: Run, classifier: Classifier, path: Path, with_preprocessin
 
 def _prepare(classifier: Classifier, with_preprocessing: bool) -> tuple[nn.Module, Tensor]:
     """Return the module to export and images to verify it on: blurred noise as bright as digits."""
-    noise = torch.rand(IMAGES, 1, 28, 28, generator=generator(0, "export"))
+    noise = torch.rand(IMAGES, *classifier.data.shape, generator=generator(0, "export"))
     images = (nn.functional.avg_pool2d(noise, 5, stride=1, padding=2) * 4 - 1.5).clamp(0, 1)
     if with_preprocessing:
         return Reader(classifier).eval(), images

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from lenet.config.schema import Config
-from lenet.data.datasets import CLASSES, Split
+from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.figures import style
@@ -43,12 +43,12 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
 
     pipeline = build_pipeline(config.augment or config.data.distort)
-    mixing = build_mixing(config.mix)
+    mixing = build_mixing(config.mix, len(split.classes))
     if not pipeline.transforms and not mixing.transforms:
         raise UsageError(f"{name} has no augmentation (augment, mix or data.distort)")
-    originals = split.take(first_of_each_class(split.labels))
+    originals = split.take(first_of_each_class(split))
     rows = draw_rows(originals, pipeline, draws, config.seed)
-    grid_height = style.WIDTH * CLASSES / (draws + 1)
+    grid_height = style.WIDTH * len(split.classes) / (draws + 1)
     heights = [grid_height, 1.2 if mixing.transforms else 0.01, 3.2]
     figure = style.new_figure(sum(heights) + 0.4, f"{name}: what it learns from")
     places = figure.add_gridspec(3, 1, height_ratios=heights, hspace=0)
@@ -56,14 +56,15 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     _draw_grid(grid, rows)
     if mixing.transforms:
         _draw_mixed(strip, originals, pipeline, mixing, config.seed)
-    some = Split(split.images[:MOST_IMAGES], split.labels[:MOST_IMAGES])
+    some = split.take(torch.arange(min(MOST_IMAGES, len(split))))
     _draw_maps(maps, *pixel_maps(some, pipeline, config.seed))
     return figure
 
 
-def first_of_each_class(labels: Tensor) -> Tensor:
-    """Return the index of the first image of each class, (10,)."""
-    return torch.stack([(labels == label).nonzero()[0, 0] for label in range(CLASSES)])
+def first_of_each_class(split: Split) -> Tensor:
+    """Return the index of the first image of each class, (classes,)."""
+    labels = range(len(split.classes))
+    return torch.stack([(split.labels == label).nonzero()[0, 0] for label in labels])
 
 
 def draw_rows(originals: Split, pipeline: "Pipeline", draws: int, seed: int) -> Tensor:

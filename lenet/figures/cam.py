@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lenet.data.datasets import CLASSES
 from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
@@ -91,9 +90,9 @@ def draw_cam(subject: Subject) -> Figure:
         asked = [list(subject.classes) or best.indices[i].tolist() for i in indices]
     else:
         indices = torch.tensor([subject.image])
-        asked = [list(subject.classes or range(CLASSES))]
+        asked = [list(subject.classes or range(len(subject.names)))]
     inputs = subject.classifier.preprocess(scale_pixels(subject.test.images[indices]))
-    found = activation_maps(subject.classifier.model, inputs, range(CLASSES))
+    found = activation_maps(subject.classifier.model, inputs, range(len(subject.names)))
     if found is None:
         raise UnfitError(
             f"{subject.run.folder}: {subject.run.config.model.kind} has no convolution, so it"
@@ -118,14 +117,16 @@ def draw_cam(subject: Subject) -> Figure:
         picture = inputs[image, 0].cpu()
         axes = next(cell)
         axes.imshow(picture.numpy())
-        axes.set_title(f"a {int(subject.test.labels[index])}", loc="center")
+        axes.set_title(f"a {subject.names[int(subject.test.labels[index])]}", loc="center")
         maps = found.values[labels, image].cpu()
         full = float(maps.abs().max())  # one scale for all classes of an image
         for label, map_ in zip(labels, maps, strict=True):
             axes = next(cell)
             axes.imshow(overlay(picture, map_, found.step, full).numpy())
             share = float(subject.probabilities[index, label])
-            axes.set_title(f"{label}? {100 * share:.0f} %", loc="center", fontweight="normal")
+            axes.set_title(
+                f"{subject.names[label]}? {100 * share:.0f} %", loc="center", fontweight="normal"
+            )
     return figure
 
 
@@ -163,7 +164,7 @@ def draw_scene(subject: Subject) -> Figure:
     full = float(maps.abs().max())
     for axes, label, map_ in zip(panels, classes, maps, strict=True):
         style.bare(axes).imshow(overlay(scene[0, 0].cpu(), map_, seen.step, full).numpy())
-        axes.set_title(f"where a {label} is", loc="center", fontweight="normal")
+        axes.set_title(f"where a {subject.names[label]} is", loc="center", fontweight="normal")
     return figure
 
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
-from lenet.data.datasets import CLASSES
 from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import observe
@@ -14,7 +13,7 @@ from lenet.figures.subject import Subject
 from lenet.figures.tsne import embed
 
 MARKERS = "osD^v<>PX*"
-"""One per digit, so that digits can be told apart without colours."""
+"""Taken in turn, so that classes can be told apart without colours."""
 
 
 @torch.inference_mode()
@@ -25,7 +24,7 @@ def encode(subject: Subject, images: Tensor) -> tuple[str, Tensor]:
 
     Args:
         subject: The run.
-        images: uint8 (N, 1, 28, 28).
+        images: uint8 (N, C, H, W).
     """
     classifier, names, codes = subject.classifier, "input", []
     for block in torch.split(images, classifier.batch_size):
@@ -57,19 +56,20 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
         6.2, f"{subject.name}: its {layer.upper()} codes of {len(shown):,} test images, by t-SNE"
     )
     axes = style.bare(figure.subplots())
-    for digit in range(CLASSES):
-        x, y = points[labels == digit].T
-        axes.scatter(x, y, s=12, marker=MARKERS[digit], color=f"C{digit % 7}", alpha=0.6, lw=0)
+    for label in range(len(subject.names)):
+        x, y = points[labels == label].T
+        marker = MARKERS[label % len(MARKERS)]
+        axes.scatter(x, y, s=12, marker=marker, color=f"C{label % 7}", alpha=0.6, lw=0)
     x, y = points[torch.isin(shown, wrong).numpy()].T
     axes.scatter(
         x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
         label=f"all {len(wrong)} misclassified",
     )  # fmt: skip
-    for digit in range(CLASSES):
-        if (labels == digit).any():
-            x, y = np.median(points[labels == digit], axis=0)
+    for label, name in enumerate(subject.names):
+        if (labels == label).any():
+            x, y = np.median(points[labels == label], axis=0)
             axes.text(
-                x, y, str(digit), fontsize=17, fontweight="bold", ha="center", va="center",
+                x, y, name, fontsize=17, fontweight="bold", ha="center", va="center",
                 path_effects=[withStroke(linewidth=3, foreground=style.paper())],
             )  # fmt: skip
     axes.set_aspect("equal", adjustable="datalim")

@@ -3,7 +3,6 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from lenet.data.datasets import SIDE
 from lenet.evaluation.ensemble import DOUBTFUL
 from lenet.figures import style
 from lenet.figures.subject import Subject
@@ -27,7 +26,8 @@ def draw_errors(subject: Subject) -> Figure:
     rows = max(1, -(-len(indices) // COLUMNS))
     shown = f"the {MOST} surest of {total:,}" if total > MOST else f"all {total:,}"
     title = f"{subject.name}: {shown} errors on {len(subject.test):,} test images, surest first"
-    across, down = SIDE + GAP[0], SIDE + GAP[1]
+    side = subject.test.images.shape[-1]
+    across, down = side + GAP[0], side + GAP[1]
     inches = style.WIDTH / (COLUMNS * across)
     figure = style.new_figure(rows * down * inches + (0.75 if marked else 0.5), title)
     axes = style.bare(figure.subplots())
@@ -37,14 +37,17 @@ def draw_errors(subject: Subject) -> Figure:
     for place, index in enumerate(indices.tolist()):
         x, y = place % COLUMNS * across, place // COLUMNS * down
         pixels = subject.test.images[index, 0].cpu().numpy()
-        axes.imshow(pixels, extent=(x, x + SIDE, y + SIDE, y), vmin=0, vmax=255)
-        truth, said = int(subject.test.labels[index]), int(subject.predictions[index])
+        axes.imshow(pixels, extent=(x, x + side, y + side, y), vmin=0, vmax=255)
+        truth, said = (
+            subject.names[int(labels[index])]
+            for labels in (subject.test.labels, subject.predictions)
+        )
         axes.text(
-            x + SIDE / 2, y + SIDE + 2, f"{truth} → {said}", ha="center", va="top", fontsize=7.5
+            x + side / 2, y + side + 2, f"{truth} → {said}", ha="center", va="top", fontsize=7.5
         )
         if index in doubtful:
             axes.add_patch(
-                Rectangle((x - 1, y - 1), SIDE + 2, SIDE + 2, fill=False, color="C1", linewidth=1.6)
+                Rectangle((x - 1, y - 1), side + 2, side + 2, fill=False, color="C1", linewidth=1.6)
             )
     if marked:
         figure.supxlabel(

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from lenet.data.datasets import CLASSES
 from lenet.data.preprocessing import scale_pixels
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
@@ -40,9 +39,10 @@ def draw_maps(subject: Subject) -> Figure:
     rows = [_plan(layer, bitmaps=targets is not None) for layer in layers[:-1]]
     height = LARGEST_MAP + sum(h for _, _, h in rows) + 0.22 * len(rows) + 1.87
 
+    names = subject.names
     label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
-        height, f"{subject.name}: test image {image}, a {label}, recognised as {said}"
+        height, f"{subject.name}: test image {image}, a {names[label]}, recognised as {names[said]}"
     )
     figure.set_layout_engine("none")
     axes = style.bare(figure.add_axes((0, 0, 1, 1 - 0.32 / height)))  # in inches
@@ -67,7 +67,7 @@ def draw_maps(subject: Subject) -> Figure:
             _draw_targets(axes, targets.cpu(), LEFT + wide + 0.3, y, tall)
         y += tall + 0.22
     _name(axes, y, "output", f"{last.size} {classifier.outputs}")
-    _draw_outputs(axes, last.units[0].tolist(), said, y, x)
+    _draw_outputs(axes, last.units[0].tolist(), names, said, y, x)
     axes.set_aspect("auto")
     return figure
 
@@ -112,29 +112,31 @@ def _draw_targets(axes: Axes, targets: Tensor, x: float, y: float, tall: float) 
     wide = high * BITMAP[1] / BITMAP[0]
     axes.text(x, y + tall / 2, "compared\nwith", va="center", fontsize=8)
     x += 0.75
-    for digit, bitmap in enumerate(targets.view(CLASSES, *BITMAP)):
+    for digit, bitmap in enumerate(targets.view(-1, *BITMAP)):
         left, top = x + digit % 5 * (wide + 0.4), y + digit // 5 * (high + 0.1)
         extent = (left, left + wide, top + high, top)
         axes.imshow(bitmap.numpy(), extent=extent, cmap=style.diverging(), vmin=-1, vmax=1)
         axes.text(left + wide + 0.06, top + high / 2, str(digit), va="center", fontsize=8)
 
 
-def _draw_outputs(axes: Axes, values: Sequence[float], said: int, y: float, width: float) -> None:
-    """Draw ten bars with their numbers; the prediction's has a colour."""
+def _draw_outputs(
+    axes: Axes, values: Sequence[float], names: Sequence[str], said: int, y: float, width: float
+) -> None:
+    """Draw a bar per class with its number; the prediction's has a colour."""
     low, high = min(0.0, *values), max(0.0, *values)
     scale = 0.8 / (high - low or 1.0)
     zero = y + 0.15 + high * scale
     axes.plot((LEFT, LEFT + width - 0.3), (zero, zero), color=style.faint(), linewidth=0.8)
-    for digit, value in enumerate(values):
-        x = LEFT + (digit + 0.5) * (width - 0.3) / CLASSES
-        colour = "C1" if digit == said else style.faint()
+    for label, (name, value) in enumerate(zip(names, values, strict=True)):
+        x = LEFT + (label + 0.5) * (width - 0.3) / len(values)
+        colour = "C1" if label == said else style.faint()
         axes.bar(x, -value * scale, 0.32, bottom=zero, color=colour)
         axes.text(
             x, zero - max(value, 0) * scale - 0.03, f"{value:.1f}", ha="center", va="bottom",
             fontsize=8,
         )  # fmt: skip
         axes.text(
-            x, y + 1.0, str(digit), ha="center", va="top",
-            color="C1" if digit == said else style.foreground(),
-            fontweight="bold" if digit == said else "normal",
+            x, y + 1.0, name, ha="center", va="top",
+            color="C1" if label == said else style.foreground(),
+            fontweight="bold" if label == said else "normal",
         )  # fmt: skip

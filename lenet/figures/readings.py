@@ -16,7 +16,7 @@ COLUMNS = 3
 
 
 def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
-    """Draw each picture, the digit found in it as 28 × 28 ink, and the ten probabilities.
+    """Draw each picture, the digit found in it as 28 × 28 ink, and the probability of each class.
 
     Args:
         readings: The first `MOST` that were read are shown; standard input cannot be seen again.
@@ -47,9 +47,10 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         seen.set_title(f"{best}  {100 * sure:.0f} %" if sure >= reject else "unsure", fontsize=9)
         bars.set_axis_on()
         style.bare(bars)
-        bars.barh(range(10), reading.probabilities, color="C0")
-        bars.set(xlim=(0, 1), ylim=(9.6, -0.6))
-        bars.set_yticks(range(10), [str(k) for k in range(10)], fontsize=6)
+        classes = range(len(reading.probabilities))
+        bars.barh(classes, reading.probabilities, color="C0")
+        bars.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6))
+        bars.set_yticks(classes, [str(label) for label in classes], fontsize=6)
         bars.tick_params(length=0, pad=1)
     return figure
 

@@ -32,11 +32,14 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
             fontweight="bold", fontsize=min(14.0, 72 * 0.5 * high * tall / height),
         )  # fmt: skip
     if scan.class_map is not None:
-        strips = scan.class_map.reshape(-1, scan.class_map.shape[2])  # ten maps, one below another
+        strips = scan.class_map.reshape(
+            -1, scan.class_map.shape[2]
+        )  # a map per class, one below another
         style.bare(axes[1]).imshow(strips, vmin=0, vmax=1, aspect="auto", cmap=style.sequential())
         axes[1].set_title("probability of each digit at each place, 0 on top")
-        rows_each = scan.class_map.shape[1]
-        axes[1].set_yticks([rows_each * (k + 0.5) for k in range(10)], [str(k) for k in range(10)])
-        for k in range(1, 10):
+        classes, rows_each, _ = scan.class_map.shape
+        middles = [rows_each * (k + 0.5) for k in range(classes)]
+        axes[1].set_yticks(middles, list(map(str, range(classes))))
+        for k in range(1, classes):
             axes[1].axhline(rows_each * k - 0.5, color=style.faint(), linewidth=0.5)
     return figure

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.data.datasets import CLASSES, Split, load_dataset
+from lenet.data.datasets import Split, load_dataset
 from lenet.errors import RunError, UsageError
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.evaluate import Result
@@ -44,8 +44,8 @@ class Subject:
         if self.image is not None and not 0 <= self.image < len(self.test):
             raise UsageError(f"there are test images 0 to {len(self.test) - 1}, not {self.image}")
         for label in self.classes:
-            if not 0 <= label < CLASSES:
-                raise UsageError(f"there are classes 0 to {CLASSES - 1}, not {label}")
+            if not 0 <= label < len(self.names):
+                raise UsageError(f"there are classes 0 to {len(self.names) - 1}, not {label}")
 
     @classmethod
     def open(
@@ -72,6 +72,11 @@ class Subject:
         """The experiment and the seed, ``quickstart/0``."""
         return f"{self.run.folder.parent.name}/{self.run.folder.name}"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes' names, in the order of the labels."""
+        return self.test.classes
+
     @cached_property
     def train(self) -> Split:
         """The training images, on the CPU; loaded on first use."""
@@ -79,12 +84,12 @@ class Subject:
 
     @cached_property
     def outputs(self) -> Tensor:
-        """The network's outputs for the test images, float32 (N, 10)."""
+        """The network's outputs for the test images, float32 (N, classes)."""
         return self.classifier.infer(self.test.images) if self.known is None else self.known
 
     @cached_property
     def probabilities(self) -> Tensor:
-        """The probability of each class, float32 (N, 10)."""
+        """The probability of each class, float32 (N, classes)."""
         return probabilities(self.outputs, self.classifier.outputs)
 
     @cached_property

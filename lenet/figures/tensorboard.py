@@ -9,7 +9,6 @@ import torch
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from lenet.data.datasets import CLASSES, SIDE
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
@@ -83,10 +82,10 @@ def write_figures(writer: SummaryWriter, subject: Subject, step: int) -> None:
 
 
 def write_curves(writer: SummaryWriter, subject: Subject, step: int) -> None:
-    """Write a precision-recall curve ``digits/N`` for each class against all others."""
-    for digit in range(CLASSES):
+    """Write a precision-recall curve ``classes/NAME`` for each class against all others."""
+    for label, name in enumerate(subject.names):
         writer.add_pr_curve(
-            f"digits/{digit}", subject.test.labels == digit, subject.probabilities[:, digit], step
+            f"classes/{name}", subject.test.labels == label, subject.probabilities[:, label], step
         )
 
 
@@ -111,8 +110,9 @@ def write_codes(subject: Subject) -> None:
     (folder / "labels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     columns = int(np.ceil(np.sqrt(len(chosen))))  # the projector expects a square of images
     tiled = style.mosaic(subject.test.images[chosen, 0], columns, gap=0).filled(0)
-    square = np.zeros((columns * SIDE, columns * SIDE), np.uint8)
+    side = subject.test.images.shape[-1]
+    square = np.zeros((columns * side, columns * side), np.uint8)
     square[: tiled.shape[0]] = tiled
     Image.fromarray(255 - square).save(folder / "images.png")
-    config = PROJECTOR.format(name=name, side=SIDE)
+    config = PROJECTOR.format(name=name, side=side)
     write_atomically(subject.run.folder / PROJECTOR_CONFIG, config.encode())

@@ -63,7 +63,7 @@ class Scan:
 
     Attributes:
         lines: The digits of each line, from left to right; lines from top to bottom.
-        class_map: (10, h, w) probabilities over the page; ``convolution`` only.
+        class_map: (classes, h, w) probabilities over the page; ``convolution`` only.
     """
 
     lines: list[list[Found]]
@@ -86,7 +86,7 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
     """
     ink, groups = _find_marks(picture)
     inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
-    shares = ensemble(torch.from_numpy(inks)[:, None])  # (N, 10)
+    shares = ensemble(torch.from_numpy(inks)[:, None])  # (N, classes)
     sure, digits = shares.max(dim=1)
     found = [
         Found(int(digit), float(share), box)
@@ -143,7 +143,7 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
         page: Ink in [0, 1], (1, 1, H, W).
 
     Returns:
-        (1, 10, about H / 4, about W / 4) class probabilities. Position (y, x) sees the 32 × 32
+        (1, classes, about H / 4, about W / 4) probabilities. Position (y, x) sees the 32 × 32
         pixels around page pixel (4 y, 4 x).
 
     Raises:
@@ -169,7 +169,7 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
                 )  # fmt: skip
             case _ if hasattr(layer, "centres"):  # the RBF layer of 1998
                 flat = states.flatten(2)[0].T  # (places, 84)
-                states = layer(flat).T.reshape(1, 10, *states.shape[2:])
+                states = layer(flat).T.reshape(1, -1, *states.shape[2:])
             case _:
                 states = layer(states)
     return probabilities(states.movedim(1, -1), classifier.outputs).movedim(-1, 1)

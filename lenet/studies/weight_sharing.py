@@ -68,9 +68,9 @@ def train_side_by_side(
     height, width = images.shape[2:]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        convolution = nn.Conv2d(1, filters, size)
-        local = LocallyConnected(1, filters, size, (height, width))
-        head = nn.Linear(local.bias.numel(), 10)
+        convolution = nn.Conv2d(images.shape[1], filters, size)
+        local = LocallyConnected(images.shape[1], filters, size, (height, width))
+        head = nn.Linear(local.bias.numel(), int(labels.max()) + 1)
     copy_filters(convolution, local)
     twin = nn.Linear(head.in_features, head.out_features)
     twin.load_state_dict(head.state_dict())

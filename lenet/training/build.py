@@ -11,7 +11,8 @@ import torch
 
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import ALL, Batches, Share
-from lenet.data.datasets import SIDE, Split
+from lenet.data.datasets import Split
+from lenet.data.sources import describe_dataset
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.losses import CurvedLoss
@@ -131,26 +132,28 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
         UsageError: It cannot be built; the error's path says which key is to blame.
         RunError: The weights of a network that it learns from are missing or damaged.
     """
-    device = torch.device(device)
+    device, data = torch.device(device), describe_dataset(config.data.name)
+    classifiers = {seed: build_classifier(config, seed) for seed in seeds}
     if config.augment or config.mix or config.data.distort:
         from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
+    whole = (data.size, data.size)
     with _blaming("augment"):
         augment = build_pipeline(config.augment) if config.augment else None
-        height, width = augment.output_size((SIDE, SIDE)) if augment else (SIDE, SIDE)
+        height, width = augment.output_size(whole) if augment else whole
         if max(height, width) > config.input.size:
             raise UsageError(
                 f"images come out as {height}×{width} pixels,"
                 f" more than input.size of {config.input.size}"
             )
     with _blaming("mix"):
-        mix = build_mixing(config.mix) if config.mix else None
+        mix = build_mixing(config.mix, len(data.classes)) if config.mix else None
     with _blaming("data", "distort"):
         distort = build_pipeline(config.data.distort) if config.data.distort else None
-        height, width = distort.output_size((SIDE, SIDE)) if distort else (SIDE, SIDE)
-        if (height, width) != (SIDE, SIDE):
-            raise UsageError(f"copies must be of {SIDE}×{SIDE} pixels, not {height}×{width}")
-    with _blaming("model"):
-        classifiers = {seed: build_classifier(config, seed) for seed in seeds}
+        height, width = distort.output_size(whole) if distort else whole
+        if (height, width) != whole:
+            raise UsageError(
+                f"copies must be of {data.size}×{data.size} pixels, not {height}×{width}"
+            )
     teacher = Teacher.of(config, device)
     earlier = {seed: load_earlier(config, seed, device) for seed in seeds}
     return Components(config, device, augment, mix, distort, classifiers, teacher, earlier)
@@ -178,9 +181,11 @@ def check_last_batch(components: Components, images: int) -> None:
     config = components.config
     if (config.train.images_per_epoch or images) % config.train.batch_size != 1:
         return
-    model = deepcopy(next(iter(components.classifiers.values())).model)  # keeps its statistics
+    classifier = next(iter(components.classifiers.values()))
+    shape = (classifier.data.channels, config.input.size, config.input.size)
+    model = deepcopy(classifier.model)  # keeps its statistics
     try:
-        model.train()(torch.zeros(1, 1, config.input.size, config.input.size))
+        model.train()(torch.zeros(1, *shape))
     except ValueError as error:
         raise UsageError(
             "the last batch of an epoch has one image, too few for batch norm: choose another size",

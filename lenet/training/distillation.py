@@ -44,10 +44,11 @@ class Teacher:
         """Return what the network should say of images.
 
         Args:
-            images: As the network will see it, in [0, 1], (B, 1, 28, 28).
-            targets: Labels, int64 (B,), or shares of each class, float32 (B, 10).
+            images: As the network will see it, in [0, 1], (B, C, H, W).
+            targets: Labels, int64 (B,), or shares of each class, float32 (B, classes).
 
         Returns:
-            Shares of each class, float32 (B, 10).
+            Shares of each class, float32 (B, classes).
         """
-        return torch.lerp(weigh_classes(targets), self.ensemble(images), self.share)
+        said = self.ensemble(images)
+        return torch.lerp(weigh_classes(targets, said.shape[-1]), said, self.share)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.losses import CurvedLoss, classify, weigh_classes
+from lenet.models.layers import RBF
 from lenet.runs.files import check_layout
 from lenet.training.backpropagation import Weighted, connected, pack, unpack, write_rules
 from lenet.training.learner import BatchStats, Sample
@@ -57,6 +58,8 @@ class SDLMLearner:
         self.mu = mu
         self.curvature_images = curvature_images
         self.epoch = 1
+        last = [m for m in self.models[0].modules() if isinstance(m, nn.Linear | RBF)][-1]
+        self.classes = len(last.centres if isinstance(last, RBF) else last.weight)
         rules = write_rules(self.models, size)
         self.rules = list(rules.values())
         self.weighted = {n: rule for n, rule in rules.items() if isinstance(rule, Weighted)}
@@ -88,9 +91,9 @@ class SDLMLearner:
 
         Args:
             inputs: Presented images, float32 (S, B, 1, H, W).
-            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
+            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, classes).
         """
-        shares = weigh_classes(targets)
+        shares = weigh_classes(targets, self.classes)
         updates = [
             (rule.weight, self.rates[n], rule.derivatives) for n, rule in self.weighted.items()
         ]
@@ -100,7 +103,7 @@ class SDLMLearner:
             outputs.append(self._propagate(image, target, self.loss.gradient, power=1))
             for weight, rate, gradient in updates:
                 weight.addcmul_(rate, gradient, value=-1)
-        seen = torch.stack(outputs, 1)  # (S, B, 10)
+        seen = torch.stack(outputs, 1)  # (S, B, classes)
         losses = torch.stack([self.loss(o, t) for o, t in zip(seen, shares, strict=True)])
         wrong = classify(seen, self.loss.outputs) != shares.argmax(2)
         return BatchStats(losses.double().sum(1), wrong.sum(1))
@@ -112,7 +115,8 @@ class SDLMLearner:
         derivative: Callable[[Tensor, Tensor], Tensor],
         power: int,
     ) -> Tensor:
-        """Go forward and back, which leaves each rule its derivatives; return outputs (S, 10)."""
+        """Go forward and back, which leaves each rule its derivatives; return outputs
+        (S, classes)."""
         states = image
         for rule in self.rules:
             states = rule.forward(states)

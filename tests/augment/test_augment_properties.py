@@ -225,7 +225,7 @@ def test_mixed_images_are_images_and_mixed_labels_sum_to_one(name, data):
         arguments = {"alpha": data.draw(numbers(0.001, 1000))}
     images = torch.rand(batch, 1, height, width, generator=generator(0, "pictures"))
     labels = torch.arange(batch) % 10
-    mixed, targets = build_mixing([{name: arguments | {"p": data.draw(P)}}])(
+    mixed, targets = build_mixing([{name: arguments | {"p": data.draw(P)}}], 10)(
         images, labels, generator(0, "test")
     )
     assert mixed.shape == images.shape

@@ -110,7 +110,7 @@ def test_mixed_labels_sum_to_one_and_some_stay_whole(mixing):
 
 
 def test_mixing_works_as_a_torchvision_transform():
-    images, targets = MixUp()(torch.rand(8, 1, 28, 28), torch.arange(8))
+    images, targets = MixUp(num_classes=10)(torch.rand(8, 1, 28, 28), torch.arange(8))
     assert images.shape == (8, 1, 28, 28)
     assert targets.shape == (8, 10)
 
@@ -118,7 +118,7 @@ def test_mixing_works_as_a_torchvision_transform():
 @pytest.mark.parametrize("name", MIXINGS)
 def test_torchvisions_protocol_mixes_bytes(name):
     images = torch.randint(256, (8, 1, 28, 28), dtype=torch.uint8)
-    mixed, targets = MIXINGS[name]()(images, torch.arange(8, dtype=torch.int32))
+    mixed, targets = MIXINGS[name](num_classes=10)(images, torch.arange(8, dtype=torch.int32))
     assert mixed.dtype == torch.uint8
     assert not torch.equal(mixed, images)
     torch.testing.assert_close(targets.sum(1), torch.ones(8))
@@ -139,4 +139,13 @@ def test_torchvisions_protocol_mixes_bytes(name):
 )
 def test_torchvisions_protocol_refuses_what_cannot_be_mixed(given, error, message):
     with pytest.raises(error, match=message):
-        MixUp()(given)
+        MixUp(num_classes=10)(given)
+
+
+def test_labels_need_a_number_of_classes_and_shares_do_not() -> None:
+    images = torch.rand(3, 1, 4, 4)
+    with pytest.raises(TypeError, match="MixUp needs num_classes"):
+        MixUp()(images, torch.arange(3))
+    with pytest.raises(TypeError, match="shares of 10 classes, not of 5"):
+        MixUp(num_classes=10)(images, torch.full((3, 5), 0.2))
+    assert MixUp()(images, torch.full((3, 5), 0.2))[1].shape == (3, 5)

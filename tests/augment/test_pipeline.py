@@ -77,7 +77,7 @@ def test_a_resized_crop_keeps_a_light_rim_light():
 
 def test_mixing_has_the_classes_of_the_digits():
     with pytest.raises(UsageError, match="num_classes must be 10") as caught:
-        build_mixing([{"MixUp": {"num_classes": 12}}])
+        build_mixing([{"MixUp": {"num_classes": 12}}], 10)
     assert caught.value.path == (0, "MixUp", "num_classes")
 
 
@@ -85,12 +85,12 @@ def test_images_given_are_left_alone():
     images = torch.rand(4, 1, 28, 28)
     before = images.clone()
     build_pipeline(SPECS)(images, None, generator(0, "test"))
-    build_mixing([{"MixUp": {}}])(images, torch.arange(4), generator(0, "test"))
+    build_mixing([{"MixUp": {}}], 10)(images, torch.arange(4), generator(0, "test"))
     assert torch.equal(images, before)
 
 
 def test_mixings_apply_one_after_another():
-    mixing = build_mixing([{"MixUp": {"alpha": 1.0}}, {"CutMix": {}}])
+    mixing = build_mixing([{"MixUp": {"alpha": 1.0}}, {"CutMix": {}}], 10)
     images, targets = mixing(torch.rand(64, 1, 28, 28), torch.arange(64) % 10, generator(0, "test"))
     assert images.shape == (64, 1, 28, 28)
     torch.testing.assert_close(targets.sum(1), torch.ones(64))
@@ -126,7 +126,7 @@ def test_a_mixing_is_no_augmentation():
 @pytest.mark.parametrize("name", ["RandomAffine", "RandomApply", "Paper1998", "Resize"])
 def test_an_augmentation_is_no_mixing(name):
     with pytest.raises(UsageError, match=f"{name} changes images one by one: .* under augment:"):
-        build_mixing([{name: {}}])
+        build_mixing([{name: {}}], 10)
 
 
 def test_images_that_are_not_floats_are_refused():

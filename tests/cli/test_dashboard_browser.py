@@ -155,7 +155,7 @@ def test_text_shows_config_environment_and_result(show: Any, runs: list[Run]) ->
 
 
 def test_each_digit_has_its_precision_recall_curve(show: Any) -> None:
-    show("pr_curves", *(f"digits/{digit}" for digit in range(10)))
+    show("pr_curves", *(f"classes/{digit}" for digit in range(10)))
 
 
 def test_the_projector_holds_the_codes_of_a_thousand_images(show: Any) -> None:

@@ -1,5 +1,6 @@
 """Datasets: read, checked, divided."""
 
+import math
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from lenet.data.datasets import Dataset, Split, load_dataset, verify_dataset
 from lenet.data.preprocessing import scale_pixels
-from lenet.data.sources import DatasetMissingError, find_folder
+from lenet.data.sources import SAMPLE, SOURCES, DatasetMissingError, describe_dataset, find_folder
 from lenet.data.splits import stratified_split
 from lenet.errors import DataError, UsageError
 
@@ -134,3 +135,30 @@ def test_the_given_folder_comes_before_the_environment(
     monkeypatch.setenv("LENET_DATA", "environment")
     assert find_folder("mnist") == Path("environment")
     assert find_folder("mnist", "given") == Path("given")
+
+
+@pytest.mark.parametrize("name", [*SOURCES, SAMPLE])
+def test_every_dataset_says_what_its_classes_and_images_are(name: str) -> None:
+    described = describe_dataset(name)
+    assert len(set(described.classes)) == len(described.classes) == 10
+    assert described.shape == (1, 28, 28)
+
+
+def test_parts_of_a_split_keep_the_names_of_its_classes() -> None:
+    split = Split(
+        torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]), ("a", "b")
+    )
+    rest, held = stratified_split(split, 2, seed=0)
+    assert rest.classes == held.to("cpu").classes == ("a", "b")
+    assert torch.bincount(held.labels).tolist() == [1, 1]
+
+
+def test_a_dataset_of_another_size_is_refused(tmp_path: Path) -> None:
+    for file, array in (("images-idx3", (2, 30, 30)), ("labels-idx1", (2,))):
+        header = bytes([0, 0, 8, len(array)]) + b"".join(n.to_bytes(4, "big") for n in array)
+        for part in ("train", "t10k"):
+            path = tmp_path / "kmnist" / f"{part}-{file}-ubyte"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(header + bytes(math.prod(array)))
+    with pytest.raises(DataError, match="holds 2 × 30 × 30 values, expected 60000 × 28 × 28 bytes"):
+        load_dataset("kmnist", tmp_path)

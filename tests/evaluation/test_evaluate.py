@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
+from lenet.data.sources import DIGITS
 from lenet.evaluation.evaluate import count_errors, evaluate, infer, infer_draws
 
 
@@ -57,7 +58,8 @@ def test_the_counts_do_not_depend_on_the_batch_size(batch_size: int) -> None:
 
 
 def test_equal_scores_have_a_loss_of_ln_10() -> None:
-    result = count_errors(torch.zeros(3, 10), torch.tensor([0, 1, 2]), cross_entropy, argmax)
+    labels = torch.tensor([0, 1, 2])
+    result = count_errors(torch.zeros(3, 10), labels, cross_entropy, argmax, DIGITS)
     assert result.loss == pytest.approx(2.302585, abs=1e-6)
 
 
@@ -74,6 +76,18 @@ def test_the_table_shows_each_confusion_and_the_errors_of_each_class() -> None:
     rows = result.table().splitlines()
     assert len(rows) == 11
     assert rows[8].split() == ["7", "·", "·", "1", *"·······", "1"]
+
+
+def test_classes_with_names_are_shown_by_them() -> None:
+    outputs, labels = torch.eye(3)[[0, 1, 2, 1]], torch.tensor([0, 1, 2, 2])
+    result = count_errors(outputs, labels, cross_entropy, argmax, ("bag", "sneaker", "ankle boot"))
+    assert result.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
+    assert result.table() == (
+        "true \\ said          bag     sneaker  ankle boot   errors\n"
+        "        bag            1           ·           ·        0\n"
+        "    sneaker            ·           1           ·        0\n"
+        " ankle boot            ·           1           1        1"
+    )
 
 
 def test_draws_are_averaged_and_repeat() -> None:

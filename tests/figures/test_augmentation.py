@@ -32,7 +32,8 @@ def split() -> Split:
 
 def test_the_first_of_each_class_is_found():
     labels = torch.tensor([1, 1, 0, 2, 9, 3, 4, 5, 6, 7, 8])
-    assert first_of_each_class(labels).tolist() == [2, 0, 3, 5, 6, 7, 8, 9, 10, 4]
+    split = Split(torch.zeros(11, 1, 2, 2, dtype=torch.uint8), labels)
+    assert first_of_each_class(split).tolist() == [2, 0, 3, 5, 6, 7, 8, 9, 10, 4]
 
 
 def test_rows_begin_with_the_image_itself_and_draws_differ(split: Split):

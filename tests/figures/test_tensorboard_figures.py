@@ -45,7 +45,7 @@ def test_the_figures_are_images_beside_the_kernels(finished: Run) -> None:
 
 def test_each_digit_has_a_precision_recall_curve(finished: Run) -> None:
     tags = read(finished.folder).Tags()["tensors"]
-    assert {f"digits/{digit}" for digit in range(10)} <= set(tags)
+    assert {f"classes/{digit}" for digit in range(10)} <= set(tags)
 
 
 def test_the_projector_gets_codes_labels_and_pictures_of_the_same_images(finished: Run) -> None:

@@ -10,6 +10,7 @@ from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
+from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier
 from lenet.losses import LOSSES
@@ -24,6 +25,8 @@ SETTINGS = [
     "optimizer.curvature_images=20",
 ]
 BOOSTED = [*SETTINGS, "train.images_per_epoch=60"]
+
+MNIST = SOURCES["mnist"]
 
 
 class Sayer(nn.Module):
@@ -42,7 +45,7 @@ class Sayer(nn.Module):
 
 
 def classifier(shift: dict[int, int]) -> Classifier:
-    return Classifier(Sayer(shift), Preprocessing("unit", 28), LOSSES["squared-targets"]())
+    return Classifier(Sayer(shift), Preprocessing("unit", 28), LOSSES["squared-targets"](), MNIST)
 
 
 def split() -> Split:

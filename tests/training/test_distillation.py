@@ -11,6 +11,7 @@ from lenet.config.schema import Config
 from lenet.data.batches import Batches
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
+from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble, build_classifier
 from lenet.losses import LOSSES
@@ -20,6 +21,8 @@ from lenet.training.experiment import run_experiment
 
 HALF = torch.tensor([0.5, 0.5] + [0.0] * 8)
 SURE = torch.tensor([0.0, 1.0] + [0.0] * 8)
+
+MNIST = SOURCES["mnist"]
 
 
 class Opinion(nn.Module):
@@ -36,7 +39,7 @@ class Opinion(nn.Module):
 
 
 def classifier(shares: Tensor) -> Classifier:
-    return Classifier(Opinion(shares), Preprocessing("unit", 28), LOSSES["cross-entropy"]())
+    return Classifier(Opinion(shares), Preprocessing("unit", 28), LOSSES["cross-entropy"](), MNIST)
 
 
 def test_targets_are_the_teachers_share_and_the_labels_rest() -> None:
