@@ -108,6 +108,37 @@ def list_others() -> str:
     )
 
 
+def describe_specs() -> dict[str, dict[str, Any]]:
+    """Return JSON Schemas of an entry of ``augment:`` and of one of ``mix:``, by these words.
+
+    Names are checked, and the names of the arguments of our own transforms; values are not.
+    """
+    several: dict[str, Any] = {"type": "array", "items": {"$ref": "#/$defs/augment"}}
+    augmentations = {name: _describe(made) for name, made in (AUGMENTATIONS | PRESETS).items()}
+    for name, container in CONTAINERS.items():
+        augmentations[name] = _describe(container)
+        augmentations[name]["properties"]["transforms"] = several
+    others = {name: {"type": ["object", "null"]} for name in TORCHVISION}
+    entry: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    entry |= {"minProperties": 1, "maxProperties": 1}
+    libraries = rf"^({'|'.join(LIBRARIES)})\."
+    return {
+        "augment": entry
+        | {"properties": augmentations | others, "patternProperties": {libraries: {}}},
+        "mix": entry | {"properties": {name: _describe(made) for name, made in MIXINGS.items()}},
+    }
+
+
+def _describe(made: Callable[..., Any]) -> dict[str, Any]:
+    """Return the JSON Schema of a transform's arguments."""
+    return {
+        "description": (made.__doc__ or "").partition("\n")[0],
+        "type": ["object", "null"],
+        "properties": {argument: {} for argument in inspect.signature(made).parameters},
+        "additionalProperties": False,
+    }
+
+
 def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
     """Build the transforms that a config lists under ``augment:``.
 

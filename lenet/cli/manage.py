@@ -78,11 +78,10 @@ def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa
 @config.command()
 def schema() -> None:
     """Print the JSON Schema of config files, for editors."""
-    from lenet.config.load import (
-        json_schema,
-    )
+    from lenet.augment.catalogue import describe_specs
+    from lenet.config.load import json_schema
 
-    print_json(json_schema())
+    print_json(json_schema(describe_specs()))
 
 
 @config.command()

@@ -157,16 +157,38 @@ def flatten_config(config: Config) -> dict[str, bool | str | float | int | None]
     return flat
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of config files, in the draft that YAML editors read."""
-    result = Config.model_json_schema()
-    result["$schema"] = "http://json-schema.org/draft-07/schema#"
-    result["properties"]["extends"] = {
+def json_schema(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON Schema of config files, in the draft that YAML editors read.
+
+    Args:
+        entries: JSON Schemas of an entry of ``augment:`` and of one of ``mix:``, by these words.
+    """
+    schema = Config.model_json_schema()
+    sections, definitions = schema["properties"], schema["$defs"]
+    for definition in definitions.values():
+        definition.pop("required", None)  # it may come from the config that this one extends
+    kinds = [name for name, section in sections.items() if "oneOf" in section]
+    for name in kinds:  # without a kind, several may fit
+        sections[name].pop("discriminator")
+        sections[name]["anyOf"] = sections[name].pop("oneOf")
+    distort = definitions["Data"]["properties"]["distort"]
+    augment, mix = sections["augment"], sections["mix"]
+    for section, word in ((augment, "augment"), (distort, "augment"), (mix, "mix")):
+        section["items"] = {"$ref": f"#/$defs/{word}"}
+    sections["extends"] = {
         "type": "string",
         "description": "Another config, by name or by path from this one, that this one changes.",
     }
-    result["required"] = []  # they may come from the config that this one extends
-    return result
+    whole = {
+        "required": schema.pop("required"),
+        "properties": {name: {"required": ["kind"]} for name in kinds},
+    }
+    return schema | {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$defs": definitions | dict(entries),
+        "if": {"not": {"required": ["extends"]}},
+        "then": whole,
+    }
 
 
 def _read(path: Path, chain: tuple[Path, ...]) -> Node:

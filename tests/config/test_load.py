@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jsonschema import Draft7Validator
 
+from lenet.augment.catalogue import describe_specs
+from lenet.config.document import read_document
 from lenet.config.load import (
     CONFIGS,
     _kinds,
@@ -176,15 +179,67 @@ def test_experiments_with_different_long_changes_have_different_names(write) -> 
 
 
 def test_the_schema_knows_every_key_and_editors_can_read_it() -> None:
-    schema = json_schema()
+    schema = json_schema(describe_specs())
     json.dumps(schema)
     assert schema["$schema"].endswith("draft-07/schema#")
     assert set(schema["properties"]) == {*Config.model_fields, "extends"}
     assert schema["$defs"]["Training"]["properties"]["epochs"]["description"]
 
 
+@pytest.fixture(scope="module")
+def validator() -> Draft7Validator:
+    schema = json_schema(describe_specs())
+    Draft7Validator.check_schema(schema)
+    return Draft7Validator(schema)
+
+
+def as_json(path: Path) -> object:
+    """What an editor sees: keys are texts, numbers are those of YAML 1.2."""
+    return json.loads(json.dumps(read_document(path).plain()))
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_the_schema_accepts_every_config_that_ships(name: str, validator: Draft7Validator) -> None:
+    assert [error.message for error in validator.iter_errors(as_json(find_config(name)))] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MINIMAL + "augment: [RandomAfine: {degrees: 5}]\n",
+        MINIMAL + "augment: [RandomAffine: {degreees: 5}]\n",
+        MINIMAL + "augment: [MixUp: {}]\n",
+        MINIMAL + "augment: [RandomApply: {transforms: [Cutuot: {}]}]\n",
+        MINIMAL + "data: {distort: [Paper1989: {}]}\n",
+        MINIMAL + "mix: [Cutout: {}]\n",
+        MINIMAL + "train: {passes: 3}\n",
+        "extends: quickstart\noptimizer: {larning_rate: 0.1}\n",
+        "extends: quickstart\noptimizer: {kind: sgd, betas: [0.9, 0.99]}\n",
+        MINIMAL.replace("kind: sgd", "lr: 0.1"),
+        MINIMAL.replace("loss: {kind: cross-entropy}\n", ""),
+    ],
+)
+def test_the_schema_refuses_what_is_misspelt_or_missing(
+    text: str, write, validator: Draft7Validator
+) -> None:
+    assert not validator.is_valid(as_json(write(text)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extends: quickstart\noptimizer: {lr: 0.1}\n",
+        MINIMAL
+        + "augment: [RandomApply: {transforms: [Cutout: {}, Pad: {padding: 2}]}, Paper1998:]\n",
+        MINIMAL + "augment: [kornia.RandomRain: {p: 0.5}]\nmix: [MixUp: {alpha: 0.2}]\n",
+    ],
+)
+def test_the_schema_accepts_what_can_be_run(text: str, write, validator: Draft7Validator) -> None:
+    assert validator.is_valid(as_json(write(text)))
+
+
 def test_every_key_has_a_description() -> None:
-    for name, definition in json_schema()["$defs"].items():
+    for name, definition in json_schema({})["$defs"].items():
         for key, value in definition.get("properties", {}).items():
             assert key == "kind" or "description" in value, f"{name}.{key}"
 
