@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from lenet.config.schema import SGD, Config, CrossEntropy, LeNet5Modern
+from lenet.data.sources import describe_dataset
 from lenet.errors import UsageError
+from lenet.kernels.layout import C1_SHAPE, CLASSES
 from lenet.kernels.support import missing
 from lenet.runs.run import Run
 from lenet.training.gradient import GradientLearner
@@ -131,6 +133,9 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
     model, loss, optimizer = config.model, config.loss, config.optimizer
     if not isinstance(model, LeNet5Modern):
         return f"the fast kernels know lenet5-modern, not {model.kind}"
+    data = describe_dataset(config.data.name)
+    if (data.channels, len(data.classes)) != (C1_SHAPE[0], CLASSES):
+        return f"the fast kernels know grey images of {CLASSES} classes, not {config.data.name}"
     if (model.activation, model.pooling, model.dropout) != ("relu", "max", 0.0):
         return "the fast kernels know lenet5-modern with relu and max-pooling, without dropout"
     if not isinstance(loss, CrossEntropy):

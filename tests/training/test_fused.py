@@ -1,6 +1,7 @@
 """The learner of the compiled kernels against the one of PyTorch."""
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from torch.nn import functional as F
 
 from lenet.config.load import load_config
 from lenet.config.schema import Config
+from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.kernels import support
 from lenet.kernels.support import missing
@@ -170,6 +172,13 @@ def test_other_devices_and_several_processes_are_left_to_pytorch() -> None:
         "the fast kernels are for the CPU, not for cuda"
     )
     assert "among processes" in str(why_not(quickstart(), CPU, processes=2))
+
+
+def test_other_numbers_of_classes_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
+    letters = replace(SOURCES["kmnist"], classes=tuple("abcdefghijklmnopqrstuvwxyz"))
+    monkeypatch.setitem(SOURCES, "kmnist", letters)
+    reason = why_not(quickstart("data.name=kmnist"), CPU)
+    assert reason == "the fast kernels know grey images of 10 classes, not kmnist"
 
 
 @needs_kernels
