@@ -64,7 +64,7 @@ def test_every_command_of_the_document_works(elsewhere: Path) -> None:
         program, *arguments = command.split()
         assert program == "lenet"
         if arguments[0] == "reproduce":
-            arguments += ["--seeds", "1", *small]
+            arguments += ["--seeds", "1", "--jobs", "2", *small]
         if arguments[0] == "train":
             arguments += small
         if arguments[0] == "robustness":
