@@ -46,6 +46,20 @@ TIMING = ("seconds", "images_per_second")
 DAMAGED = "state.damaged.safetensors"
 """What a damaged checkpoint is renamed to."""
 
+CONFIG = "config.yaml"
+"""Makes a folder a run."""
+
+FILES = (
+    "result.json", CONFIG, "environment.json", "metrics.jsonl", "timing.jsonl",
+    "weights.safetensors", *CHECKPOINTS, DAMAGED, "events.out.tfevents.*", "projector_config.pbtxt",
+    "projector/codes.tsv", "projector/labels.tsv", "projector/images.png", "figures/*.png",
+    "figures/*.svg", "figures/*.pdf",
+)  # fmt: skip
+"""Patterns of the files that a run writes, whatever else lies in its folder is somebody's own. What
+makes it finished comes first: so a run that is half removed is an unfinished one."""
+
+BEFORE_CONFIG = ("lock", f".{CONFIG}.tmp")
+"""What a run that is cut short at its very beginning leaves in its folder."""
 
 KINDS: dict[str, type | tuple[type, ...]] = {
     "dataset": str,
@@ -95,9 +109,15 @@ class Run:
     def create(cls, name: str, config: Config, root: Path, *, overwrite: bool = False) -> Run:
         """Make the folder ``root/name/seed`` and write the config into it.
 
+        Args:
+            name: Of the experiment.
+            config: Of the run.
+            root: The folder of the runs.
+            overwrite: Replace a run that is there: the files of `files`, and no others.
+
         Raises:
-            UsageError: The name would leave `root`, the folder holds a run already, or it cannot be
-                written.
+            UsageError: The name would leave `root`, the folder holds a run already or files that
+                are no run's, or it cannot be written.
         """
         check_name(name)
         folder = root / name / str(config.seed)
@@ -106,17 +126,22 @@ class Run:
                 f"{folder.parent} holds published runs; --name NAME puts this one elsewhere"
             )
         if is_run(folder) and not overwrite:
-            state = "a finished run" if (folder / "result.json").exists() else "an unfinished run"
+            finished = (folder / "result.json").exists()
+            state = "a finished run" if finished else "an unfinished run; --resume continues it"
             raise UsageError(
-                f"{folder} holds {state}; --resume continues it, --overwrite replaces it,"
+                f"{folder} holds {state}; --overwrite replaces it,"
                 " --name NAME puts this one elsewhere"
             )
         run = cls(folder, config)
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            if not is_run(folder):
+                _check_empty(folder)
+            # The config is replaced last: until then the folder is a run's, whatever happens.
             for path in run.files():
-                path.unlink()
-            write_atomically(folder / "config.yaml", dump_config(config).encode())
+                if path.name != CONFIG:
+                    path.unlink()
+            write_atomically(folder / CONFIG, dump_config(config).encode())
         except OSError as error:
             raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
         return run
@@ -155,11 +180,8 @@ class Run:
 
     def files(self) -> Iterator[Path]:
         """Yield the files that a run of this format writes, as far as they exist."""
-        for pattern in (
-            "*.json", "*.jsonl", "*.safetensors", "config.yaml",
-            "events.out.tfevents.*", "projector_config.pbtxt", "projector/*", "figures/*",
-        ):  # fmt: skip
-            yield from self.folder.glob(pattern)
+        for pattern in FILES:
+            yield from (path for path in self.folder.glob(pattern) if not path.is_dir())
 
     def write_json(self, file: str, content: dict[str, Any]) -> None:
         """Write a JSON file whole or not at all."""
@@ -257,6 +279,20 @@ class Run:
             say(f"warning: {fault}")
             say(f"warning: the other checkpoint is used; the damaged one is now {DAMAGED}")
         return states
+
+
+def _check_empty(folder: Path) -> None:
+    """Refuse a folder that holds files, of which none makes it a run.
+
+    Raises:
+        UsageError: It does; the message names one.
+    """
+    strange = sorted(path.name for path in folder.iterdir() if path.name not in BEFORE_CONFIG)
+    if strange:
+        raise UsageError(
+            f"{folder} is no run, for it has no {CONFIG}, but it is not empty: it holds"
+            f" {strange[0]!r}; move that away, or put the run elsewhere with --name NAME"
+        )
 
 
 def _position(metadata: dict[str, str], path: Path) -> Position:

@@ -39,16 +39,42 @@ def test_a_run_is_not_replaced_unasked(run: Run, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds an unfinished run; --resume continues it"):
         Run.create("name", CONFIG, tmp_path)
     run.write_json("result.json", {})
-    with pytest.raises(UsageError, match="holds a finished run"):
+    with pytest.raises(UsageError, match="holds a finished run; --overwrite replaces it"):
         Run.create("name", CONFIG, tmp_path)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("file", ["thesis.json", "weights.safetensors", "result.json", "figures"])
+def test_a_folder_with_files_that_make_no_run_is_left_alone(
+    file: str, overwrite: bool, tmp_path: Path
+) -> None:
+    folder = tmp_path / "name" / "0"
+    folder.mkdir(parents=True)
+    (folder / file).mkdir() if file == "figures" else (folder / file).write_text("mine")
+    with pytest.raises(UsageError, match=f"no config.yaml, but it is not empty: it holds '{file}'"):
+        Run.create("name", CONFIG, tmp_path, overwrite=overwrite)
+    assert [path.name for path in folder.iterdir()] == [file]
+
+
+def test_a_run_begins_where_one_was_cut_short_before_its_config(tmp_path: Path) -> None:
+    folder = tmp_path / "name" / "0"
+    folder.mkdir(parents=True)
+    for left in ("lock", ".config.yaml.tmp"):
+        (folder / left).touch()
+    assert Run.create("name", CONFIG, tmp_path).folder == folder
 
 
 def test_a_replaced_run_leaves_nothing_of_its_own_but_what_others_put_there(run: Run) -> None:
     save(run, 1.0, Position(1, 5))
     run.append("metrics.jsonl", {"epoch": 1})
-    (run.folder / "notes.txt").write_text("mine")
+    run.figures.mkdir()
+    (run.figures / "curves.png").touch()
+    own = ["figures/thesis.odt", "notes.txt", "plan.json"]
+    for name in own:
+        (run.folder / name).write_text("mine")
     Run.create("name", CONFIG, run.folder.parent.parent, overwrite=True)
-    assert sorted(path.name for path in run.folder.iterdir()) == ["config.yaml", "notes.txt"]
+    left = [p.relative_to(run.folder).as_posix() for p in run.folder.rglob("*") if p.is_file()]
+    assert sorted(left) == ["config.yaml", *own]
 
 
 @pytest.mark.parametrize("name", ["", "..", "a/../../b", "/etc", "a//b", ".hidden", "a\\b", "a b"])
