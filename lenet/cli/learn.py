@@ -12,6 +12,7 @@ from lenet.cli.options import (
     Json,
     Markdown,
     Overrides,
+    Overwrite,
     print_json,
     print_table,
 )
@@ -78,16 +79,20 @@ def filters(
     kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     data: Data = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the classical filters, padding, strides and transposed convolution on a picture."""
     from lenet.figures import style
     from lenet.figures.bank import draw_arithmetic, draw_bank
+    from lenet.runs.files import check_output
     from lenet.studies.classical_filters import open_picture
 
+    drawings = {to / f"filters.{kind}": draw_bank, to / f"padding.{kind}": draw_arithmetic}
+    for path in drawings:
+        check_output(path, overwrite=overwrite, inputs=[image] if image else [])
     picture, name = open_picture(image, digit, data)
     with style.applied(theme):
-        for file, draw in (("filters", draw_bank), ("padding", draw_arithmetic)):
-            path = to / f"{file}.{kind}"
+        for path, draw in drawings.items():
             style.save(draw(picture, name), path)
             typer.echo(path)
 
@@ -105,6 +110,7 @@ def robustness(
     ),
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     data: Data = None,
+    overwrite: Overwrite = False,
     as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
@@ -114,8 +120,11 @@ def robustness(
     from lenet.evaluation.robustness import as_dicts, make_tables, measure_robustness
     from lenet.figures import style
     from lenet.figures.robustness import draw_robustness
+    from lenet.runs.files import check_output
     from lenet.runs.find import open_runs
 
+    style.check_suffix(to)
+    check_output(to, overwrite=overwrite)
     experiments = [open_runs(name) for name in runs]
     classifiers = [
         (seeds[0].folder.parent.name, [load_classifier(run) for run in seeds])

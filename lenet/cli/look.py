@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Data, Device, Json, Overrides, Root, print_json
+from lenet.cli.options import Data, Device, Json, Overrides, Overwrite, Root, print_json
 
 
 def runs(
@@ -52,6 +52,7 @@ def figures(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     device: Device = "cpu",
     data: Data = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw filters, feature maps, errors and curves of runs into RUN/figures."""
     from lenet.device import choose_device
@@ -69,6 +70,7 @@ def figures(
         data=data,
         device=str(choose_device(device)),
         to=to,
+        overwrite=overwrite,
         kind=kind,
         theme=theme,
         say=say,
@@ -121,6 +123,7 @@ def augment(
     theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
     runs: Root = Path("runs"),
     data: Data = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
     if config is None:
@@ -134,11 +137,13 @@ def augment(
 
     source = load_config(config, overrides)
     from lenet.figures.augmentation import save_augmentation
+    from lenet.runs.files import check_output
     from lenet.training.build import build
     from lenet.training.experiment import load_data
 
     events = runs / source.name / "augmentation"
     path = out or events / "digits.png"
+    check_output(path, overwrite=overwrite or out is None)
     with source.explaining():
         build(source.config, [source.config.seed])
     train = load_data(source.config, data, say).train

@@ -20,6 +20,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
 Data = Annotated[Path | None, typer.Option(help="Folder to search for the dataset first.")]
 Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a document.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

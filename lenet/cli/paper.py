@@ -14,6 +14,7 @@ from lenet.cli.options import (
     Json,
     Markdown,
     Overrides,
+    Overwrite,
     Root,
     print_json,
     print_table,
@@ -47,6 +48,7 @@ def reproduce(
         Path | None,
         typer.Option(help="Write tables (Markdown, JSON) and figures into this folder."),
     ] = None,
+    overwrite: Overwrite = False,
     as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
@@ -59,10 +61,15 @@ def reproduce(
     Finished runs are not trained again: interrupt and repeat as you like. With --no-train, rows
     without runs of your own show the published ones.
     """
+    from lenet.runs.files import check_output
     from lenet.studies import choose_studies
     from lenet.studies.study import collect, train_missing
 
     studies = choose_studies(what or [])
+    if to:
+        for study in studies:
+            for suffix in ("md", "json", "png"):
+                check_output(to / f"{study.name}.{suffix}", overwrite=overwrite)
     if train:
         rows = [row for study in studies for row in study.rows]
         with stop_on_signals() as stop:
@@ -79,7 +86,7 @@ def reproduce(
             say(f"{study.name} has no finished run in {runs}")
     found = [(study, rows_of_it) for study, rows_of_it in measured if rows_of_it]
     if to and found:
-        _write_studies(found, to)
+        _write_studies(found, to, overwrite)
     if as_json:
         print_json([row for study, part in found for row in study.as_dicts(part)])
         return
@@ -89,21 +96,23 @@ def reproduce(
         print_table(study.table(part), as_markdown)
 
 
-def _write_studies(found: Sequence[tuple["Study", Sequence["Measured"]]], to: Path) -> None:
+def _write_studies(
+    found: Sequence[tuple["Study", Sequence["Measured"]]], to: Path, overwrite: bool
+) -> None:
     """Write each study's table and figures into a folder."""
     from lenet.figures import style
     from lenet.figures.reproduction import draw_study
+    from lenet.runs.files import check_output, write_atomically
 
-    to.mkdir(parents=True, exist_ok=True)
-    for study, measured in found:
-        (to / f"{study.name}.md").write_text(
-            study.table(measured).markdown() + "\n", encoding="utf-8"
-        )
-        content = json.dumps(study.as_dicts(measured), indent=2, ensure_ascii=False)
-        (to / f"{study.name}.json").write_text(content + "\n", encoding="utf-8")
-        with style.applied():
+    with style.applied():
+        for study, measured in found:
             for name, figure in draw_study(study, measured).items():
+                check_output(to / f"{name}.png", overwrite=overwrite)
                 style.save(figure, to / f"{name}.png")
+            table = study.table(measured).markdown()
+            content = json.dumps(study.as_dicts(measured), indent=2, ensure_ascii=False)
+            write_atomically(to / f"{study.name}.md", f"{table}\n".encode())
+            write_atomically(to / f"{study.name}.json", f"{content}\n".encode())
     say(f"tables and figures: {to}")
 
 

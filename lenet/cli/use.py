@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Json, print_json
+from lenet.cli.options import Json, Overwrite, print_json
 from lenet.errors import UsageError
 
 RunName = Annotated[
@@ -30,6 +30,7 @@ def predict(
     show: Annotated[
         Path | None, typer.Option(help="Write a picture of what the network saw (png, svg, pdf).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Read photographs or drawings of single digits."""
@@ -37,9 +38,7 @@ def predict(
 
     paths = list_pictures(images)
     if show is not None:
-        from lenet.figures.style import check_suffix
-
-        check_suffix(show)
+        _check_picture(show, overwrite, paths)
     from lenet.reading.predict import load_ensemble, read_digits
 
     readings = []
@@ -77,10 +76,12 @@ def export(
             help="Put preprocessing and softmax into the graph: pixels in [0, 1], 28 × 28.",
         ),
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a trained network for other programs, verified against PyTorch."""
     from lenet.evaluation.classifier import load_classifier
     from lenet.export import FORMATS
+    from lenet.runs.files import check_output
     from lenet.runs.find import open_runs
 
     if kind not in FORMATS:
@@ -91,6 +92,7 @@ def export(
         raise UsageError(f"{run} holds several runs; export one of {folders}")
     suffix, write = FORMATS[kind]
     path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
+    check_output(path, overwrite=overwrite, inputs=seeds[0].files())
     say(write(seeds[0], load_classifier(seeds[0]), path, preprocess))
     typer.echo(str(path))
 
@@ -107,6 +109,7 @@ def scan(
     show: Annotated[
         Path | None, typer.Option(help="Draw the page with what was read on it (png, svg, pdf).")
     ] = None,
+    overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
     """Read a line or a page of digits."""
@@ -116,6 +119,8 @@ def scan(
 
     if way not in ("marks", "convolution"):
         raise UsageError(f"no way {way!r}; there are marks, convolution")
+    if show is not None:
+        _check_picture(show, overwrite, [Path(image)])
     ensemble = load_ensemble(run)
     if way == "convolution" and len(ensemble.classifiers) > 1:
         raise UsageError(
@@ -141,3 +146,12 @@ def scan(
         with applied():
             save(draw_scan(picture, found), show)
         say(f"drawn in {show}")
+
+
+def _check_picture(show: Path, overwrite: bool, pictures: list[Path]) -> None:
+    """Check, before the work, that a picture can be drawn into a file; see `check_output`."""
+    from lenet.figures.style import check_suffix
+    from lenet.runs.files import check_output
+
+    check_suffix(show)
+    check_output(show, overwrite=overwrite, inputs=pictures)

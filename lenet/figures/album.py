@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from lenet.errors import RunError, UsageError
 from lenet.figures import COMPARISONS, FIGURES, style
 from lenet.figures.subject import Subject, UnfitError
+from lenet.runs.files import check_output
 from lenet.runs.find import NoRunError, group_seeds, open_runs
 from lenet.runs.run import Run
 
@@ -57,6 +58,7 @@ def draw_album(
     data: Path | None = None,
     device: str = "cpu",
     to: Path | None = None,
+    overwrite: bool = False,
     kind: str = "png",
     theme: str = "light",
     say: Callable[[str], None] = lambda line: None,
@@ -72,12 +74,13 @@ def draw_album(
         data: A folder to look for the dataset in first.
         device: Where to compute.
         to: Put all files here instead; with several runs, the run's name comes first.
+        overwrite: Replace files in `to`; those in runs' own folders are always drawn anew.
         kind: One of `style.FORMATS`.
         theme: A key of `style.THEMES`.
         say: Takes a line for each figure that does not fit a run, unless it was asked for.
 
     Raises:
-        UsageError: There is no such image, format or theme.
+        UsageError: There is no such image, format or theme, or a file in `to` exists already.
         UnfitError: A figure that was asked for does not fit a run.
         RunError: A run whose figure was asked for is unfinished or damaged, or a file cannot be
             written.
@@ -87,6 +90,7 @@ def draw_album(
     wanted = order.names or [*FIGURES, *COMPARISONS]
 
     def write(name: str, draw: Callable[[], Figure], path: Path) -> Iterator[Path]:
+        check_output(path, overwrite=overwrite or to is None)
         try:
             with style.applied(theme):
                 style.save(draw(), path)

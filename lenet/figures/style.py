@@ -4,6 +4,7 @@ Pictures are plain `matplotlib.figure.Figure` objects without pyplot, so they ne
 leave no global state. The same figure saved twice gives the same bytes.
 """
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from lenet.errors import RunError, UsageError
+from lenet.runs.files import write_atomically
 
 WIDTH = 8.3
 """Inches across. Saved at `DPI` and shown 830 px wide, text has its natural size."""
@@ -234,7 +236,7 @@ def check_theme(theme: str) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure, in the format that the path's suffix names.
+    """Write a figure whole or not at all, in the format that the path's suffix names.
 
     Raises:
         UsageError: The suffix is none of `FORMATS`.
@@ -244,8 +246,9 @@ def save(figure: Figure, path: Path) -> None:
     undated = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(
-            path, dpi=DPI, metadata=undated.get(kind, {"CreationDate": None, "Producer": None})
-        )
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error
+    drawn = io.BytesIO()
+    metadata = undated.get(kind, {"CreationDate": None, "Producer": None})
+    figure.savefig(drawn, format=kind, dpi=DPI, metadata=metadata)
+    write_atomically(path, drawn.getvalue())

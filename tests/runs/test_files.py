@@ -9,9 +9,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from lenet.errors import RunError
+from lenet.errors import RunError, UsageError
 from lenet.runs.files import (
     DamagedFileError,
+    check_output,
     read_file,
     read_tensors,
     write_atomically,
@@ -151,3 +152,21 @@ def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(DamagedFileError, match="is no file"):
         read_file(tmp_path / "pipe", 10)
+
+
+def test_an_output_replaces_nothing_unasked_and_no_input_ever(tmp_path: Path) -> None:
+    free, taken, link = (tmp_path / name for name in ("free", "taken", "link"))
+    taken.write_text("mine")
+    link.symlink_to(taken)
+    check_output(free)
+    check_output(taken, overwrite=True)
+    with pytest.raises(UsageError, match="taken exists already; --overwrite replaces it"):
+        check_output(taken)
+    with pytest.raises(UsageError, match="link is what is read"):
+        check_output(link, overwrite=True, inputs=[free, taken])
+
+
+@pytest.mark.parametrize("path", [".", "/dev/null", "x" * 300])
+def test_an_output_is_an_ordinary_file(path: str) -> None:
+    with pytest.raises(UsageError, match=r"is no ordinary file|cannot be written: File name too"):
+        check_output(Path(path), overwrite=True)
