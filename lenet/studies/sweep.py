@@ -6,24 +6,27 @@ heartbeat; if it stops, another worker continues the trial from its last checkpo
 """
 
 import json
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileSymlinkLock
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from lenet.config.load import dump_config, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
-from lenet.errors import DivergedError, LenetError, UsageError
+from lenet.errors import DivergedError, LenetError, RunError, UsageError
 from lenet.runs.files import write_atomically
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
@@ -45,6 +48,38 @@ HEARTBEAT, CONTINUES = "heartbeat", "continues"
 
 SEARCH = "search"
 """Attribute of the study that holds the config and the space."""
+
+
+class Journal(JournalFileBackend):  # type: ignore[misc]  # mypy does not look into Optuna
+    """A journal that survives a writer who died, or whose disk was full, in the middle of a line.
+
+    Nobody has read such a line. Left where it is, the next one would be glued to it.
+
+    Args:
+        path: The file, made if need be.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Cut off half a line at the end, then append."""
+        if not self._is_whole():
+            lock = JournalFileSymlinkLock(str(self.path))
+            lock.acquire()
+            try:  # once more, now that nobody else is writing
+                if not self._is_whole():
+                    os.truncate(self.path, self.path.read_bytes().rfind(b"\n") + 1)
+            finally:
+                lock.release()
+        super().append_logs(logs)
+
+    def _is_whole(self) -> bool:
+        with self.path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(size - 1, 0))
+            return stream.read() in (b"", b"\n")
 
 
 @dataclass(frozen=True)
@@ -88,7 +123,7 @@ class Sweep:
             storage: BaseStorage = (
                 RDBStorage(self.storage, engine_kwargs={"pool_pre_ping": True})
                 if self.storage
-                else JournalStorage(JournalFileBackend(str(self.folder / "study.journal")))
+                else JournalStorage(Journal(self.folder / "study.journal"))
             )
             study = optuna.create_study(
                 storage=storage,
@@ -100,12 +135,12 @@ class Sweep:
             )
         except Exception as error:  # whatever a database driver raises
             first = redact_passwords(str(error).splitlines()[0])
-            raise UsageError(f"the storage {self._place} cannot be used: {first}") from error
+            raise UsageError(f"the storage {self.place} cannot be used: {first}") from error
         self._check_same(study)
         return study
 
     @property
-    def _place(self) -> str:
+    def place(self) -> str:
         """The storage, without a password, for messages."""
         return redact_passwords(self.storage or str(self.folder / "study.journal"))
 
@@ -150,8 +185,34 @@ def work(
 
     Raises:
         UsageError: The config has no validation images, or the storage cannot be used.
-        RunError: The data are missing, or a training failed.
+        RunError: The data are missing, a training failed, or the storage is gone meanwhile.
     """
+    with _explaining(sweep):
+        _work(sweep, trials, worker, device, data, stop, say)
+
+
+@contextmanager
+def _explaining(sweep: Sweep) -> Iterator[None]:
+    """Turn what a storage raises that was there at first into a sentence."""
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError, OSError) as error:
+        cause = error.__cause__ if isinstance(error, StorageInternalError) else error
+        first = redact_passwords(str(cause or error).strip().splitlines()[0])
+        raise RunError(
+            f"the storage {sweep.place} is gone: {first}\nthe same command continues from here"
+        ) from error
+
+
+def _work(
+    sweep: Sweep,
+    trials: int,
+    worker: int,
+    device: str,
+    data: Path | None,
+    stop: Callable[[], bool],
+    say: Callable[[str], None],
+) -> None:
     study = sweep.open(worker)
     chosen = choose_device(device)
     cache: dict[str, tuple[Dataset, Splits]] = {}
@@ -217,8 +278,9 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
     Raises:
         UsageError: No trial is complete.
     """
-    study = sweep.open()
-    complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    with _explaining(sweep):
+        study = sweep.open()
+        complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
     if not complete:
         raise UsageError(f"no trial of {sweep.name} is complete")
     best = min(complete, key=lambda t: (t.value, t.number))

@@ -14,9 +14,11 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="needs the extra sweep")
 
+from sqlalchemy.exc import OperationalError  # noqa: E402
+
 import lenet  # noqa: E402
 from lenet.config.load import load_config  # noqa: E402
-from lenet.errors import UsageError  # noqa: E402
+from lenet.errors import RunError, UsageError  # noqa: E402
 from lenet.runs.run import Run  # noqa: E402
 from lenet.studies.search_space import Choices, Range  # noqa: E402
 from lenet.studies.sweep import Sweep, work, write_best  # noqa: E402
@@ -234,3 +236,34 @@ def test_a_killed_workers_trial_is_taken_up_by_another(postgresql: str, elsewher
     assert (elsewhere / "runs/s/best.yaml").exists()
     written = [path for path in elsewhere.rglob("*") if path.is_file()]
     assert [path for path in written if b"secret" in path.read_bytes()] == []
+
+
+def test_half_a_line_at_the_end_of_the_journal_is_as_if_it_had_not_been_begun(
+    tmp_path: Path,
+) -> None:
+    work(sweep(tmp_path), 1)
+    journal = tmp_path / "s" / "study.journal"
+    whole = journal.read_bytes()
+    for torn in (b'{"op_code":4,"wor', b"\0\0\0", b"{"):
+        journal.write_bytes(whole + torn)
+        assert len(sweep(tmp_path).open().trials) == 1
+    work(sweep(tmp_path), 2)
+    assert [t.state.name for t in sweep(tmp_path).open().trials] == ["COMPLETE"] * 2
+    assert journal.read_bytes().startswith(whole)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OperationalError("SELECT", {}, Exception("server closed")), OSError(5, "server closed")],
+)
+def test_a_storage_that_is_gone_meanwhile_is_said(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = sweep(tmp_path)
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(optuna.Study, "tell", fail)
+    with pytest.raises(RunError, match=r"is gone: .*server closed.*\n.* continues from here"):
+        work(search, 1)
