@@ -9,7 +9,7 @@ import typer
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 from lenet.cli.signals import Stop, stop_on_signals
-from lenet.errors import RunError, UsageError
+from lenet.errors import UsageError
 
 if TYPE_CHECKING:
     from lenet.training.experiment import Experiment
@@ -178,21 +178,14 @@ def evaluate(
 
 
 def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | None) -> None:
-    """Write what TensorBoard, only a view, lacks of finished runs; a failure is a warning."""
+    """Draw what TensorBoard shows of finished runs, unless it was drawn before."""
     from lenet.device import choose_device
     from lenet.figures.tensorboard import illustrate, lacks_pictures
-    from lenet.training.tensorboard import lacks_events, write_events
 
-    for run in experiment.runs:
-        try:
-            if lacks_events(run) and not stop():
-                write_events(run, say)
-            if lacks_pictures(run) and not stop():
-                say(f"seed {run.seed}: drawing the figures for TensorBoard …")
-                illustrate(run, data, choose_device(device))
-        except RunError as error:
-            say(f"warning: {error}")
-            say(f"warning: `{shlex.join(['lenet', 'resume', str(run.folder)])}` draws the figures")
+    for run in filter(lacks_pictures, experiment.runs):
+        if not stop():
+            say(f"seed {run.seed}: drawing the figures for TensorBoard …")
+            illustrate(run, data, choose_device(device))
 
 
 def _report(

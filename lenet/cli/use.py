@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Json, Overwrite, print_json
+from lenet.cli.options import Data, Json, Overwrite, print_json
 from lenet.errors import UsageError
 
 RunName = Annotated[
@@ -67,7 +67,7 @@ def export(
         Path | None, typer.Option("--to", help="The file; by default RUN's folder names it.")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--format", help="onnx, torch-export, safetensors or html.")
+        str, typer.Option("--format", help="onnx, torch-export, safetensors, html or c.")
     ] = "onnx",
     preprocess: Annotated[
         bool,
@@ -76,24 +76,34 @@ def export(
             help="Put preprocessing and softmax into the graph: pixels in [0, 1], 28 × 28.",
         ),
     ] = False,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="int8: bring weights and activations to 8 bits (onnx; c always does)."),
+    ] = None,
+    data: Data = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write a trained network for other programs, verified against PyTorch."""
     from lenet.evaluation.classifier import load_classifier
-    from lenet.export import FORMATS
+    from lenet.export import FORMATS, Request
     from lenet.runs.files import check_output
     from lenet.runs.find import open_runs
 
     if kind not in FORMATS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
+    if quantize not in (None, "int8"):
+        raise UsageError(f"no --quantize {quantize!r}; there is int8")
     seeds = open_runs(run)
     if len(seeds) > 1:
         folders = ", ".join(str(seed.folder) for seed in seeds)
         raise UsageError(f"{run} holds several runs; export one of {folders}")
-    suffix, write = FORMATS[kind]
-    path = to or Path(f"{run.removeprefix('published:').strip('./').replace('/', '-')}{suffix}")
-    check_output(path, overwrite=overwrite, inputs=seeds[0].files())
-    say(write(seeds[0], load_classifier(seeds[0]), path, preprocess))
+    target = FORMATS[kind]
+    name = run.removeprefix("published:").strip("./").replace("/", "-")
+    path = to or Path(f"{name}{target.suffix}")
+    for file in target.files(seeds[0], path):
+        check_output(file, overwrite=overwrite, inputs=seeds[0].files())
+    classifier = load_classifier(seeds[0])
+    say(target.write(Request(seeds[0], classifier, path, preprocess, quantize is not None, data)))
     typer.echo(str(path))
 
 

@@ -4,20 +4,38 @@ A new format is a function in a module of this folder, and a line in `FORMATS`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from lenet.evaluation.classifier import Classifier
+from lenet.export.c import export_c, name_files
 from lenet.export.graph import export_onnx, export_torch
 from lenet.export.page import export_page
+from lenet.export.request import Request
 from lenet.export.weights import export_weights
 from lenet.runs.run import Run
 
-FORMATS: dict[str, tuple[str, Callable[[Run, Classifier, Path, bool], str]]] = {
-    "onnx": (".onnx", export_onnx),
-    "torch-export": (".pt2", export_torch),
-    "safetensors": (".safetensors", export_weights),
-    "html": (".html", export_page),
+__all__ = ["FORMATS", "Format", "Request"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file that networks are written as.
+
+    Attributes:
+        suffix: Of the file's name; empty for a folder of several files.
+        write: Writes it, and returns a sentence on what was verified.
+        files: What is written for a run's network at a path.
+    """
+
+    suffix: str
+    write: Callable[[Request], str]
+    files: Callable[[Run, Path], list[Path]] = lambda run, path: [path]
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format(".onnx", export_onnx),
+    "torch-export": Format(".pt2", export_torch),
+    "safetensors": Format(".safetensors", export_weights),
+    "html": Format(".html", export_page),
+    "c": Format("", export_c, name_files),
 }
-"""Suffix, and the function (run, classifier, file, with preprocessing) → a sentence on what was
-verified. With preprocessing the exported network takes pixels in [0, 1], (B, C, H, W), and
-returns probabilities; without, it takes preprocessed images and returns the model's outputs."""

@@ -11,7 +11,6 @@ import html
 import json
 from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
 from string import Template
 from typing import Any
 
@@ -20,12 +19,12 @@ from torch import Tensor, nn
 
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier
+from lenet.export.request import Request
 from lenet.models.activations import ScaledTanh
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.pooling import MaxPool2d
 from lenet.reading import digitize
 from lenet.runs.files import write_atomically
-from lenet.runs.run import Run
 
 LIMIT = 1_000_000  # bytes
 LAYERS = {
@@ -45,21 +44,22 @@ PREPARATION = ("FIELD", "FIT", "CENTRE", "FINE", "THIN", "STROKE", "EDGE", "HAZE
 Step = tuple[str, dict[str, Any]]  # its kind in network.js, and its numbers
 
 
-def export_page(run: Run, classifier: Classifier, path: Path, with_preprocessing: bool) -> str:
-    """Write the page.
-
-    `with_preprocessing` has no effect: the page always includes it.
+def export_page(request: Request) -> str:
+    """Write the page, which always includes the preprocessing.
 
     Raises:
         UsageError: The network is not a LeNet-5, or has a layer that the page cannot compute.
     """
+    classifier, config = request.classifier, request.run.config
+    if request.quantize:
+        raise UsageError("the page computes in floating point: leave out --quantize")
     description, weights = describe_network(classifier)
     constants = ", ".join(f"{name} = {getattr(digitize, name)}" for name in PREPARATION)
     scripts = (_text(name) for name in ("network.js", "digitize.js", "page.js"))
     script = "\n".join((f"const {constants};", *scripts))
     penalties = classifier.outputs == "penalties"
     page = Template(_text("page.html")).substitute(
-        title=html.escape(f"LeNet-5 reads your digit ({run.config.model.kind})"),
+        title=html.escape(f"LeNet-5 reads your digit ({config.model.kind})"),
         about="LeNet-5 as of 1998." if penalties else "LeNet-5's shape with today's parts.",
         meaning="distance of F6 to each bitmap (small is good)" if penalties else "logits",
         sections="\n".join(
@@ -75,7 +75,7 @@ def export_page(run: Run, classifier: Classifier, path: Path, with_preprocessing
     content = page.encode()
     if len(content) > LIMIT:
         raise UsageError(f"the page would have {len(content):,} bytes, more than {LIMIT:,}")
-    write_atomically(path, content)
+    write_atomically(request.path, content)
     return f"{len(content):,} bytes; open it in a browser"
 
 

@@ -8,6 +8,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
@@ -15,7 +16,6 @@ from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.rng import generator
-from lenet.runs.events import EventFile, summary
 
 if TYPE_CHECKING:
     from lenet.augment.pipeline import Mixing, Pipeline
@@ -119,9 +119,8 @@ def save_augmentation(
     with style.applied(theme):
         figure = draw_augmentation(config, split, name)
         style.save(figure, path)
-        drawn = summary.image("augmentation", style.pixels(figure), dataformats="HWC")
-        with EventFile(events) as file:
-            file.add_summary(drawn)
+        with SummaryWriter(str(events)) as writer:
+            writer.add_image("augmentation", style.pixels(figure), dataformats="HWC")
 
 
 def _draw_grid(figure: SubFigure, rows: Tensor) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
+from torch.utils.tensorboard import SummaryWriter
+
 from lenet.errors import RunError
 from lenet.figures.curves import Curve
-from lenet.runs.events import EventFile, find_events, summary
 from lenet.runs.find import find_runs
 from lenet.runs.run import Run
 from lenet.training.tensorboard import SPLITS
@@ -44,10 +45,10 @@ def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> l
 
 
 def _write(folder: Path, runs: list[Run]) -> None:
-    for old in find_events(folder):
+    for old in folder.glob("events.out.tfevents.*"):
         old.unlink()
     histories = [run.lines("metrics.jsonl") for run in runs]
-    with EventFile(folder, afresh=True) as events:
+    with SummaryWriter(str(folder)) as writer:
         for split in SPLITS:
             curve = Curve.of(histories, f"errors/{split}")
             if curve is None:
@@ -56,8 +57,6 @@ def _write(folder: Path, runs: list[Run]) -> None:
                 curve.epochs.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
             ):
                 for bound, value in (("mean", mean), ("low", mean - sd), ("high", mean + sd)):
-                    tag = f"seeds/errors/{split}/{bound}"
-                    events.add_summary(summary.scalar(tag, value), step)
+                    writer.add_scalar(f"seeds/errors/{split}/{bound}", value, step)
         seeds = ", ".join(str(run.seed) for run in runs)
-        about = f"{len(runs)} finished runs: seeds {seeds}"
-        events.add_summary(summary.text("seeds", about))
+        writer.add_text("seeds", f"{len(runs)} finished runs: seeds {seeds}", 0)

@@ -26,7 +26,7 @@ SURFACE = {
     "data list": "--data --json",
     "data verify": "--data",
     "evaluate": "--data --device --draws --ensemble --json --reliability --split",
-    "export": "--format --overwrite --preprocess --to",
+    "export": "--data --format --overwrite --preprocess --quantize --to",
     "figures": "--class --data --device --format --image --overwrite --theme --to",
     "filters": "--data --digit --format --overwrite --theme --to",
     "predict": "--json --overwrite --reject --show",

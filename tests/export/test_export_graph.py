@@ -9,10 +9,13 @@ from typer.testing import CliRunner
 
 from lenet.cli import app
 from lenet.config.load import load_config
+from lenet.data.datasets import load_dataset
+from lenet.data.preprocessing import scale_pixels
 from lenet.errors import RunError, UsageError
 from lenet.evaluation.classifier import build_classifier, load_classifier
-from lenet.export import FORMATS
+from lenet.export import FORMATS, Request
 from lenet.export.graph import Reader, _verify
+from lenet.runs.find import open_runs
 from lenet.runs.run import Run
 
 ONE_EACH = [
@@ -44,7 +47,9 @@ def test_onnx_and_torch_export_agree_with_pytorch_at_any_batch_size(
     given = images if with_preprocessing else classifier.preprocess(images)
     expected = Reader(classifier)(images) if with_preprocessing else classifier.model(given)
     for name in ("onnx", "torch-export"):
-        sentence = FORMATS[name][1](run, classifier, tmp_path / name, with_preprocessing)
+        sentence = FORMATS[name].write(
+            Request(run, classifier, tmp_path / name, with_preprocessing)
+        )
         assert sentence.startswith("largest difference to PyTorch on 1,000 images: ")
     session = runtime.InferenceSession(tmp_path / "onnx", providers=["CPUExecutionProvider"])
     (argument,) = session.get_inputs()
@@ -69,12 +74,14 @@ def test_a_graph_that_differs_is_refused() -> None:
 def test_safetensors_carries_the_config(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["model.batch_norm=false"])
     path = tmp_path / "net.safetensors"
-    assert FORMATS["safetensors"][1](run, load_classifier(run), path, False) == "61,706 weights"
+    assert (
+        FORMATS["safetensors"].write(Request(run, load_classifier(run), path)) == "61,706 weights"
+    )
     with safe_open(path, framework="pt") as file:
         assert file.metadata()["model"] == "lenet5-modern"
         assert "kind: lenet5-modern" in file.metadata()["config"]
     with pytest.raises(UsageError, match="leave out --preprocess"):
-        FORMATS["safetensors"][1](run, load_classifier(run), path, True)
+        FORMATS["safetensors"].write(Request(run, load_classifier(run), path, True))
 
 
 def test_the_command_names_the_file_and_refuses_what_it_does_not_know(tmp_path: Path) -> None:
@@ -85,4 +92,35 @@ def test_the_command_names_the_file_and_refuses_what_it_does_not_know(tmp_path: 
     assert (result.exit_code, result.stdout) == (0, f"{page}\n")
     result = CliRunner().invoke(app, [*arguments, "--format", "xml"])
     assert result.exit_code == 2
-    assert "no format 'xml'; there are onnx, torch-export, safetensors, html" in result.stderr
+    assert "no format 'xml'; there are onnx, torch-export, safetensors, html, c" in result.stderr
+    result = CliRunner().invoke(app, [*arguments, "--format", "html", "--quantize", "int4"])
+    assert "no --quantize 'int4'; there is int8" in result.stderr
+    for kind in ("torch-export", "html", "safetensors"):
+        result = CliRunner().invoke(
+            app, [*arguments, "--overwrite", "--format", kind, "--quantize", "int8"]
+        )
+        assert result.exit_code == 2
+        assert "quanti" in result.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preprocess", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_onnx_in_8_bits_is_smaller_and_counts_nearly_the_same_errors(
+    preprocess: bool, tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    (run,) = open_runs("published:lenet5/0")
+    classifier = load_classifier(run)
+    path = tmp_path / "small.onnx"
+    sentence = FORMATS["onnx"].write(Request(run, classifier, path, preprocess, quantize=True))
+    assert "same class as in floating point" in sentence
+    assert path.stat().st_size < 0.5 * 4 * 61_706
+    test = load_dataset("mnist").test
+    given = scale_pixels(test.images)
+    given = given if preprocess else classifier.preprocess(given)
+    session = runtime.InferenceSession(path)
+    (name,) = (argument.name for argument in session.get_inputs())
+    (outputs,) = session.run(None, {name: given.numpy()})
+    errors = int((torch.from_numpy(outputs).argmax(dim=1) != test.labels).sum())
+    assert errors <= classifier.evaluate(test).errors + 3

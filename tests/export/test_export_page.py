@@ -15,6 +15,7 @@ from lenet.data.datasets import Dataset
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
+from lenet.export.request import Request
 from lenet.reading.digitize import digitize
 from lenet.reading.pictures import decode_picture
 from lenet.runs.run import Run
@@ -43,7 +44,7 @@ def untrained(kind: str) -> Classifier:
 def open_page(browser: Any, folder: Path, classifier: Classifier, kind: str) -> None:
     path = folder / f"{kind}.html"
     run = Run.create(kind, config_of(kind), folder / "runs", overwrite=True)
-    export_page(run, classifier, path, with_preprocessing=False)
+    export_page(Request(run, classifier, path))
     assert path.stat().st_size < LIMIT
     browser.get(path.as_uri())
 

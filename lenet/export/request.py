@@ -1,0 +1,49 @@
+"""What is to be exported, and how."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lenet.data.splits import make_splits
+from lenet.evaluation.classifier import Classifier
+from lenet.runs.run import Run
+from lenet.training.experiment import load_data
+
+
+@dataclass(frozen=True)
+class Request:
+    """A network to be written for another program.
+
+    Attributes:
+        run: It was trained in.
+        classifier: The network, in evaluation mode, on the CPU.
+        path: The file; for a format of several files, the folder.
+        preprocess: Whether the exported network takes pixels in [0, 1], (B, C, H, W), and returns
+            probabilities; without, it takes preprocessed images and returns the model's outputs.
+        quantize: Whether to bring weights and activations to 8 bits, where the format can hold
+            both.
+        data: A folder to look for the dataset in first, where training images are needed.
+    """
+
+    run: Run
+    classifier: Classifier
+    path: Path
+    preprocess: bool = False
+    quantize: bool = False
+    data: Path | None = None
+
+    def training_images(self, n: int) -> Tensor:
+        """Return the first images that the network was trained on, uint8 (n, C, H, W).
+
+        Raises:
+            RunError: The dataset is missing or damaged.
+        """
+        config = self.run.config
+        plain = config.model_copy(
+            update={"data": config.data.model_copy(update={"distorted_copies": 0})}
+        )
+        return make_splits(load_data(config, self.data), plain, torch.device("cpu")).train.images[
+            :n
+        ]
