@@ -6,13 +6,25 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Data, Device, Json, Overrides, Overwrite, Root, print_json
+from lenet.cli.options import (
+    Data,
+    Device,
+    Json,
+    Overrides,
+    Overwrite,
+    Root,
+    print_json,
+    print_table,
+)
 
 
 def runs(
-    folder: Annotated[Path, typer.Argument(help="Folder of the runs, or published:NAME.")] = Path(
-        "runs"
-    ),
+    folder: Annotated[
+        str,
+        typer.Argument(
+            help="Folder of the runs, or published:NAME; published: is all that is published."
+        ),
+    ] = "runs",
     sort: Annotated[str, typer.Option(help="name, errors or epochs.")] = "name",
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print mean ± sd per experiment, for a document.")
@@ -20,16 +32,18 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List runs and their errors; the seeds of an experiment are summarised."""
-    from lenet.runs.find import locate
-    from lenet.runs.history import list_runs, markdown, table
+    from lenet.runs.find import PREFIX, locate
+    from lenet.runs.history import list_runs, summary, table
 
-    rows = list_runs(locate(str(folder)), sort)
+    rows = list_runs(locate(folder), sort)
     if as_json:
         print_json([row.as_dict() for row in rows])
-    elif as_markdown:
-        typer.echo(markdown(rows))
+    elif as_markdown or (folder == PREFIX and rows):
+        print_table(summary(rows), as_markdown)
     else:
         typer.echo(table(rows))
+    if not rows and folder != PREFIX:
+        say(f"`lenet runs {PREFIX}` lists the published ones")
 
 
 def figures(

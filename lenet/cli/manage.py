@@ -128,8 +128,9 @@ def publish(
     ] = False,
 ) -> None:
     """Write the seeds of an experiment as a few files for git, and a table of all results."""
-    from lenet.runs.publish import RESULTS, write_results
     from lenet.runs.publish import publish as publish_runs
+    from lenet.runs.publish import write_results
+    from lenet.runs.published import RESULTS
 
     if runs:
         folder = publish_runs(

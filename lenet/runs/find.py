@@ -56,12 +56,16 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
 def locate(name: str) -> Path:
     """Return the folder that a name means: a path as it is, or that of ``published:NAME``.
 
+    ``published:`` alone is the folder of all that is published.
+
     Raises:
         UsageError: Nothing of this name is published; the message names the nearest.
     """
     if not name.startswith(PREFIX):
         return Path(name)
     wanted = name.removeprefix(PREFIX)
+    if not wanted:
+        return _from_here(CLONED if CLONED.is_dir() else INSTALLED)
     folder = Path(wanted)
     known = published_names()
     experiment = folder.parent.as_posix() if folder.name.isdecimal() else wanted
@@ -73,7 +77,7 @@ def locate(name: str) -> Path:
         ):
             return _from_here(place / folder)
     if CLONED.is_dir():
-        advice = nearest(experiment, known, f"`lenet runs {_from_here(CLONED)}` lists them")
+        advice = nearest(experiment, known, f"`lenet runs {PREFIX}` lists them")
         raise NoRunError(f"no published run {wanted!r}; {advice}")
     raise NoRunError(
         f"no published run {wanted!r} is installed, only {', '.join(known) or 'none'};"

@@ -1,15 +1,20 @@
-"""All runs below a folder, as a table."""
+"""All runs below a folder, as a table; read without their configs, which would take most time."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from lenet.errors import UsageError
-from lenet.runs.find import find_runs
-from lenet.runs.run import Run
+from lenet.errors import RunError, UsageError
+from lenet.runs.lock import is_locked
+from lenet.runs.published import RESULTS, read_metrics, read_results
+from lenet.runs.run import check_epochs, is_published, is_run, read_json_lines, read_record
 from lenet.statistics import summarize
+from lenet.tables import Table
+
+SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -19,19 +24,31 @@ class Row:
     experiment: str
     seed: int
     state: str
-    epochs: int
-    errors: dict[str, int]
+    """finished, running, unfinished or damaged."""
+    epochs: int = 0
+    dataset: str = ""
+    """Empty before the run has begun."""
+    errors: dict[str, int] = field(default_factory=dict)
     """Errors by split, of the result or, while training, of the last epoch."""
-    seconds: float
+    images: int = 0
+    """Test images; 0 as long as they were not counted."""
+    seconds: float = 0.0
+    fault: str = ""
+    """What is wrong with a damaged run."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the row for JSON."""
         return self.__dict__
 
+    @property
+    def error_rate(self) -> float:
+        """Share of the test images, 0 to 1; infinite where none were counted."""
+        return self.errors["test"] / self.images if self.images else float("inf")
+
 
 SORTINGS = {
     "name": lambda row: (row.experiment, row.seed),
-    "errors": lambda row: (row.errors.get("test", 10**9), row.experiment, row.seed),
+    "errors": lambda row: (row.dataset or "~", row.error_rate, row.experiment, row.seed),
     "epochs": lambda row: (row.epochs, row.experiment, row.seed),
 }
 
@@ -39,15 +56,43 @@ SORTINGS = {
 def list_runs(root: Path, sort: str = "name") -> list[Row]:
     """Return a row for each run below a folder.
 
+    Published runs are among them only if `root` is their folder or lies in it.
+
+    Args:
+        root: A run, an experiment, or any folder.
+        sort: A key of `SORTINGS`; by errors, every dataset for itself.
+
     Raises:
-        UsageError: The folder does not exist, or `sort` is no key of `SORTINGS`.
+        UsageError: The folder does not exist, or `sort` is unknown.
     """
-    runs = find_runs(root)
-    if not runs and not root.is_dir():
-        raise UsageError(f"{root} is no folder")
     if sort not in SORTINGS:
         raise UsageError(f"--sort is one of {', '.join(SORTINGS)}, not {sort!r}")
-    return sorted((_row(run, root) for run in runs), key=SORTINGS[sort])
+    if root.name.isdecimal() and is_published(root.parent):
+        rows = [row for row in _published_rows(root.parent, root) if row.seed == int(root.name)]
+    elif not root.is_dir():
+        raise UsageError(f"{root} is no folder")
+    else:
+        rows = [row for folder in find_folders(root) for row in _rows(folder, root)]
+    return sorted(rows, key=SORTINGS[sort])
+
+
+def find_folders(root: Path) -> Iterator[Path]:
+    """Yield the folders below one, itself included, that hold runs or published experiments.
+
+    What lies in a run is its own, and collections of published experiments are for themselves.
+    """
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        if is_run(folder) or is_published(folder):
+            yield folder
+            continue
+        try:
+            with os.scandir(folder) as entries:
+                below = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+        except OSError:  # not ours to read
+            continue
+        waiting += [each for each in below if not (each / RESULTS).is_file()]
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -55,39 +100,44 @@ def table(rows: Sequence[Row]) -> str:
     if not rows:
         return "no runs"
     width = max(len(row.experiment) for row in rows)
-    lines = [f"{'experiment':<{width}}  seed  state       epochs  train  validation  test  minutes"]
+    of = max(len(row.dataset) for row in rows)
+    lines = [
+        f"{'experiment':<{width}}  seed  state       epochs  {'dataset':<{of}}"
+        "  train  validation           test  minutes"
+    ]
     for row in rows:
-        train, validation, test = (
-            row.errors.get(split, "–") for split in ("train", "validation", "test")
-        )
+        train, validation = (row.errors.get(split, "–") for split in ("train", "validation"))
+        test = f"{row.errors['test']} / {row.images:,}" if row.images else "–"
         lines.append(
             f"{row.experiment:<{width}}  {row.seed:>4}  {row.state:<10}  {row.epochs:>6}"
-            f"  {train:>5}  {validation:>10}  {test:>4}  {row.seconds / 60:>7.1f}"
+            f"  {row.dataset or '–':<{of}}  {train:>5}  {validation:>10}  {test:>13}"
+            f"  {row.seconds / 60:>7.1f}"
         )
-    finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
-    for experiment, group in groupby(finished, key=lambda row: row.experiment):
-        errors = [row.errors["test"] for row in group]
-        if len(errors) > 1:
-            lines.append(f"{experiment}: test errors {summarize(errors)}")
+    for experiment, runs in _finished(rows).items():
+        if len(runs) > 1:
+            errors = summarize([row.errors["test"] for row in runs])
+            lines.append(f"{experiment}: test errors {errors} of {runs[0].images:,}")
+    lines += [row.fault for row in rows if row.fault]
     return "\n".join(lines)
 
 
-def markdown(rows: Sequence[Row]) -> str:
-    """Return finished runs as a Markdown table, one line per experiment over its seeds."""
-    lines = [
-        "| experiment | validation errors | test errors | seeds | epochs | minutes a seed |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    finished = sorted((r for r in rows if r.state == "finished"), key=lambda r: r.experiment)
-    for experiment, group in groupby(finished, key=lambda row: row.experiment):
-        runs = list(group)
+def summary(rows: Sequence[Row]) -> Table:
+    """Return finished runs as a table, one line per experiment over its seeds."""
+    headings = ("experiment", "validation errors", "test errors", "seeds", "epochs",
+                "minutes a seed")  # fmt: skip
+    lines = []
+    for experiment, runs in _finished(rows).items():
         validation, test = (_mean(runs, split) for split in ("validation", "test"))
-        minutes = summarize([run.seconds / 60 for run in runs])
-        lines.append(
-            f"| {experiment} | {validation} | {test} | {len(runs)} | {runs[0].epochs}"
-            f" | {minutes.mean:.1f} |"
-        )
-    return "\n".join(lines)
+        minutes = summarize([run.seconds / 60 for run in runs]).mean
+        seeds, epochs = str(len(runs)), str(runs[0].epochs)
+        lines.append((experiment, validation, test, seeds, epochs, f"{minutes:.1f}"))
+    return Table(headings, lines)
+
+
+def _finished(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """Return the finished runs by experiment, in the order of its name."""
+    finished = sorted((row for row in rows if row.state == "finished"), key=SORTINGS["name"])
+    return {name: list(runs) for name, runs in groupby(finished, key=lambda row: row.experiment)}
 
 
 def _mean(runs: Sequence[Row], split: str) -> str:
@@ -97,20 +147,68 @@ def _mean(runs: Sequence[Row], split: str) -> str:
     return f"{summarize([run.errors[split] for run in runs]):.1f}"
 
 
-def _row(run: Run, root: Path) -> Row:
-    metrics = run.lines("metrics.jsonl")
-    source = run.read_json("result.json") if run.finished else (metrics[-1] if metrics else {})
-    splits = ("train", "validation", "test")
-    experiment = run.folder.parent
-    if experiment != root and experiment.is_relative_to(root):
-        experiment = experiment.relative_to(root)
-    else:
-        experiment = Path(experiment.name)
+def _rows(folder: Path, root: Path) -> list[Row]:
+    """Return the rows of a run, or of a published experiment; damage is no error."""
+    try:
+        return _published_rows(folder, root) if is_published(folder) else [_row(folder, root)]
+    except RunError as error:
+        seed = int(folder.name) if folder.name.isdecimal() else 0
+        return [Row(_name(folder.parent, root), seed, "damaged", fault=str(error))]
+
+
+def _row(folder: Path, root: Path) -> Row:
+    metrics = _lines(folder / "metrics.jsonl")
+    seconds = sum(line["seconds"] for line in _lines(folder / "timing.jsonl"))
+    begun = folder / "environment.json"
+    environment = read_record(begun) if begun.is_file() else {}
+    finished = (folder / "result.json").is_file()
+    state = "finished" if finished else "running" if is_locked(folder) else "unfinished"
+    source = read_record(folder / "result.json") if finished else metrics[-1] if metrics else {}
+    images = environment.get("images", {}).get("test", 0)
+    if finished:
+        images, _ = source["n/test"], source["errors/test"]  # a result says at least these
     return Row(
-        experiment=experiment.as_posix(),
-        seed=run.seed,
-        state="finished" if run.finished else "unfinished",
+        experiment=_name(folder.parent, root),
+        seed=int(folder.name) if folder.name.isdecimal() else 0,
+        state=state,
         epochs=len(metrics),
-        errors={p: source[f"errors/{p}"] for p in splits if f"errors/{p}" in source},
-        seconds=sum(line["seconds"] for line in run.lines("timing.jsonl")),
+        dataset=source.get("dataset", environment.get("dataset", "")),
+        errors=_errors(source),
+        images=images if "errors/test" in source else 0,
+        seconds=seconds,
     )
+
+
+def _published_rows(folder: Path, root: Path) -> list[Row]:
+    if root.is_relative_to(folder):
+        root = folder
+    results = read_results(folder)
+    metrics = read_metrics(folder, results)
+    return [
+        Row(
+            experiment=_name(folder, root),
+            seed=seed,
+            state="finished",
+            epochs=len(metrics[seed]),
+            dataset=result["dataset"],
+            errors=_errors(result),
+            images=result["n/test"],
+            seconds=sum(line.get("seconds", 0.0) for line in metrics[seed]),
+        )
+        for seed, result in results.items()
+    ]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return check_epochs(read_json_lines(path), path) if path.is_file() else []
+
+
+def _errors(source: Mapping[str, Any]) -> dict[str, int]:
+    return {s: int(source[f"errors/{s}"]) for s in SPLITS if f"errors/{s}" in source}
+
+
+def _name(experiment: Path, root: Path) -> str:
+    """Return an experiment's name: its path below `root`, or its own where `root` is not above."""
+    if experiment != root and experiment.is_relative_to(root):
+        return experiment.relative_to(root).as_posix()
+    return experiment.name

@@ -47,6 +47,17 @@ def lock(folder: Path) -> Iterator[None]:
         held.release()
 
 
+def is_locked(folder: Path) -> bool:
+    """Say whether a process holds a folder; one that cannot be written is held by nobody."""
+    if not (folder / "lock").is_file():
+        return False
+    try:
+        with lock(folder):
+            return False
+    except UsageError as error:
+        return isinstance(error.__cause__, Timeout)
+
+
 def _write_id(descriptor: int) -> None:
     """Write this process's id into the lock file."""
     os.ftruncate(descriptor, 0)

@@ -13,12 +13,10 @@ from lenet.errors import RunError, UsageError
 from lenet.models import build_model
 from lenet.runs.files import write_atomically, write_tensors
 from lenet.runs.find import find_runs, open_runs
-from lenet.runs.published import ENVIRONMENT
+from lenet.runs.published import ENVIRONMENT, RESULTS
 from lenet.runs.run import TIMING, Run, check_name, is_published
 
 FILES = ("config.yaml", "environment.json", "results.jsonl", "metrics.csv", "weights.safetensors")
-RESULTS = "results.csv"
-"""Beside the experiments: a line for every published run."""
 
 
 def publish(

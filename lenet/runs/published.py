@@ -14,6 +14,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -35,6 +36,9 @@ from lenet.runs.run import (
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+RESULTS = "results.csv"
+"""Beside the experiments: a line for every published run."""
 
 ENVIRONMENT = "environment"
 """In a line of ``results.jsonl``: what the seed's environment has besides the common one."""
@@ -74,9 +78,7 @@ class PublishedExperiment:
     @cached_property
     def results(self) -> dict[int, dict[str, Any]]:
         """The line of each seed in ``results.jsonl``."""
-        path = self.folder / "results.jsonl"
-        lines = [check_record(line, path) for line in read_json_lines(path)]
-        return {line["seed"]: line for line in lines}
+        return read_results(self.folder)
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -86,16 +88,7 @@ class PublishedExperiment:
     @cached_property
     def metrics(self) -> dict[int, list[dict[str, int | float]]]:
         """The lines of each seed in ``metrics.csv``, without the empty cells."""
-        path = self.folder / "metrics.csv"
-        lines: dict[int, list[dict[str, int | float]]] = {seed: [] for seed in self.results}
-        try:
-            text = read_file(path, MAX_JSON_BYTES).decode()
-            for row in csv.DictReader(io.StringIO(text), strict=True):
-                line = {key: _number(cell) for key, cell in row.items() if cell}
-                lines[int(line.pop("seed"))].append(line)
-        except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-            raise DamagedFileError(f"{path} is damaged: {error}") from error
-        return lines
+        return read_metrics(self.folder, self.results)
 
 
 @dataclass(frozen=True)
@@ -163,6 +156,35 @@ class PublishedRun(Run):
             for name, tensor in read_tensors(path)[0].items()
             if name.startswith(prefix)
         }
+
+
+def read_results(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the line of each seed in an experiment's ``results.jsonl``.
+
+    Raises:
+        DamagedFileError: The file is damaged.
+    """
+    path = folder / "results.jsonl"
+    lines = [check_record(line, path) for line in read_json_lines(path)]
+    return {line["seed"]: line for line in lines}
+
+
+def read_metrics(folder: Path, seeds: Iterable[int]) -> dict[int, list[dict[str, int | float]]]:
+    """Return the lines of each seed in an experiment's ``metrics.csv``, without the empty cells.
+
+    Raises:
+        DamagedFileError: The file is damaged, or holds other seeds.
+    """
+    path = folder / "metrics.csv"
+    lines: dict[int, list[dict[str, int | float]]] = {seed: [] for seed in seeds}
+    try:
+        text = read_file(path, MAX_JSON_BYTES).decode()
+        for row in csv.DictReader(io.StringIO(text), strict=True):
+            line = {key: _number(cell) for key, cell in row.items() if cell}
+            lines[int(line.pop("seed"))].append(line)
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error) as error:
+        raise DamagedFileError(f"{path} is damaged: {error}") from error
+    return lines
 
 
 def _number(text: str) -> int | float:

@@ -61,11 +61,14 @@ makes it finished comes first: so a run that is half removed is an unfinished on
 BEFORE_CONFIG = ("lock", f".{CONFIG}.tmp")
 """What a run that is cut short at its very beginning leaves in its folder."""
 
+NUMBER = (int, float)
+
 KINDS: dict[str, type | tuple[type, ...]] = {
     "dataset": str,
+    "images": dict,
     "errors/": int,
     "n/": int,
-    "loss/": (int, float),
+    "loss/": NUMBER,
     "seed": int,
     "epochs": int,
     "kept_epoch": int,
@@ -358,9 +361,14 @@ def check_record(content: Any, path: Path) -> Record:
         raise DamagedFileError(f"{path} is damaged: expected an object")
     for key, value in content.items():
         kind = next((k for start, k in KINDS.items() if key.startswith(start)), object)
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (kind in (int, NUMBER) and not _is_number(value)):
             raise DamagedFileError(f"{path} is damaged: {key} is {str(value)[:20]!r}")
     return Record(content, path)
+
+
+def _is_number(value: Any) -> bool:
+    """Say whether a value is a number that a run can have written: integers have 64 bits."""
+    return isinstance(value, float) or (type(value) is int and abs(value) < 2**63)
 
 
 def check_epochs(found: Sequence[Any], path: Path) -> list[dict[str, Any]]:
@@ -373,6 +381,6 @@ def check_epochs(found: Sequence[Any], path: Path) -> list[dict[str, Any]]:
         if not (isinstance(line, dict) and isinstance(line.get("epoch"), int)):
             raise DamagedFileError(f"{path}:{number} is damaged: expected an epoch's numbers")
         for key, value in line.items():
-            if isinstance(value, bool) or not isinstance(value, int | float):
+            if not _is_number(value):
                 raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
     return [Record(line, path) for line in found]

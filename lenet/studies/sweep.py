@@ -28,7 +28,7 @@ from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import DivergedError, LenetError, RunError, UsageError
 from lenet.runs.files import write_atomically
-from lenet.runs.lock import lock
+from lenet.runs.lock import is_locked, lock
 from lenet.runs.run import Run
 from lenet.studies.search_space import Range, Space
 from lenet.training.build import build, check_last_batch
@@ -364,20 +364,12 @@ def _requeue_lost(study: optuna.Study, sweep: Sweep) -> None:
         if spoke is None:
             assert trial.datetime_start is not None
             spoke = trial.datetime_start.timestamp()
+        # A busy worker may miss heartbeats, but holds the lock.
         if time.time() - spoke > sweep.silence_seconds:
             first = trial.user_attrs.get(CONTINUES, trial.number)
             locks = (sweep.folder / f"trial-{first:04d}").glob("*/lock")
-            if not any(_is_held(path.parent) for path in locks):
+            if not any(is_locked(path.parent) for path in locks):
                 _requeue(study, trial)
-
-
-def _is_held(folder: Path) -> bool:
-    """Say whether a run is being trained: a busy worker may miss heartbeats, but holds the lock."""
-    try:
-        with lock(folder):
-            return False
-    except UsageError:
-        return True
 
 
 def _requeue(study: optuna.Study, trial: FrozenTrial) -> None:
