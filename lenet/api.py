@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from lenet.config.load import ConfigFile, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
+from lenet.data.pictures import Picture, list_pictures, reduce_array, reduce_image
 from lenet.device import choose_device
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble, load_classifier
 from lenet.models import MODELS
 from lenet.reading.digitize import WORK_SIDE
-from lenet.reading.pictures import Picture, list_pictures, reduce_array, reduce_image
 from lenet.reading.predict import Reading, read_digits
 from lenet.runs.find import open_runs
 from lenet.training.experiment import Experiment, run_experiment
@@ -173,7 +173,7 @@ def predict(
             found.append(reduce_image(picture, WORK_SIDE))
         else:
             found.append(reduce_array(np.asarray(picture), WORK_SIDE))
-    return list(read_digits(reader, found, workers=1))
+    return list(read_digits(reader, found, workers=1, data=getattr(reader, "data", None)))
 
 
 def build(kind: str, **options: Any) -> nn.Module:

@@ -16,9 +16,9 @@ import lenet
 from lenet import api
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
+from lenet.data.pictures import PictureError, decode_picture, reduce_array
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble
-from lenet.reading.pictures import PictureError, decode_picture, reduce_array
 from lenet.training.experiment import Experiment
 
 TOP = Path(__file__).parent.parent

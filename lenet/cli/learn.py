@@ -115,7 +115,7 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Count errors on shifted, rotated, scaled, sheared, noisy, occluded and faded test images."""
-    from lenet.data.datasets import load_dataset
+    from lenet.data.own import load_images
     from lenet.evaluation.classifier import load_classifier
     from lenet.evaluation.robustness import as_dicts, make_tables, measure_robustness
     from lenet.figures import style
@@ -130,7 +130,7 @@ def robustness(
         (seeds[0].folder.parent.name, [load_classifier(run) for run in seeds])
         for seeds in experiments
     ]
-    split = load_dataset(experiments[0][0].config.data.name, data).test
+    split = load_images(experiments[0][0].config.data, data).test
     measurements = measure_robustness(classifiers, split, images)
     with style.applied(theme):
         style.save(draw_robustness(measurements), to)

@@ -150,6 +150,7 @@ def augment(
     from lenet.config.load import load_config
 
     source = load_config(config, overrides)
+    from lenet.data.own import complete
     from lenet.figures.augmentation import save_augmentation
     from lenet.runs.files import check_output
     from lenet.training.build import build
@@ -159,7 +160,8 @@ def augment(
     path = out or events / "digits.png"
     check_output(path, overwrite=overwrite or out is None)
     with source.explaining():
-        build(source.config, [source.config.seed])
-    train = load_data(source.config, data, say).train
-    save_augmentation(source.config, train, source.name, path, events, theme)
+        dataset = load_data(source.config, data, say)
+        completed = complete(source.config, dataset)
+        build(completed, [completed.seed])
+    save_augmentation(completed, dataset.train, source.name, path, events, theme)
     typer.echo(path)

@@ -9,7 +9,11 @@ import typer
 from lenet.tables import Table
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or a name from `lenet config list`.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        help="A YAML file, a name from `lenet config list`, or a folder of your own pictures.",
+    ),
 ]
 Overrides = Annotated[
     list[str],

@@ -35,9 +35,11 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a network as a config says."""
-    from lenet.config.load import load_config
+    from lenet.config.load import PICTURES, is_picture_folder, load_config
 
     source = load_config(config, overrides, seed=seed)
+    if is_picture_folder(config):
+        say(f"{config} is a folder: training with the config {PICTURES}")
     from lenet.training.experiment import (
         run_experiment,  # torch comes in only for a config that is right
     )

@@ -33,16 +33,16 @@ def predict(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Read photographs or drawings of single digits."""
-    from lenet.reading.pictures import list_pictures
+    """Read photographs or drawings of single digits, or of your own classes."""
+    from lenet.data.pictures import list_pictures
 
     paths = list_pictures(images)
     if show is not None:
         _check_picture(show, overwrite, paths)
     from lenet.reading.predict import load_ensemble, read_digits
 
-    readings = []
-    for reading in read_digits(load_ensemble(run), paths):
+    readings, ensemble = [], load_ensemble(run)
+    for reading in read_digits(ensemble, paths, data=ensemble.data):
         readings.append(reading)
         if not as_json:
             typer.echo(reading.describe(reject), err=reading.digit is None)
@@ -123,7 +123,7 @@ def scan(
     as_json: Json = False,
 ) -> None:
     """Read a line or a page of digits."""
-    from lenet.reading.pictures import PictureError, guarded_decoding, read_scaled
+    from lenet.data.pictures import PictureError, guarded_decoding, read_scaled
     from lenet.reading.predict import load_ensemble
     from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 

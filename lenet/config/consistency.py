@@ -46,6 +46,21 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         f" set input.size={size}, or choose a model that takes any size, such as compact",
     )
     refuse(
+        config.data.name == "files" and config.data.path is None,
+        ("data", "name"),
+        "your own files need data.path",
+    )
+    refuse(
+        config.data.path is not None and config.data.name != "files",
+        ("data", "path"),
+        f"data.path is for your own images: set data.name=files, not {config.data.name}",
+    )
+    refuse(
+        (config.input.mean is None) != (config.input.std is None),
+        ("input", "mean"),
+        "input.mean and input.std go together",
+    )
+    refuse(
         bool(config.mix) and needs_penalties,
         ("mix",),
         f"mixing gives an image two labels, which {loss.kind} cannot use",

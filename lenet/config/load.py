@@ -24,6 +24,9 @@ CONFIGS = next(
 """The folder of the configs that come with the project: in a wheel inside the package, in a clone
 beside it."""
 
+PICTURES = "pictures"
+"""The config by which a folder of pictures is trained that is given instead of a config."""
+
 SYNONYMS = {
     "passes": "epochs",
     "plain_passes": "no_augment_epochs",
@@ -79,8 +82,9 @@ def load_config(
     """Read an experiment.
 
     Args:
-        source: A YAML file, the name of a config that comes with the project, or what a file would
-            hold; the name is then "experiment".
+        source: A YAML file, the name of a config that comes with the project, a folder of pictures
+            (for which it is the config `PICTURES`), or what a file would hold; the name is then
+            "experiment".
         overrides: ``section.key=value`` texts; values are YAML. A list's entries are reached by
             number: ``augment.0.RandomErasing.p=0.5``.
         seed: Replaces the config's seed.
@@ -89,8 +93,13 @@ def load_config(
         UsageError: The file is missing, not YAML, extends itself, or holds anything that `Config`
             does not allow; all faults are listed, each with its place.
     """
+    path = None
     if isinstance(source, Mapping):
-        root, path = _extended(as_node(source, Place("config")), Path("config"), ()), None
+        root = _extended(as_node(source, Place("config")), Path("config"), ())
+    elif is_picture_folder(source):
+        path = Path(source).resolve()
+        own = {"extends": PICTURES, "data": {"path": str(source)}}
+        root = _extended(as_node(own, Place(str(source))), Path("config"), ())
     else:
         path = find_config(source)
         root = _read(path, ())
@@ -100,6 +109,12 @@ def load_config(
         place = Place("--seed")
         root = root.merged(Node({"seed": Node(seed, place)}, place))
     return ConfigFile(_validate(root), _name(path, overrides) if path else "experiment", root)
+
+
+def is_picture_folder(source: str | Path) -> bool:
+    """Say whether a config argument is no config but a folder of the user's own pictures."""
+    named = (CONFIGS / f"{source}.yaml").is_file()
+    return not named and Path(source).expanduser().is_dir()
 
 
 def find_config(source: str | Path) -> Path:

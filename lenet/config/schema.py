@@ -42,12 +42,25 @@ class Boosting(Section):
 class Data(Section):
     """Which images, and how they are divided."""
 
-    name: Literal["mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample"] = (
-        "mnist"
-    )
-    """The dataset; `lenet data list` describes them."""
+    name: Literal[
+        "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample", "files"
+    ] = "mnist"
+    """The dataset; `lenet data list` describes them. files: your own, at `path`."""
     root: str | None = None
     """Folder that holds the files; None looks in $LENET_DATA, then in data/."""
+    path: str | None = None
+    """Your own images, for the name files: a folder with a folder of pictures per class, or with
+    train/ and test/ that hold such folders."""
+    size: int | None = Field(default=None, ge=4, le=128)
+    """Width and height in pixels to which your own pictures are brought; None: 32."""
+    channels: Literal[1, 3] | None = None
+    """Your own pictures in grey (1) or colour (3); None: grey if all are."""
+    classes: list[str] | None = Field(default=None, min_length=2)
+    """Names of your own classes, in the order of the labels; None: those that are found. A run
+    records them."""
+    test_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of your own images that becomes the test set where there is none; `split_seed` draws
+    it."""
     validation: int = Field(default=0, ge=0)
     """Images held out of the training set."""
     validation_split: Literal["stratified", "tail"] = "stratified"
@@ -75,10 +88,15 @@ class Input(Section):
 
     levels: Literal["paper", "lush", "unit", "standard"] = "standard"
     """Grey levels. paper: background -0.1, strokes 1.175; lush: 0 and 2.55; unit: 0 and 1;
-    standard: MNIST's mean 0 and standard deviation 1."""
+    standard: mean 0 and standard deviation 1."""
+    mean: list[Fraction] | None = None
+    """The mean of each channel that `standard` brings to 0, of pixels from 0 to 1; None: MNIST's,
+    or what is measured on the training images of another dataset. A run records it."""
+    std: list[Annotated[float, Field(gt=0, le=1)]] | None = None
+    """Their standard deviation, which becomes 1."""
     scale: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Factor on the picture's size; 0.8 makes 16×16 digits of MNIST's 20×20, as for LeNet-1."""
-    size: int = Field(default=32, ge=1, le=64)
+    size: int = Field(default=32, ge=1, le=128)
     """Width and height in pixels, at least the image's; more adds background around it."""
     shuffle: int | None = Field(default=None, ge=0)
     """Seed of one shuffle of all pixels, the same in every picture; None: pixels stay."""

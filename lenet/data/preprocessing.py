@@ -1,5 +1,6 @@
 """How an image is prepared for a network: its slant and width, its grey levels, its background."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -28,7 +29,9 @@ class Preprocessing(nn.Module):
 
     Args:
         levels: ``paper`` (background -0.1, strokes 1.175), ``lush`` (0, 2.55), ``unit`` (0, 1) or
-            ``standard``.
+            ``standard`` (mean 0, standard deviation 1).
+        mean: Of each channel's pixels in [0, 1], for ``standard``; None: MNIST's.
+        std: Their standard deviations, likewise.
         size: Width and height of the result in pixels, at least the picture's.
         shuffle: Seed of a shuffle that puts all pixels of the result elsewhere, in every picture
             alike; None leaves them in place.
@@ -53,9 +56,16 @@ class Preprocessing(nn.Module):
         scale: float = 1.0,
         upright: bool = False,
         width: int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
-        self.background, self.full = LEVELS[levels]
+        if levels == "standard" and mean is not None and std is not None:
+            pairs = [(-m / s, (1 - m) / s) for m, s in zip(mean, std, strict=True)]
+        else:
+            pairs = [LEVELS[levels]]
+        self.background, self.full = pairs[0]
+        self.colour = pairs if len(pairs) > 1 else None
         self.size = size
         self.scale = scale
         self.upright = upright
@@ -63,6 +73,11 @@ class Preprocessing(nn.Module):
         self.places = None
         if shuffle is not None:
             self.places = torch.randperm(size * size, generator=generator(shuffle, "pixels"))
+
+    @property
+    def levels(self) -> Tensor:
+        """What 0 and 1 become in each channel, float64 (C, 2); one row does for all channels."""
+        return torch.tensor(self.colour or [(self.background, self.full)], dtype=torch.float64)
 
     @property
     def normalizes_shape(self) -> bool:
@@ -78,7 +93,11 @@ class Preprocessing(nn.Module):
         spare_y, spare_x = self.size - images.shape[-2], self.size - images.shape[-1]
         top, left = spare_y // 2, spare_x // 2
         padded = F.pad(images, (left, spare_x - left, top, spare_y - top))
-        prepared = padded * (self.full - self.background) + self.background
+        if self.colour is None:
+            prepared = padded * (self.full - self.background) + self.background
+        else:
+            pairs = padded.new_tensor(self.colour)[:, :, None, None]  # (C, 2, 1, 1)
+            prepared = padded * (pairs[:, 1] - pairs[:, 0]) + pairs[:, 0]
         if self.places is None:
             return prepared
         return prepared.flatten(2)[:, :, self.places].view_as(prepared)

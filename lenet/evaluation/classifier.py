@@ -95,6 +95,11 @@ class Ensemble:
 
     classifiers: list[Classifier]
 
+    @property
+    def data(self) -> Description:
+        """The classes, and the format of the images, of all of them."""
+        return self.classifiers[0].data
+
     def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
         """Return the probability of each class, (N, classes); see `Classifier.__call__`."""
         return torch.stack([classifier(images) for classifier in self.classifiers]).mean(dim=0)
@@ -111,7 +116,7 @@ def build_classifier(config: Config, seed: int | None = None) -> Classifier:
         UsageError: The images do not fit into its input, the model cannot be built, or it would
             have more than `MAX_PARAMETERS` parameters; the path is that of the key to blame.
     """
-    data = describe_dataset(config.data.name)
+    data = describe_dataset(config.data)
     _check_input(config, data)
     try:
         _check_size(config, data)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import torch
 
-from lenet.data.datasets import Dataset, Split, load_dataset
+from lenet.data.datasets import Dataset, Split
+from lenet.data.own import load_images
 from lenet.data.splits import make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
@@ -110,9 +111,10 @@ def _open(
     for run in [run for name in names for run in open_runs(name)]:
         classifier = load_classifier(run, chosen)
         name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
-        if name not in datasets:
-            datasets[name] = load_dataset(name, data or run.config.data.root)
-        images = getattr(make_splits(datasets[name], run.config, chosen), split)
+        key = name + run.config.data.model_dump_json()
+        if key not in datasets:
+            datasets[key] = load_images(run.config.data, data, trained_on=name)
+        images = getattr(make_splits(datasets[key], run.config, chosen), split)
         if not len(images):
             raise UsageError(f"{run.folder} has no {split} images")
         yield run, classifier, name, images

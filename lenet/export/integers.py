@@ -253,7 +253,7 @@ def read_layers(classifier: Classifier) -> list[_Layer]:
 def _take_pixels(layer: _Layer, classifier: Classifier) -> None:
     """Put the grey levels into the first layer's weights and bias, and the frame into its padding.
 
-    A pixel q becomes the level (full - background) / 255 × q + background.
+    A pixel q becomes the level (high - low) / 255 × q + low.
     """
     prepare = classifier.preprocess
     for key, used in (
@@ -266,15 +266,17 @@ def _take_pixels(layer: _Layer, classifier: Classifier) -> None:
     frame, odd = divmod(prepare.size - classifier.data.size, 2)
     if odd:
         raise UsageError("integers need a frame of background as wide on all sides")
-    step = (prepare.full - prepare.background) / 255
-    if frame and layer.padding and prepare.background:
+    low, high = prepare.levels.unbind(dim=1)  # (C,), or (1,) for all channels
+    step = (high - low) / 255
+    if frame and layer.padding and low.any():
         raise UsageError(
             f"integers do not cover a padded {layer.name} behind a frame of background"
         )
-    layer.outside = 0.0 if frame else -prepare.background / step
+    # Padding of zeros: the same pixel in all channels, as their levels are nearly the same.
+    layer.outside = 0.0 if frame else float((-low / step).mean())
     layer.padding += frame
-    layer.bias = layer.bias + prepare.background * layer.weight.sum(dim=(1, 2, 3))
-    layer.weight = layer.weight * step
+    layer.bias = layer.bias + (layer.weight * low[:, None, None]).sum(dim=(1, 2, 3))
+    layer.weight = layer.weight * step[:, None, None]
 
 
 class _Reader:

@@ -92,6 +92,8 @@ def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:
     """
     if classifier.preprocess.normalizes_shape:
         raise UsageError("the page cannot normalise slant or width, as this network needs")
+    if classifier.data.channels != 1:
+        raise UsageError("the page draws in grey, and this network sees colours")
     numbers: list[Tensor] = []
     layers: list[dict[str, Any]] = []
     start = 0

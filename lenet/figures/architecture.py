@@ -52,15 +52,16 @@ class Block:
         return BAR + LEAN * self.side
 
 
-def describe_layers(model: nn.Module, size: int) -> list[Block]:
+def describe_layers(model: nn.Module, size: int, channels: int = 1) -> list[Block]:
     """Return the blocks of a network, the input first.
 
     Args:
         model: The network.
         size: Width and height of its input in pixels.
+        channels: Channels of its input.
     """
     with torch.inference_mode():
-        layers = observe(model, torch.zeros(1, 1, size, size))
+        layers = observe(model, torch.zeros(1, channels, size, size))
     blocks = [Block("input", f"{size}×{size}", "", 0, 1, size, 0, style.faint())]
     return blocks + [_block(layer, last=layer is layers[-1]) for layer in layers]
 
@@ -98,7 +99,8 @@ def _describe(module: nn.Module) -> tuple[str, str]:
 def draw_architecture(subject: Subject) -> Figure:
     """Draw a run's network. Source: Figure 2 of the 1998 paper."""
     model = subject.classifier.model
-    blocks = describe_layers(model, subject.classifier.preprocess.size)
+    classifier = subject.classifier
+    blocks = describe_layers(model, classifier.preprocess.size, classifier.data.channels)
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     title = f"{subject.run.config.model.kind}: {parameters:,} trainable parameters"
     rest = parameters - sum(block.parameters for block in blocks)

@@ -114,7 +114,7 @@ def draw_cam(subject: Subject) -> Figure:
         style.bare(axes)
     for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
         cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
-        picture = inputs[image, 0].cpu()
+        picture = style.grey(inputs[image]).cpu()
         axes = next(cell)
         axes.imshow(picture.numpy())
         axes.set_title(f"a {subject.names[int(subject.test.labels[index])]}", loc="center")
@@ -158,12 +158,12 @@ def draw_scene(subject: Subject) -> Figure:
     assert seen is not None  # a global average has maps to average
     figure = style.new_figure(2.3, f"{subject.name}: one picture, the maps of two classes")
     whole, *panels = figure.subplots(1, 3)
-    style.bare(whole).imshow(scene[0, 0].cpu().numpy())
+    style.bare(whole).imshow(style.grey(scene[0]).cpu().numpy())
     whole.set_title("seen at once", loc="center", fontweight="normal")
     maps = seen.values[:, 0].cpu()
     full = float(maps.abs().max())
     for axes, label, map_ in zip(panels, classes, maps, strict=True):
-        style.bare(axes).imshow(overlay(scene[0, 0].cpu(), map_, seen.step, full).numpy())
+        style.bare(axes).imshow(overlay(style.grey(scene[0]).cpu(), map_, seen.step, full).numpy())
         axes.set_title(f"where a {subject.names[label]} is", loc="center", fontweight="normal")
     return figure
 

@@ -36,7 +36,7 @@ def draw_errors(subject: Subject) -> Figure:
     axes.set_aspect("equal")
     for place, index in enumerate(indices.tolist()):
         x, y = place % COLUMNS * across, place // COLUMNS * down
-        pixels = subject.test.images[index, 0].cpu().numpy()
+        pixels = subject.test.images[index].cpu().permute(1, 2, 0).numpy()
         axes.imshow(pixels, extent=(x, x + side, y + side, y), vmin=0, vmax=255)
         truth, said = (
             subject.names[int(labels[index])]

@@ -42,7 +42,8 @@ def draw_filters(subject: Subject) -> Figure:
         UnfitError: The network has no weights on pixels.
     """
     size = subject.classifier.preprocess.size
-    layers = observe(subject.classifier.model, torch.zeros(1, 1, size, size))
+    blank = torch.zeros(1, subject.classifier.data.channels, size, size)
+    layers = observe(subject.classifier.model, blank)
     found = [(layer, *k) for layer in layers if (k := kernels(layer)) and k[0].shape[-1] > 1][:2]
     if found:
         return _draw_convolutions(subject, found)
@@ -86,7 +87,8 @@ def _draw_table(axes: Axes, layer: Layer, table: Tensor, exist: Tensor) -> None:
 
 
 def _draw_units(subject: Subject, layer: str, weight: Tensor, size: int) -> Figure:
-    units = weight[:MOST_UNITS].view(-1, size, size)  # (units, size, size)
+    some = weight[:MOST_UNITS]
+    units = style.grey(some.view(len(some), -1, size, size))  # (units, size, size)
     columns = min(10, len(units))
     rows = -(-len(units) // columns)
     cut = f"the first {len(units)} of {len(weight):,}" if len(weight) > len(units) else "all"

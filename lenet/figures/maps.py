@@ -52,7 +52,7 @@ def draw_maps(subject: Subject) -> Figure:
     y = 0.1
     _name(axes, y, "input", f"{inputs.shape[-2]}×{inputs.shape[-1]}")
     extent = (LEFT, LEFT + LARGEST_MAP, y + LARGEST_MAP, y)
-    axes.imshow(inputs[0, 0].cpu().numpy(), extent=extent)
+    axes.imshow(style.grey(inputs[0]).cpu().numpy(), extent=extent)
     _frame(axes, extent)
     y += LARGEST_MAP + 0.22
     for layer, (states, columns, tall) in zip(layers[:-1], rows, strict=True):

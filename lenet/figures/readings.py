@@ -6,13 +6,15 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lenet.data.pictures import STDIN, guarded_decoding, read_picture
 from lenet.figures import style
 from lenet.reading.digitize import WORK_SIDE
-from lenet.reading.pictures import STDIN, guarded_decoding, read_picture
 from lenet.reading.predict import Reading
 
 MOST = 60  # pictures in one figure
 COLUMNS = 3
+BARS = 10
+"""Of more classes, the most probable ones are shown."""
 
 
 def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
@@ -35,22 +37,27 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
             assert reading.seen is not None and reading.path is not None  # left out above
             picture = read_picture(reading.path, WORK_SIDE)
         y, x = reading.seen.box
+        whole = reading.seen.ink.ndim == 3
         original.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)))
         frame = Rectangle(
             (x.start, y.start), x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1"
         )
-        original.add_patch(frame)
+        if not whole:
+            original.add_patch(frame)
         original.set_title(_shorten(reading.path.name), fontsize=7, fontweight="normal")
-        seen.imshow(reading.seen.ink, cmap="gray", vmin=0, vmax=1)
-        best = reading.ranking[0]
-        sure = reading.probabilities[best]
-        seen.set_title(f"{best}  {100 * sure:.0f} %" if sure >= reject else "unsure", fontsize=9)
+        image = reading.seen.ink.transpose(1, 2, 0) if whole else reading.seen.ink
+        seen.imshow(image, cmap="gray", vmin=0, vmax=1)
+        sure = reading.probability
+        seen.set_title(
+            f"{reading.label}  {100 * sure:.0f} %" if sure >= reject else "unsure", fontsize=9
+        )
         bars.set_axis_on()
         style.bare(bars)
-        classes = range(len(reading.probabilities))
-        bars.barh(classes, reading.probabilities, color="C0")
-        bars.set(xlim=(0, 1), ylim=(len(classes) - 0.4, -0.6))
-        bars.set_yticks(classes, [str(label) for label in classes], fontsize=6)
+        likely = sorted(reading.ranking[:BARS])
+        places = range(len(likely))
+        bars.barh(places, [reading.probabilities[label] for label in likely], color="C0")
+        bars.set(xlim=(0, 1), ylim=(len(likely) - 0.4, -0.6))
+        bars.set_yticks(places, [reading.classes[label] for label in likely], fontsize=6)
         bars.tick_params(length=0, pad=1)
     return figure
 

@@ -4,8 +4,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lenet.data.pictures import Picture
 from lenet.figures import style
-from lenet.reading.pictures import Picture
 from lenet.reading.scan import Scan
 
 

@@ -182,6 +182,13 @@ def bare(axes: Axes) -> Axes:
     return axes
 
 
+def grey(images: Tensor) -> Tensor:
+    """Return the mean of an image's channels, (…, C, H, W) → (…, H, W) of the same dtype."""
+    if images.shape[-3] == 1:
+        return images[..., 0, :, :]
+    return images.float().mean(dim=-3).to(images.dtype)
+
+
 def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any, Any]":
     """Tile images into one, so that matplotlib draws a hundred of them at once.
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.data.datasets import Split, load_dataset
+from lenet.data.datasets import Split
+from lenet.data.own import load_images
 from lenet.errors import RunError, UsageError
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.evaluate import Result
@@ -64,7 +65,7 @@ class Subject:
         if not run.finished:
             raise RunError(f"{run.folder} is unfinished; `lenet resume {run.folder}` continues it")
         dataset = run.read_json("result.json")["dataset"]
-        test = load_dataset(dataset, data or run.config.data.root).test
+        test = load_images(run.config.data, data, trained_on=dataset).test
         return cls(run, load_classifier(run, device), dataset, test.to(device), data=data)
 
     @property
@@ -80,7 +81,7 @@ class Subject:
     @cached_property
     def train(self) -> Split:
         """The training images, on the CPU; loaded on first use."""
-        return load_dataset(self.dataset, self.data or self.run.config.data.root).train
+        return load_images(self.run.config.data, self.data, trained_on=self.dataset).train
 
     @cached_property
     def outputs(self) -> Tensor:

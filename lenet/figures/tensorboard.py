@@ -102,14 +102,17 @@ def write_codes(subject: Subject) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     np.savetxt(folder / "codes.tsv", codes.cpu().numpy(), fmt="%.5g", delimiter="\t")
+    names = subject.names
     labels, said = subject.test.labels[chosen].tolist(), subject.predictions[chosen].tolist()
     lines = ["label\tprediction\tverdict\ttest image"]
-    for index, truth, guess in zip(chosen, labels, said, strict=True):
+    for index, truth, guess in zip(
+        chosen, (names[i] for i in labels), (names[i] for i in said), strict=True
+    ):
         verdict = "right" if truth == guess else f"{truth} → {guess}"
         lines.append(f"{truth}\t{guess}\t{verdict}\t{index}")
     (folder / "labels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     columns = int(np.ceil(np.sqrt(len(chosen))))  # the projector expects a square of images
-    tiled = style.mosaic(subject.test.images[chosen, 0], columns, gap=0).filled(0)
+    tiled = style.mosaic(style.grey(subject.test.images[chosen]), columns, gap=0).filled(0)
     side = subject.test.images.shape[-1]
     square = np.zeros((columns * side, columns * side), np.uint8)
     square[: tiled.shape[0]] = tiled

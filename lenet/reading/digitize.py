@@ -18,8 +18,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from lenet.data.pictures import (
+    Picture,
+    PictureError,
+    fit_picture,
+    guarded_decoding,
+    read_picture,
+    working_side,
+)
 from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, find_ink
-from lenet.reading.pictures import Picture, PictureError, guarded_decoding, read_picture
 
 Box = tuple[slice, slice]  # rows, columns
 
@@ -38,7 +45,7 @@ class Digit:
     """The network's input from a picture.
 
     Attributes:
-        ink: (28, 28) float32 in [0, 1].
+        ink: (28, 28) float32 in [0, 1]; of a picture that is taken whole, (channels, size, size).
         box: Where it was found, as rows and columns of the picture at working size.
         others: Number of further marks of a similar size in the picture; they were not read.
     """
@@ -69,18 +76,34 @@ def digitize(picture: Picture) -> Digit:
 Prepared = tuple[Path | None, Digit | None, str | None]
 
 
-def prepare(pictures: Sequence[Path | Picture]) -> list[Prepared]:
-    """Digitize picture files or arrays; without torch, so that worker processes start fast."""
+def prepare(
+    pictures: Sequence[Path | Picture], whole: tuple[int, int] | None = None
+) -> list[Prepared]:
+    """Digitize picture files or arrays; without torch, so that worker processes start fast.
+
+    Args:
+        pictures: The files or arrays.
+        whole: Size and channels of the images that whole pictures become; None: digits are found.
+    """
+    side = working_side(whole[0]) if whole else WORK_SIDE
     prepared: list[Prepared] = []
     with guarded_decoding():
         for given in pictures:
             path = given if isinstance(given, Path) else None
             try:
-                picture = read_picture(given, WORK_SIDE) if isinstance(given, Path) else given
-                prepared.append((path, digitize(picture), None))
+                picture = read_picture(given, side) if isinstance(given, Path) else given
+                seen = _take_whole(picture, *whole) if whole else digitize(picture)
+                prepared.append((path, seen, None))
             except PictureError as error:
                 prepared.append((path, None, str(error)))
     return prepared
+
+
+def _take_whole(picture: Picture, size: int, channels: int) -> Digit:
+    """Return a picture as an image of a network that learnt from whole pictures."""
+    pixels: Ink = fit_picture(picture, size, channels).astype(np.float32)
+    pixels /= 255
+    return Digit(pixels, (slice(0, picture.shape[0]), slice(0, picture.shape[1])), others=0)
 
 
 def is_near(group: Box, mark: Box) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from lenet.reading.pictures import Picture, PictureError
+from lenet.data.pictures import Picture, PictureError
 
 Ink = npt.NDArray[np.float32]  # 0 = paper, 1 = full ink
 Mask = npt.NDArray[np.bool_]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lenet.data.pictures import STDIN, Picture
+from lenet.data.sources import DIGITS, Description
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import Digit, Prepared, prepare
-from lenet.reading.pictures import STDIN, Picture
 from lenet.runs.find import open_runs
 
 MANY = 3  # batches: from this many on, starting a process per core pays off
@@ -29,21 +31,28 @@ class Reading:
         seen: The network's input; None if no digit was found.
         probabilities: Of the ten digits; empty if no digit was found.
         complaint: Why the picture could not be read, as a sentence; None if it could.
+        classes: The classes' names, in the order of the probabilities.
     """
 
     path: Path | None
     seen: Digit | None
     probabilities: tuple[float, ...]
     complaint: str | None
+    classes: tuple[str, ...] = DIGITS
+
+    @property
+    def label(self) -> str | None:
+        """The name of the most probable class, or None if nothing was read."""
+        return None if self.digit is None else self.classes[self.digit]
 
     @property
     def ranking(self) -> list[int]:
-        """Digits by probability, the most probable first."""
+        """Classes by probability, the most probable first."""
         return sorted(range(len(self.probabilities)), key=lambda k: -self.probabilities[k])
 
     @property
     def digit(self) -> int | None:
-        """The most probable digit, or None if none was read."""
+        """The most probable class by its number, for digits the digit, or None if none was read."""
         return self.ranking[0] if self.seen else None
 
     @property
@@ -61,12 +70,13 @@ class Reading:
             return f"{name}: {self.complaint}"
         first, second = self.ranking[:2]
         sure, next_best = self.probabilities[first], self.probabilities[second]
-        verdict = str(first) if sure >= reject else "unsure"
+        best, next_name = self.classes[first], self.classes[second]
+        verdict = best if sure >= reject else "unsure"
         others = self.seen.others
         marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
         more = f"; {marks}, `lenet scan` reads all" if others else ""
-        guess = f"{first} {100 * sure:.1f} %" if verdict == "unsure" else f"{100 * sure:.1f} %"
-        return f"{name}: {verdict}  ({guess}, then {second} {100 * next_best:.1f} %{more})"
+        guess = f"{best} {100 * sure:.1f} %" if verdict == "unsure" else f"{100 * sure:.1f} %"
+        return f"{name}: {verdict}  ({guess}, then {next_name} {100 * next_best:.1f} %{more})"
 
     def as_dict(self, reject: float) -> dict[str, Any]:
         """Return the reading for JSON."""
@@ -75,13 +85,17 @@ class Reading:
         first, second = self.ranking[:2]
         return {
             "path": str(self.path),
-            "digit": first,
+            ("digit" if self.classes == DIGITS else "class"): self._json(first),
             "probability": self.probabilities[first],
-            "runner_up": second,
+            "runner_up": self._json(second),
             "runner_up_probability": self.probabilities[second],
             "sure": self.probabilities[first] >= reject,
             "other_marks": self.seen.others,
         }
+
+    def _json(self, label: int) -> int | str:
+        """Return a digit as a number, another class by its name."""
+        return label if self.classes == DIGITS else self.classes[label]
 
 
 def load_ensemble(name: str) -> Ensemble:
@@ -99,41 +113,47 @@ def read_digits(
     pictures: Sequence[Path | Picture],
     workers: int | None = None,
     batch_size: int = 256,
+    data: Description | None = None,
 ) -> Iterator[Reading]:
     """Read pictures of one digit each, in their order.
 
     Args:
         network: A `Classifier` or an `Ensemble`.
-        pictures: Files, as from `lenet.reading.pictures.list_pictures`, or arrays (H, W, 1 or 3).
+        pictures: Files, as from `lenet.data.pictures.list_pictures`, or arrays (H, W, 1 or 3).
         workers: Processes that prepare many pictures; by default one per core.
         batch_size: Pictures at a time.
+        data: What the network learnt from; None: MNIST.
 
     Yields:
         One reading per picture; failed ones have a complaint.
     """
     chunks = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
-    for prepared in _prepare_all(chunks, workers):
+    whole = (data.size, data.channels) if data and data.whole_pictures else None
+    classes = data.classes if data else DIGITS
+    for prepared in _prepare_all(chunks, workers, whole):
         found = [seen for _, seen, _ in prepared if seen is not None]
         shares: Iterator[list[float]] = iter(())
         if found:
             ink = torch.from_numpy(np.stack([seen.ink for seen in found]))  # (B, 28, 28)
             shares = iter(network(ink).tolist())
         for path, seen, complaint in prepared:
-            yield Reading(path, seen, tuple(next(shares)) if seen else (), complaint)
+            yield Reading(path, seen, tuple(next(shares)) if seen else (), complaint, classes)
 
 
 def _prepare_all(
-    chunks: Sequence[Sequence[Path | Picture]], workers: int | None
+    chunks: Sequence[Sequence[Path | Picture]],
+    workers: int | None,
+    whole: tuple[int, int] | None,
 ) -> Iterator[list[Prepared]]:
     from_stdin = any(isinstance(given, Path) and given == STDIN for given in chain(*chunks))
     if len(chunks) < MANY or workers == 1 or from_stdin:
-        yield from map(prepare, chunks)
+        yield from map(partial(prepare, whole=whole), chunks)
         return
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # idle threads would take cores from the workers
     try:
         # Spawned, not forked: torch's threads do not survive a fork.
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(prepare, chunks)
+            yield from pool.map(partial(prepare, whole=whole), chunks)
     finally:
         torch.set_num_threads(threads)

@@ -20,12 +20,12 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor, nn
 
+from lenet.data.pictures import Picture, PictureError
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble
 from lenet.losses import probabilities
 from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
 from lenet.reading.ink import Ink, Mask, find_ink
-from lenet.reading.pictures import Picture, PictureError
 
 PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
 DIGIT = 20  # px: the height that the network was trained on

@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.data.datasets import load_dataset
+from lenet.data.pictures import PictureError, read_picture
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SAMPLE, DatasetMissingError
 from lenet.errors import UsageError
 from lenet.models.arithmetic import Padding, Step, padding_pixels
-from lenet.reading.pictures import PictureError, read_picture
 
 Border = Literal["zero", "constant", "reflection", "replication"]
 """What padding continues a picture with."""

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lenet.config.load import dump_config, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
+from lenet.data.own import complete, is_complete
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import DivergedError, LenetError, RunError, UsageError
@@ -235,8 +236,11 @@ def _work(
             config = sweep.config(values)
             if config.data.validation == 0:
                 raise UsageError("a sweep needs data.validation: the test set chooses nothing")
-            components = build(config, [config.seed], chosen)
             key = config.data.model_dump_json()
+            if not is_complete(config):
+                dataset = cache[key][0] if key in cache else load_data(config, data, say)
+                config = complete(config, dataset)
+            components = build(config, [config.seed], chosen)
             if key not in cache:
                 dataset = load_data(config, data, say)
                 cache[key] = dataset, make_splits(dataset, config, chosen, components.distort)

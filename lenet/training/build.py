@@ -132,7 +132,7 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
         UsageError: It cannot be built; the error's path says which key is to blame.
         RunError: The weights of a network that it learns from are missing or damaged.
     """
-    device, data = torch.device(device), describe_dataset(config.data.name)
+    device, data = torch.device(device), describe_dataset(config.data)
     classifiers = {seed: build_classifier(config, seed) for seed in seeds}
     if config.augment or config.mix or config.data.distort:
         from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision

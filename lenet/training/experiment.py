@@ -12,6 +12,7 @@ from typing import Any
 from lenet.config.load import flatten_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, load_dataset
+from lenet.data.own import complete, is_complete, load_images
 from lenet.data.sources import SAMPLE, DatasetMissingError
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
@@ -104,13 +105,17 @@ def run_experiment(
         if world.rank:
             return follow(world, data, stop)
         chosen = range(config.seed, config.seed + seeds)
+        dataset = None
+        if not is_complete(config):
+            dataset = load_data(config, data, say, progress)
+            config = complete(config, dataset)
         components = build(config, chosen, world.device)
         for pipeline in filter(None, (components.augment, components.distort)):
             for note in pipeline.notes:
                 say(f"note: {note}")
         world.check(config, components.augment)
         check_name(name)
-        dataset = load_data(config, data, say)
+        dataset = dataset or load_data(config, data, say, progress)
         splits = make_splits(dataset, config, world.device, components.distort)
         check_last_batch(components, len(splits.train))
         kernels = choose_kernels(config, world.device, world.size)
@@ -256,11 +261,14 @@ def _group_as_begun(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def load_data(
-    config: Config, root: Path | None = None, say: Callable[[str], None] = lambda line: None
+    config: Config,
+    root: Path | None = None,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
 ) -> Dataset:
     """Load a config's images; if they cannot be had, warn and load its fallback's."""
     try:
-        return load_dataset(config.data.name, root or config.data.root)
+        return load_images(config.data, root, say, progress)
     except DatasetMissingError as error:
         if config.data.fallback is None:
             raise

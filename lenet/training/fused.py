@@ -133,7 +133,7 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
     model, loss, optimizer = config.model, config.loss, config.optimizer
     if not isinstance(model, LeNet5Modern):
         return f"the fast kernels know lenet5-modern, not {model.kind}"
-    data = describe_dataset(config.data.name)
+    data = describe_dataset(config.data)
     if (data.channels, len(data.classes)) != (C1_SHAPE[0], CLASSES):
         return f"the fast kernels know grey images of {CLASSES} classes, not {config.data.name}"
     if (model.activation, model.pooling, model.dropout) != ("relu", "max", 0.0):

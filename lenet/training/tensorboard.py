@@ -120,10 +120,13 @@ class Dashboard:
 
 
 def first_kernels(model: nn.Module) -> Tensor | None:
-    """Return the kernels of a network's first convolution, (maps, k, k), if it has one."""
+    """Return the kernels of a network's first convolution, (maps, k, k), if it has one.
+
+    Of several channels, the mean.
+    """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
-            return module.weight.detach()[:, 0]
+            return module.weight.detach().mean(dim=1)
     return None
 
 

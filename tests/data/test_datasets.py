@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lenet.config.schema import Data
 from lenet.data.datasets import Dataset, Split, load_dataset, verify_dataset
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SAMPLE, SOURCES, DatasetMissingError, describe_dataset, find_folder
@@ -139,7 +140,7 @@ def test_the_given_folder_comes_before_the_environment(
 
 @pytest.mark.parametrize("name", [*SOURCES, SAMPLE])
 def test_every_dataset_says_what_its_classes_and_images_are(name: str) -> None:
-    described = describe_dataset(name)
+    described = describe_dataset(Data(name=name))
     assert len(set(described.classes)) == len(described.classes) == 10
     assert described.shape == (1, 28, 28)
 

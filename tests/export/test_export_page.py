@@ -12,12 +12,12 @@ import torch
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
+from lenet.data.pictures import decode_picture
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
 from lenet.export.request import Request
 from lenet.reading.digitize import digitize
-from lenet.reading.pictures import decode_picture
 from lenet.runs.run import Run
 
 KINDS = {

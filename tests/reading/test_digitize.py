@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lenet.data.datasets import Dataset
+from lenet.data.pictures import PictureError
 from lenet.reading.digitize import digitize, fit_ink
-from lenet.reading.pictures import PictureError
 
 
 def bar(tone: int = 0, paper: int = 255, height: int = 120, width: int = 100) -> np.ndarray:

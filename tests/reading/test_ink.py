@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from drawings import render_drawing
 
+from lenet.data.pictures import decode_picture
 from lenet.reading.ink import find_ink
-from lenet.reading.pictures import decode_picture
 
 ROWS, COLUMNS = slice(120, 240), slice(190, 206)  # an upright stroke on a page of 360 × 400 pixels
 

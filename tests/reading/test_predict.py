@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
+from lenet.data.pictures import PictureError, decode_picture
 from lenet.evaluation.classifier import Ensemble, build_classifier
 from lenet.reading.digitize import digitize, prepare
-from lenet.reading.pictures import PictureError, decode_picture
 from lenet.reading.predict import load_ensemble, read_digits
 from lenet.runs.find import published_names
 from lenet.runs.run import Run

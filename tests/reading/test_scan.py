@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
+from lenet.data.pictures import PictureError
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import build_classifier
-from lenet.reading.pictures import PictureError
 from lenet.reading.predict import load_ensemble
 from lenet.reading.scan import Found, order_lines, run_convolution, scan_convolution, scan_marks
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch.nn import functional as F
 
+from lenet.data.pictures import PictureError
 from lenet.errors import UsageError
-from lenet.reading.pictures import PictureError
 from lenet.studies.classical_filters import (
     BANK,
     BORDERS,

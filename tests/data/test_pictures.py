@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lenet.errors import UsageError
-from lenet.reading.pictures import (
+from lenet.data.pictures import (
     PictureError,
     decode_picture,
     guarded_decoding,
@@ -20,6 +19,7 @@ from lenet.reading.pictures import (
     read_picture,
     read_scaled,
 )
+from lenet.errors import UsageError
 
 
 def encode(image: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
@@ -127,7 +127,7 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
     Image.new("1", (20_000, 20_000)).save(bomb)
     code = (
         "import resource, sys; from pathlib import Path\n"
-        "from lenet.reading.pictures import *\n"
+        "from lenet.data.pictures import *\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try: read_picture(Path(sys.argv[1]), 640)\n"
         "except PictureError as error: print(error)\n"

@@ -141,6 +141,31 @@ def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
         raise PictureError(f"damaged picture ({error})") from error
 
 
+def fit_picture(picture: Picture, size: int, channels: int) -> npt.NDArray[np.uint8]:
+    """Bring a picture to the size and the channels of a network's images.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+        size: Width and height in pixels; the picture is stretched to it.
+        channels: 1 or 3.
+
+    Returns:
+        uint8 (channels, size, size).
+    """
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
+    image = image.convert("L" if channels == 1 else "RGB")
+    if image.size != (size, size):
+        # Bilinear over as many pixels as fall on one, as torchvision's Resize does.
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    values = np.asarray(image)
+    return values[None] if channels == 1 else np.ascontiguousarray(values.transpose(2, 0, 1))
+
+
+def working_side(size: int) -> int:
+    """Return the longest side at which pictures are decoded for images of `size` pixels."""
+    return 8 * size
+
+
 def reduce_array(array: npt.NDArray[Any], longest_side: int) -> Picture:
     """Reduce an array as `read_scaled` reduces a file.
 

@@ -1,0 +1,298 @@
+"""Picture folders: a folder per class, as torchvision's ImageFolder has them.
+
+    letters/train/a/1.png   letters/train/b/…   letters/test/a/…
+    letters/a/1.png         letters/b/…         a part of which becomes the test set
+
+Pictures are brought to one size, decoded once and kept in a cache.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+from tqdm import tqdm
+
+from lenet.data.datasets import Dataset, Split
+from lenet.data.pictures import (
+    SUFFIXES,
+    PictureError,
+    fit_picture,
+    guarded_decoding,
+    read_picture,
+    working_side,
+)
+from lenet.data.splits import stratified_split
+from lenet.errors import DataError
+
+SIZE = 32
+"""Pixels, the size of images where none is asked for."""
+MAX_BYTES = 2_000_000_000
+"""Of all images in memory."""
+LISTED = 20
+"""Files that a message names; the others are counted."""
+IGNORED = {"thumbs.db", "desktop.ini"}
+"""What file managers leave behind, beside names that begin with a dot."""
+GREY_SPREAD = 8
+"""A picture whose channels differ by no more than this anywhere is grey."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The picture files of a folder.
+
+    Attributes:
+        folder: That they lie in.
+        classes: Names of the class folders, sorted.
+        train: (file, label) pairs.
+        test: The same; empty where there is no test folder.
+        others: Files that are no pictures by their names.
+    """
+
+    folder: Path
+    classes: tuple[str, ...]
+    train: list[tuple[Path, int]]
+    test: list[tuple[Path, int]]
+    others: list[Path]
+
+
+def list_folder(folder: Path) -> Listing:
+    """Find the pictures of each class.
+
+    Raises:
+        DataError: There is no folder, or none per class, or a class has fewer than two pictures.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder} is no folder" if folder.exists() else f"there is no {folder}")
+    names = {path.name: path for path in _subfolders(folder)}
+    others: list[Path] = []
+    if set(names) >= {"train", "test"} or set(names) == {"train"}:
+        classes = tuple(path.name for path in _subfolders(names["train"]))
+        train = _list_classes(names["train"], classes, others)
+        test = []
+        if "test" in names:
+            unknown = [p.name for p in _subfolders(names["test"]) if p.name not in classes]
+            if unknown:
+                raise DataError(
+                    f"{names['test']} has classes that {names['train']} lacks: {_some(unknown)}"
+                )
+            test = _list_classes(names["test"], classes, others)
+            if not test:
+                raise DataError(f"{names['test']} holds no pictures ({_suffixes()})")
+    else:
+        classes = tuple(names)
+        train, test = _list_classes(folder, classes, others), []
+    _check_classes(folder, classes, train)
+    return Listing(folder, classes, train, test, others)
+
+
+def _check_classes(folder: Path, classes: tuple[str, ...], files: list[tuple[Path, int]]) -> None:
+    """Refuse what is no set of classes, with a guess at what is wrong."""
+    if len(classes) == 1:
+        inside = folder / classes[0]
+        if len(_subfolders(inside)) > 1:
+            raise DataError(f"{folder} holds a single folder: did you mean {inside}?")
+    if not files:
+        raise DataError(
+            f"{folder} holds no pictures in folders ({_suffixes()}): it needs a folder per class,"
+            " named after the class, with its pictures inside"
+        )
+    if len(classes) < 2:
+        raise DataError(
+            f"{folder} has one class, {classes[0]}: a network needs two or more, a folder each"
+        )
+    counts = np.bincount([label for _, label in files], minlength=len(classes))
+    few = [f"{name} ({n})" for name, n in zip(classes, counts, strict=True) if n < 2]
+    if few:
+        raise DataError(f"every class needs two pictures or more; too few have {_some(few)}")
+
+
+def _list_classes(
+    folder: Path, classes: tuple[str, ...], others: list[Path]
+) -> list[tuple[Path, int]]:
+    """Return the pictures below each class's folder; other files are added to `others`."""
+    found = []
+    for label, name in enumerate(classes):
+        for root, folders, files in os.walk(folder / name, followlinks=True):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            for file in sorted(files):
+                path = Path(root) / file
+                if path.suffix.lower() in SUFFIXES and not file.startswith("."):
+                    found.append((path, label))
+                elif not file.startswith(".") and file.lower() not in IGNORED:
+                    others.append(path)
+    return found
+
+
+def load_folder(
+    folder: Path,
+    size: int | None = None,
+    channels: int | None = None,
+    *,
+    test_share: float = 0.2,
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+    progress: bool = False,
+) -> Dataset:
+    """Read a folder of pictures.
+
+    Args:
+        folder: As at the top of this module.
+        size: Width and height in pixels to which every picture is brought, whatever its shape, with
+            antialiasing; None: 32.
+        channels: 1 for grey, 3 for colour; None: grey if all pictures are.
+        test_share: Of each class, in (0, 1): what becomes the test set where there is none.
+        seed: Decides which pictures that is.
+        say: Takes messages: what is left out, and pictures that are in both sets.
+        progress: Show a bar on standard error while pictures are decoded.
+
+    Raises:
+        DataError: The folder is not as expected, pictures cannot be read (all are named), or they
+            need more than `MAX_BYTES` of memory.
+    """
+    listing = list_folder(folder)
+    files = [*listing.train, *listing.test]
+    size = size or SIZE
+    needed = len(files) * size * size * (channels or 3)
+    if needed > MAX_BYTES:
+        raise DataError(
+            f"{len(files):,} pictures of {size}×{size} pixels need {needed / 1e9:.1f} GB of memory,"
+            f" more than {MAX_BYTES / 1e9:.0f}: set data.size to fewer pixels"
+        )
+    if listing.others:
+        say(
+            f"note: {len(listing.others):,} files are no pictures by their names:"
+            f" {_some([str(path.relative_to(folder)) for path in listing.others])}"
+        )
+    images = _read_cached([path for path, _ in files], size, channels, progress)
+    labels = torch.tensor([label for _, label in files])
+    names = [str(path.relative_to(folder)) for path, _ in files]
+    places = Split(torch.arange(len(files)), labels, listing.classes)
+    if listing.test:
+        train, test = places.images.tensor_split([len(listing.train)])
+    else:
+        n = max(round(test_share * len(files)), 1)
+        train, test = (part.images for part in stratified_split(places, n, seed))
+    _tell_duplicates(images, names, train.tolist(), test.tolist(), say)
+    md5 = hashlib.md5(usedforsecurity=False)
+    md5.update(json.dumps([listing.classes, names, test.tolist()]).encode())
+    md5.update(images.numpy().tobytes())
+    name = folder.resolve().name
+    everything = replace(places, images=images)
+    return Dataset(
+        name, everything.take(train), everything.take(test), str(folder), {name: md5.hexdigest()}
+    )
+
+
+def _tell_duplicates(
+    images: Tensor,
+    names: list[str],
+    train: list[int],
+    test: list[int],
+    say: Callable[[str], None],
+) -> None:
+    """Say which test pictures are training pictures, too."""
+    flat = images.flatten(1).numpy()
+    seen = {flat[i].tobytes(): i for i in train}
+    pairs = [f"{names[i]} = {names[seen[key]]}" for i in test if (key := flat[i].tobytes()) in seen]
+    if pairs:
+        say(
+            f"warning: {len(pairs):,} of the test pictures are training pictures, too, which makes"
+            f" test errors too few: {_some(pairs)}"
+        )
+
+
+def _read_cached(paths: list[Path], size: int, channels: int | None, progress: bool) -> Tensor:
+    """Return pictures as uint8 (N, channels, size, size), from the cache if no file has changed."""
+    states = (path.stat() for path in paths)
+    key = hashlib.sha256(
+        json.dumps(
+            [
+                size,
+                channels,
+                [
+                    (str(path.absolute()), state.st_size, state.st_mtime_ns)
+                    for path, state in zip(paths, states, strict=True)
+                ],
+            ]
+        ).encode()
+    ).hexdigest()
+    cache = cache_folder() / f"{key}.safetensors"
+    try:
+        return load(cache.read_bytes())["images"]
+    except (OSError, SafetensorError, KeyError):
+        pass  # not there yet, or damaged: decode
+    images = _decode(paths, size, channels, progress)
+    try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        draft = cache.with_suffix(f".{os.getpid()}")
+        draft.write_bytes(save({"images": images}))
+        draft.replace(cache)
+    except OSError:
+        pass  # a full or read-only disk: decoded again next time
+    return images
+
+
+def cache_folder() -> Path:
+    """Return where decoded pictures are kept: ``lenet`` in $XDG_CACHE_HOME, by default ~/.cache."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "lenet"
+
+
+def _decode(paths: list[Path], size: int, channels: int | None, progress: bool) -> Tensor:
+    """Decode pictures on all cores.
+
+    Raises:
+        DataError: Some cannot be read; all of them are named.
+    """
+    images = torch.empty(len(paths), channels or 3, size, size, dtype=torch.uint8)
+    grey, faults = True, []
+
+    def read(path: Path) -> npt.NDArray[np.uint8] | PictureError:
+        try:
+            return fit_picture(read_picture(path, working_side(size)), size, channels or 3)
+        except PictureError as error:
+            return error
+
+    with guarded_decoding(), ThreadPoolExecutor(os.cpu_count()) as pool:
+        bar = tqdm(
+            pool.map(read, paths), "reading pictures", len(paths), leave=False,
+            disable=not progress, unit=" pictures",
+        )  # fmt: skip
+        for place, (path, found) in enumerate(zip(paths, bar, strict=True)):
+            if isinstance(found, PictureError):
+                faults.append(f"{path}: {found}")
+                continue
+            images[place] = torch.from_numpy(found)
+            spread = found.max(axis=0).astype(int) - found.min(axis=0)
+            grey = grey and bool((spread <= GREY_SPREAD).all())
+    if faults:
+        lines = "\n".join(faults)
+        raise DataError(f"{len(faults):,} of {len(paths):,} pictures cannot be read:\n{lines}")
+    if channels is None and grey:
+        return images[:, 1:2].clone()
+    return images
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+
+
+def _some(names: Iterable[str]) -> str:
+    """List names, the first of them if they are many."""
+    every = [*names]
+    more = f" and {len(every) - LISTED:,} more" if len(every) > LISTED else ""
+    return ", ".join(every[:LISTED]) + more
+
+
+def _suffixes() -> str:
+    return ", ".join(sorted(SUFFIXES))
