@@ -1,4 +1,4 @@
-"""Errors that a user can mend; the command line prints them without a traceback.
+"""Errors that a user can mend, which the command line prints without a traceback, and their words.
 
 LenetError
 ├── UsageError    wrong usage or config: exit code 2, nothing was written
@@ -8,7 +8,9 @@ LenetError
 """
 
 import difflib
+import shlex
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class LenetError(Exception):
@@ -60,3 +62,19 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = None, prefi
     if near:
         return f"did you mean {prefix + near[0]!r}?"
     return otherwise or f"it is one of {', '.join(known)}"
+
+
+def count(n: float, noun: str) -> str:
+    """Write a number with its noun, in the plural unless it is one: ``1 error``, ``2 errors``."""
+    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+
+
+def with_article(word: str) -> str:
+    """Write a word, or a number in digits, with its indefinite article: ``a 7``, ``an 8``."""
+    vowel = word[:1].lower() in "aeiou8" or word in ("11", "18")
+    return f"{'an' if word and vowel else 'a'} {word}"
+
+
+def shell(*words: str | Path) -> str:
+    """Write a command as it can be pasted into a shell."""
+    return shlex.join(map(str, words))

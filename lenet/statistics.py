@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, mean, stdev
 
+from lenet.errors import count
+
 Z_95 = NormalDist().inv_cdf(0.975)
 
 
@@ -33,7 +35,7 @@ def describe_errors(errors: int, n: int) -> str:
     """Write a count as ``82 errors / 10,000 (accuracy 99.18 %, 95 % CI 66–102 errors)``."""
     low, high = wilson_interval(errors, n)
     return (
-        f"{errors:,} errors / {n:,} (accuracy {100 * (n - errors) / n:.2f} %,"
+        f"{count(errors, 'error')} / {n:,} (accuracy {100 * (n - errors) / n:.2f} %,"
         f" 95 % CI {low:.0f}–{high:.0f} errors)"
     )
 
@@ -64,8 +66,8 @@ def summarize(values: Sequence[float]) -> Summary:
 
 def describe_mean_errors(errors: Summary, n: int) -> str:
     """Write counts over seeds as ``41.4 ± 2.9 errors / 10,000 (accuracy 99.59 %, 5 seeds)``."""
-    seeds = f"{errors.n} seed{'s' if errors.n > 1 else ''}"
-    return f"{errors:.1f} errors / {n:,} (accuracy {100 * (1 - errors.mean / n):.2f} %, {seeds})"
+    accuracy = f"accuracy {100 * (1 - errors.mean / n):.2f} %"
+    return f"{errors:.1f} errors / {n:,} ({accuracy}, {count(errors.n, 'seed')})"
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -81,5 +83,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     n = only_first + only_second
     if n == 0:
         return 1.0
-    tail: int = sum(math.comb(n, k) for k in range(min(only_first, only_second) + 1))
+    ways = tail = 1  # of choosing none of n
+    for k in range(min(only_first, only_second)):
+        ways = ways * (n - k) // (k + 1)  # of choosing k + 1
+        tail += ways
     return min(1.0, float(2 * tail / 2**n))

@@ -1,6 +1,8 @@
 """Advice on unknown words."""
 
-from lenet.errors import nearest
+from pathlib import Path
+
+from lenet.errors import count, nearest, shell, with_article
 
 
 def test_the_nearest_known_word_is_suggested() -> None:
@@ -12,3 +14,18 @@ def test_the_nearest_known_word_is_suggested() -> None:
 def test_without_a_near_word_all_are_listed_or_what_the_caller_says() -> None:
     assert nearest("xyz", ["lr", "epochs"]) == "it is one of lr, epochs"
     assert nearest("xyz", ["lr", "epochs"], "see `lenet config list`") == "see `lenet config list`"
+
+
+def test_one_is_no_plural() -> None:
+    assert [count(n, "error") for n in (0, 1, 1200)] == ["0 errors", "1 error", "1,200 errors"]
+
+
+def test_articles_follow_the_sound() -> None:
+    words = ("8", "7", "11", "18", "1", "ankle boot", "Bag")
+    assert [with_article(word).split()[0] for word in words] == [
+        "an", "a", "an", "an", "a", "an", "a",
+    ]  # fmt: skip
+
+
+def test_commands_can_be_pasted() -> None:
+    assert shell("lenet", "resume", Path("my runs/0")) == "lenet resume 'my runs/0'"

@@ -1,5 +1,7 @@
 """Intervals and tests, against values worked out elsewhere."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,3 +76,10 @@ def test_the_mean_over_seeds_is_written_beside_the_accuracy() -> None:
     )
     one = describe_mean_errors(summarize([7]), 1_000)
     assert one == "7.0 errors / 1,000 (accuracy 99.30 %, 1 seed)"
+
+
+def test_mcnemar_of_thousands_of_disagreements_is_exact_and_quick() -> None:
+    began = time.process_time()
+    assert mcnemar(5000, 5000) == 1.0
+    assert mcnemar(4900, 5100) == pytest.approx(0.0466, abs=1e-4)
+    assert time.process_time() - began < 1

@@ -12,10 +12,18 @@ from lenet import __version__
 from lenet.errors import LenetError, UsageError
 
 INTERRUPTED = 130
+DEBUG = "--debug"
 
 
 class Group(TyperGroup):
     """Turns errors that a user can mend into a few lines and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``--debug`` wherever it stands."""
+        end = args.index("--") if "--" in args else len(args)
+        if DEBUG in args[:end]:
+            args = [DEBUG, *(word for n, word in enumerate(args) if n >= end or word != DEBUG)]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -54,7 +62,7 @@ def main(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take the global options."""
 

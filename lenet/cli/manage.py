@@ -8,7 +8,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
-from lenet.errors import UsageError
+from lenet.errors import UsageError, shell
 
 config = typer.Typer(no_args_is_help=True, help="List, show, check and copy configs.")
 bench = typer.Typer(no_args_is_help=True, help="Measure speed, ours and others' side by side.")
@@ -102,7 +102,7 @@ def copy(
         to.write_text(path.read_text(encoding="utf-8"), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{to} cannot be written: {error.strerror}") from error
-    say(f"copied; train it with:  lenet train {to}")
+    say(f"copied; train it with:  {shell('lenet', 'train', to)}")
 
 
 def publish(

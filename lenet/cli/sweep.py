@@ -11,7 +11,7 @@ import typer
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 from lenet.cli.signals import stop_on_signals
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, shell
 
 
 def sweep(
@@ -91,4 +91,4 @@ def sweep(
         print_json({"trial": best.number, "errors/validation": best.value, "config": str(path)})
         return
     typer.echo(f"best: trial {best.number}, {best.value:.0f} validation errors, {best.params}")
-    typer.echo(f"train it:  lenet train {path}")
+    typer.echo(f"train it:  {shell('lenet', 'train', path)}")

@@ -1,6 +1,5 @@
 """Commands that train and evaluate."""
 
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +8,7 @@ import typer
 from lenet.cli.app import is_terminal, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 from lenet.cli.signals import Stop, stop_on_signals
-from lenet.errors import UsageError
+from lenet.errors import UsageError, shell
 
 if TYPE_CHECKING:
     from lenet.training.experiment import Experiment
@@ -200,10 +199,10 @@ def _report(
         command = ["lenet", "resume", *(str(run.folder) for run in experiment.unfinished)]
         command += ["--device", device] if device != "auto" else []
         command += ["--data", str(data)] if data else []
-        say(f"stopped; continue with:  {shlex.join(command)}")
+        say(f"stopped; continue with:  {shell(*command)}")
         raise typer.Exit(stop.exit_code)
     if as_json:
         print_json(experiment.results)
         return
     typer.echo(experiment.describe())
-    typer.echo(f"look at it:  lenet dashboard {experiment.folder.parent}")
+    typer.echo(f"look at it:  {shell('lenet', 'dashboard', experiment.folder.parent)}")

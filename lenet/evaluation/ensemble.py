@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
+from lenet.errors import count, with_article
 from lenet.statistics import describe_errors, describe_mean_errors, summarize
 
 DOUBTFUL = {
@@ -115,9 +116,11 @@ class Opinions:
                 f"mean of probabilities: {describe_errors(self.errors, n)}",
                 f"majority of votes: {describe_errors(self.vote_errors, n)}",
                 f"not among the two most probable: {describe_errors(self.top2_errors, n)}",
-                f"all networks fail on {len(failures)} images, {doubted} with a doubtful label:",
+                f"all networks fail on {count(len(failures), 'image')},"
+                f" {doubted} with a doubtful label:",
                 *(
-                    f"{index:>7}  a {int(self.labels[index])}, said {int(said[index])}"
+                    f"{index:>7}  {with_article(str(int(self.labels[index])))},"
+                    f" said {int(said[index])}"
                     + (f"  (label: {self.doubtful[index]})" if index in self.doubtful else "")
                     for index in failures
                 ),

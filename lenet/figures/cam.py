@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet.data.preprocessing import scale_pixels
+from lenet.errors import with_article
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject, UnfitError
@@ -117,7 +118,7 @@ def draw_cam(subject: Subject) -> Figure:
         picture = style.grey(inputs[image]).cpu()
         axes = next(cell)
         axes.imshow(picture.numpy())
-        axes.set_title(f"a {subject.names[int(subject.test.labels[index])]}", loc="center")
+        axes.set_title(with_article(subject.names[int(subject.test.labels[index])]), loc="center")
         maps = found.values[labels, image].cpu()
         full = float(maps.abs().max())  # one scale for all classes of an image
         for label, map_ in zip(labels, maps, strict=True):
@@ -164,7 +165,8 @@ def draw_scene(subject: Subject) -> Figure:
     full = float(maps.abs().max())
     for axes, label, map_ in zip(panels, classes, maps, strict=True):
         style.bare(axes).imshow(overlay(style.grey(scene[0]).cpu(), map_, seen.step, full).numpy())
-        axes.set_title(f"where a {subject.names[label]} is", loc="center", fontweight="normal")
+        where = f"where {with_article(subject.names[label])} is"
+        axes.set_title(where, loc="center", fontweight="normal")
     return figure
 
 

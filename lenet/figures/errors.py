@@ -3,6 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lenet.errors import count
 from lenet.evaluation.ensemble import DOUBTFUL
 from lenet.figures import style
 from lenet.figures.subject import Subject
@@ -24,8 +25,9 @@ def draw_errors(subject: Subject) -> Figure:
     marked = [int(i) for i in indices if int(i) in doubtful]
 
     rows = max(1, -(-len(indices) // COLUMNS))
-    shown = f"the {MOST} surest of {total:,}" if total > MOST else f"all {total:,}"
-    title = f"{subject.name}: {shown} errors on {len(subject.test):,} test images, surest first"
+    shown = f"the {MOST} surest of" if total > MOST else "all" if total != 1 else ""
+    shown = f"{shown} {count(total, 'error')}".lstrip()
+    title = f"{subject.name}: {shown} on {len(subject.test):,} test images, surest first"
     side = subject.test.images.shape[-1]
     across, down = side + GAP[0], side + GAP[1]
     inches = style.WIDTH / (COLUMNS * across)

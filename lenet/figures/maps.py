@@ -9,6 +9,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lenet.data.preprocessing import scale_pixels
+from lenet.errors import with_article
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject
@@ -42,7 +43,9 @@ def draw_maps(subject: Subject) -> Figure:
     names = subject.names
     label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
-        height, f"{subject.name}: test image {image}, a {names[label]}, recognised as {names[said]}"
+        height,
+        f"{subject.name}: test image {image}, {with_article(names[label])},"
+        f" recognised as {names[said]}",
     )
     figure.set_layout_engine("none")
     axes = style.bare(figure.add_axes((0, 0, 1, 1 - 0.32 / height)))  # in inches

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenet.data.datasets import Split
 from lenet.data.own import load_images
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, shell
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.evaluate import Result
 from lenet.losses import probabilities
@@ -63,7 +63,9 @@ class Subject:
             RunError: The run is unfinished; its weights or the images are missing or damaged.
         """
         if not run.finished:
-            raise RunError(f"{run.folder} is unfinished; `lenet resume {run.folder}` continues it")
+            raise RunError(
+                f"{run.folder} is unfinished; `{shell('lenet', 'resume', run.folder)}` continues it"
+            )
         dataset = run.read_json("result.json")["dataset"]
         test = load_images(run.config.data, data, trained_on=dataset).test
         return cls(run, load_classifier(run, device), dataset, test.to(device), data=data)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lenet.config.schema import Config
-from lenet.errors import LenetError, UsageError, nearest
+from lenet.errors import LenetError, UsageError, nearest, shell
 from lenet.runs.published import PublishedExperiment
 from lenet.runs.run import Run, is_published, is_run
 
@@ -109,7 +109,9 @@ def open_runs(name: str, *, unfinished: bool = False) -> list[Run]:
     if wanted:
         return wanted
     if found:
-        raise UsageError(f"{name} holds no finished run; `lenet resume {name}` goes on with it")
+        raise UsageError(
+            f"{name} holds no finished run; `{shell('lenet', 'resume', name)}` goes on with it"
+        )
     if is_published(folder.parent):
         seeds = ", ".join(str(run.seed) for run in find_runs(folder.parent))
         raise NoRunError(f"{name}: there is no such seed; there are {seeds}")

@@ -9,7 +9,7 @@ from typing import Any
 
 from lenet.config.load import dump_config, flatten_config
 from lenet.config.schema import Config
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, shell
 from lenet.models import build_model
 from lenet.runs.files import write_atomically, write_tensors
 from lenet.runs.find import find_runs, open_runs
@@ -60,7 +60,7 @@ def publish(
     if had_ensemble:
         say(
             "ensemble.json belonged to the old weights and is gone;"
-            f" `lenet evaluate {folder} --ensemble --json` counts again"
+            f" `{shell('lenet', 'evaluate', folder)} --ensemble --json` counts again"
         )
     write_results(to)
     return folder
@@ -80,9 +80,8 @@ def check_publishable(runs: Sequence[Run]) -> None:
     """
     for run in runs:
         if not run.finished:
-            raise UsageError(
-                f"{run.folder} is unfinished; `lenet resume {run.folder}` goes on with it"
-            )
+            command = shell("lenet", "resume", run.folder)
+            raise UsageError(f"{run.folder} is unfinished; `{command}` goes on with it")
         environment = run.read_json("environment.json")
         commit = environment.get("commit")
         if not commit:

@@ -17,7 +17,7 @@ from lenet.data.datasets import load_dataset
 from lenet.data.pictures import PictureError, read_picture
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SAMPLE, DatasetMissingError
-from lenet.errors import UsageError
+from lenet.errors import UsageError, with_article
 from lenet.models.arithmetic import Padding, Step, padding_pixels
 
 Border = Literal["zero", "constant", "reflection", "replication"]
@@ -64,9 +64,8 @@ def open_picture(path: Path | None, digit: int, data: Path | None) -> tuple[Tens
             split = load_dataset(SAMPLE).train
         if digit >= len(split):
             raise UsageError(f"--digit {digit}: there are {len(split):,} training images")
-        return scale_pixels(
-            split.images[digit, 0]
-        ), f"training image {digit}, a {split.labels[digit]}"
+        about = f"training image {digit}, {with_article(str(int(split.labels[digit])))}"
+        return scale_pixels(split.images[digit, 0]), about
     try:
         pixels = torch.from_numpy(read_picture(path, LONGEST_SIDE_PX).copy())  # (H, W, 1 or 3)
     except PictureError as error:

@@ -27,7 +27,7 @@ from lenet.data.datasets import Dataset
 from lenet.data.own import complete, is_complete
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
-from lenet.errors import DivergedError, LenetError, RunError, UsageError
+from lenet.errors import DivergedError, LenetError, RunError, UsageError, shell
 from lenet.runs.files import write_atomically
 from lenet.runs.lock import is_locked, lock
 from lenet.runs.run import Run
@@ -291,7 +291,7 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
     path = sweep.folder / "best.yaml"
     header = (
         f"# The best of {len(complete)} complete trials of {sweep.name}: trial {best.number},"
-        f" {best.value:.0f} validation errors.\n# Command: lenet train {path}\n"
+        f" {best.value:.0f} validation errors.\n# Command: {shell('lenet', 'train', path)}\n"
     )
     write_atomically(path, (header + dump_config(sweep.config(best.params))).encode())
     if len(complete) > 1 and len({t.value for t in complete}) > 1:

@@ -131,8 +131,10 @@ def test_missing_data_exit_1_and_say_how_to_get_them(elsewhere: Path) -> None:
 
 
 def test_debug_shows_the_traceback() -> None:
-    result = runner.invoke(app, ["--debug", "train", "nothing"])
-    assert type(result.exception).__name__ == "UsageError"
+    for words in (["--debug", "train", "nothing"], ["train", "nothing", "--debug"]):
+        result = runner.invoke(app, words)
+        assert type(result.exception).__name__ == "UsageError"
+    assert "no config '--debug'" in lenet("train", "--", "--debug", code=2).stderr
 
 
 def test_a_copied_config_validates_and_is_not_overwritten(elsewhere: Path) -> None:

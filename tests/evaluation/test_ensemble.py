@@ -56,7 +56,7 @@ def test_images_on_which_all_fail_are_marked_where_their_label_is_doubtful() -> 
     asked = opinions()
     assert asked.as_dict()["all_fail"] == asked.as_dict()["all_fail_doubtful"] == [3]
     assert str(asked).splitlines()[-1] == "      3  a 4, said 9  (label: 4, or a 9)"
-    assert "all networks fail on 1 images, 1 with a doubtful label" in str(asked)
+    assert "all networks fail on 1 image, 1 with a doubtful label" in str(asked)
 
 
 def test_the_doubtful_labels_are_those_of_the_test_set(mnist: Dataset) -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lenet.errors import with_article
 from lenet.figures.cam import activation_maps, draw_cam, draw_scene, overlay
 from lenet.figures.subject import UnfitError
 
@@ -57,7 +58,7 @@ def test_the_hardest_images_come_first_with_their_two_likeliest_classes(make_sub
     hardest = int((best.values[:, 0] - best.values[:, 1]).argmin())
     titles = [grid[row * 6].get_title() for row in range(3)]
     first, second = best.indices[hardest].tolist()
-    assert titles[0] == f"a {subject.test.labels[hardest]}"
+    assert titles[0] == with_article(str(int(subject.test.labels[hardest])))
     assert [title[:2] for title in titles[1:]] == [f"{first}?", f"{second}?"]
 
 
