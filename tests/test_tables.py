@@ -1,10 +1,11 @@
 """Tables for documents and for terminals."""
 
 import io
+from typing import Any
 
 from rich.console import Console
 
-from lenet.tables import Table
+from lenet.tables import BEST, Table
 
 TABLE = Table(
     ["network", "test errors of 10,000", "of"],
@@ -13,9 +14,9 @@ TABLE = Table(
 )
 
 
-def printed(width: int) -> str:
+def printed(width: int, table: Table = TABLE, **settings: Any) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(TABLE)
+    Console(file=stream, width=width, **settings).print(table, crop=False)
     return stream.getvalue()
 
 
@@ -47,3 +48,48 @@ def test_in_a_narrow_terminal_labels_wrap_and_numbers_stay_whole() -> None:
 
 def test_no_colour_is_written_where_there_is_no_terminal() -> None:
     assert "\x1b" not in printed(80)
+
+
+def test_names_break_after_slashes_and_numbers_never() -> None:
+    table = Table(
+        ["experiment", "test"], [["modern/lenet5,epochs=60", "83 / 10,000"], ["60,000 %", "7"]]
+    )
+    assert [line.rstrip() for line in printed(25, table).splitlines()] == [
+        "experiment           test",
+        "─────────────────────────",
+        "modern/       83 / 10,000",
+        "lenet5,",
+        "epochs=60",
+        "60,000 %                7",
+    ]
+
+
+def test_a_narrow_terminal_leaves_optional_columns_out_and_names_them() -> None:
+    table = Table(["run", "minutes", "errors"], [["a", "1.5", "83"]], optional=(1,))
+    assert "minutes" in printed(30, table).splitlines()[0]
+    head, _, row, *note = printed(12, table).splitlines()
+    assert (head.split(), row.split()) == (["run", "errors"], ["a", "83"])
+    assert " ".join(map(str.strip, note)) == "no room for: minutes"
+    assert "minutes" in printed(40, table) and "no room" not in printed(40, table)
+
+
+def test_a_table_that_cannot_fit_gives_way_to_another_or_stays_whole() -> None:
+    wide = Table(["class", "1234567890", "errors"], [["a", "1", "2"]])
+    assert "1234567890" in printed(10, wide)
+    other = Table(["class"], [["a"]])
+    assert "errors" not in printed(10, Table(wide.headings, wide.rows, otherwise=other))
+
+
+def test_the_best_row_has_a_colour_on_a_terminal_only() -> None:
+    table = Table(["run", "errors"], [["a", "83"], ["b", "79"]], styles={1: BEST})
+    terminal = {"force_terminal": True, "color_system": "standard"}
+    *_, a, b = printed(80, table, **terminal, no_color=False).splitlines()
+    assert "32m" in b and "32m" not in a
+    assert "32m" not in printed(80, table, **terminal, no_color=True)
+    assert "\x1b" not in printed(80, table)
+
+
+def test_markdown_has_notes_below_and_text_has_them_too() -> None:
+    table = Table(["run"], [["a"]], notes=["mean: 3"])
+    assert table.markdown().endswith("| a |\n\nmean: 3")
+    assert str(table).endswith("mean: 3")

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import Data, Json, print_json
+from lenet.cli.options import Data, Json, print_json, print_table
+from lenet.tables import Table
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
 
@@ -33,9 +34,10 @@ def list_datasets(data: Data = None, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
+    lines = []
     for row in rows:
-        typer.echo(f"{row['name']:<14} {row['about']}")
-        typer.echo(f"{'':<14} {row['found'] or 'not here'}")
+        lines += [(str(row["name"]), str(row["about"])), ("", str(row["found"] or "not here"))]
+    print_table(Table((), lines, left=frozenset({0, 1})))
 
 
 @app.command()

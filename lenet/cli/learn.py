@@ -37,7 +37,7 @@ def summary(
     if as_json:
         print_json(result.as_dict())
     else:
-        typer.echo(result.table())
+        print_table(result.table())
 
 
 def arithmetic(

@@ -16,6 +16,7 @@ from lenet.cli.options import (
     print_json,
     print_table,
 )
+from lenet.tables import Table
 
 
 def runs(
@@ -40,8 +41,10 @@ def runs(
         print_json([row.as_dict() for row in rows])
     elif as_markdown or (folder == PREFIX and rows):
         print_table(summary(rows), as_markdown)
+    elif rows:
+        print_table(table(rows))
     else:
-        typer.echo(table(rows))
+        typer.echo("no runs")
     if not rows and folder != PREFIX:
         say(f"`lenet runs {PREFIX}` lists the published ones")
 
@@ -74,8 +77,7 @@ def figures(
     from lenet.figures.album import Order, draw_album
 
     if not what:
-        for name, about in list_figures().items():
-            typer.echo(f"{name:<14} {about}")
+        print_table(Table((), list(list_figures().items()), left=frozenset({0, 1})))
         return
     for path in draw_album(
         Order.parse(what),
@@ -143,9 +145,8 @@ def augment(
     if config is None:
         from lenet.augment.catalogue import list_others, list_transforms
 
-        for name, about in list_transforms().items():
-            typer.echo(f"{name:<24} {about}")
-        typer.echo(list_others())
+        listed = list(list_transforms().items())
+        print_table(Table((), listed, left=frozenset({0, 1}), notes=["", list_others()]))
         return
     from lenet.config.load import load_config
 

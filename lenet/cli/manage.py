@@ -1,14 +1,16 @@
 """Commands about configs and published runs, and the benchmarks."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json
+from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json, print_table
 from lenet.errors import UsageError, shell
+from lenet.tables import Table
 
 config = typer.Typer(no_args_is_help=True, help="List, show, check and copy configs.")
 bench = typer.Typer(no_args_is_help=True, help="Measure speed, ours and others' side by side.")
@@ -25,14 +27,12 @@ def list_configs(as_json: Json = False) -> None:
 
     rows = {}
     for name in config_names():
-        first, *_ = read_header(find_config(name)).splitlines() or [""]
-        rows[name] = first
+        about = " ".join(read_header(find_config(name)).partition("\n\n")[0].split())
+        rows[name] = re.split(r"(?<=[.?]) ", about)[0]  # the first sentence
     if as_json:
         print_json(rows)
         return
-    width = max(map(len, rows), default=0)
-    for name, about in rows.items():
-        typer.echo(f"{name:<{width}}  {about}")
+    print_table(Table((), list(rows.items()), left=frozenset({0, 1})))
 
 
 @config.command()

@@ -40,4 +40,4 @@ def print_table(table: Table, as_markdown: bool = False) -> None:
     if as_markdown:
         typer.echo(table.markdown())
     else:
-        Console(highlight=False).print(table)
+        Console(highlight=False).print(table, crop=False)

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lenet.cli.app import is_terminal, say
-from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
+from lenet.cli.options import (
+    ConfigArgument,
+    Data,
+    Device,
+    Json,
+    Markdown,
+    Overrides,
+    Root,
+    Seed,
+    print_json,
+    print_table,
+)
 from lenet.cli.signals import Stop, stop_on_signals
 from lenet.errors import UsageError, shell
 
@@ -132,6 +143,7 @@ def evaluate(
     ] = 0,
     device: Device = "auto",
     data: Data = None,
+    as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks: total, per class, and confusion matrix."""
@@ -153,7 +165,7 @@ def evaluate(
         if as_json:
             print_json({name: reliable.as_dict() for name, reliable in found.items()})
         else:
-            typer.echo(reliability_table(found))
+            print_table(reliability_table(found), as_markdown)
         return
     results = evaluate_runs(runs, split, device, data, draws)
     if as_json:
@@ -175,7 +187,7 @@ def evaluate(
         return
     for run, result in results.items():
         typer.echo(f"{run}: {result}")
-        typer.echo(result.table())
+        print_table(result.table(), as_markdown)
 
 
 def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | None) -> None:

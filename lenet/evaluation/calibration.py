@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lenet.tables import Table
+
 
 def margins(outputs: Tensor, kind: str) -> Tensor:
     """Return how far the best class leads the second best, float32 (N,).
@@ -137,14 +139,11 @@ class Reliability:
         }
 
 
-def reliability_table(found: Mapping[str, Reliability]) -> str:
-    """Return the reliability of several networks, by their names, as a Markdown table."""
-    lines = [
-        "| network | rejected, for 0.5 % errors | for 0.1 % | expected calibration error |",
-        "|---|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {name} | {' | '.join(f'{value:.2%}' for value in reliability.as_dict().values())} |"
+def reliability_table(found: Mapping[str, Reliability]) -> Table:
+    """Return the reliability of several networks, by their names."""
+    headings = ["network", "rejected, for 0.5 % errors", "for 0.1 %", "expected calibration error"]
+    rows = [
+        [name, *(f"{100 * value:.2f} %" for value in reliability.as_dict().values())]
         for name, reliability in found.items()
     ]
-    return "\n".join(lines)
+    return Table(headings, rows)

@@ -10,6 +10,7 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.rng import generator
 from lenet.statistics import describe_errors, wilson_interval
+from lenet.tables import WRONG, Table
 
 
 @dataclass(frozen=True)
@@ -48,17 +49,35 @@ class Result:
     def __str__(self) -> str:
         return describe_errors(self.errors, self.n)
 
-    def table(self) -> str:
-        """Return the confusion matrix as text, with the errors of each class beside it."""
-        width = max(6, 2 + max(map(len, self.classes)))
-        head = "true \\ said " + "".join(f"{name:>{width}}" for name in self.classes) + "   errors"
-        rows = [
-            f"{name:>11} " + "".join(f"{cell or '·':>{width}}" for cell in row) + f"{errors:>9}"
-            for name, row, errors in zip(
-                self.classes, self.confusion.tolist(), self.errors_by_class, strict=True
-            )
-        ]
-        return "\n".join([head, *rows])
+    def table(self) -> Table:
+        """Return the confusion matrix, with the errors of each class beside it."""
+        cells = self.confusion.tolist()
+        wrong: dict[int | tuple[int, int], str] = {
+            (k, said + 1): WRONG
+            for k, row in enumerate(cells)
+            for said, n in enumerate(row)
+            if n and said != k
+        }
+        return Table(
+            ["true \\ said", *self.classes, "errors"],
+            [
+                [name, *(f"{cell or '·'}" for cell in row), str(errors)]
+                for name, row, errors in zip(self.classes, cells, self.errors_by_class, strict=True)
+            ],
+            styles=wrong,
+            otherwise=self.confusions(),
+        )
+
+    def confusions(self) -> Table:
+        """Return each class's images, its errors, and what it is taken for, most often first."""
+        rows = []
+        for k, (name, row) in enumerate(zip(self.classes, self.confusion.tolist(), strict=True)):
+            order = sorted(range(len(row)), key=lambda said: -row[said])
+            taken = [
+                f"{self.classes[said]} {row[said]}" for said in order if row[said] and said != k
+            ]
+            rows.append([name, str(sum(row)), str(self.errors_by_class[k]), ", ".join(taken[:5])])
+        return Table(["true", "images", "errors", "said"], rows, frozenset({0, 3}))
 
 
 @torch.inference_mode()

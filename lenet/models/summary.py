@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lenet.models.arithmetic import Field, Step, TransposedStep
 from lenet.models.layers import RBF, PartialConvolution, Subsampling, count_connections
 from lenet.models.local import LocallyConnected
+from lenet.tables import TOTAL, Table
 
 Step1D = Step | TransposedStep
 
@@ -81,11 +82,11 @@ class Summary:
         totals = {"connections": self.connections, "multiply_adds": self.multiply_adds}
         return asdict(self) | totals
 
-    def table(self) -> str:
-        """Return the summary as text."""
+    def table(self) -> Table:
+        """Return the summary as a table."""
         head = ("layer", "kind", "output", "f", "p", "s", "parameters", "connections",
                 "multiply-adds", "sees", "jump", "o = (n + 2p - f)/s + 1")  # fmt: skip
-        lines = [head, ("input", "", _shown(self.input), *[""] * 9)]
+        lines = [("input", "", _shown(self.input), *[""] * 9)]
         for row in self.rows:
             filter_ = ("" if v is None else str(v) for v in (row.size, row.padding, row.stride))
             counts = (f"{v:,}" for v in (row.parameters, row.connections, row.multiply_adds))
@@ -93,18 +94,16 @@ class Summary:
             lines.append((row.name, row.kind, _shown(row.output), *filter_, *counts, *seen))
         totals = (f"{v:,}" for v in (self.parameters, self.connections, self.multiply_adds))
         lines.append(("total", *[""] * 5, *totals, "", "", ""))
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        left = {0, 1, 2, 11}
-        text = [
-            "  ".join(
-                cell.ljust(width) if column in left else cell.rjust(width)
-                for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-            ).rstrip()
-            for line in lines
-        ]
-        if self.fixed:
-            text.append(f"and {self.fixed:,} fixed numbers that are saved but not trained")
-        return "\n".join(text)
+        return Table(
+            head,
+            lines,
+            left=frozenset({0, 1, 2, 11}),
+            optional=(11, 10, 9),
+            styles={len(lines) - 1: TOTAL},
+            notes=[f"and {self.fixed:,} fixed numbers that are saved but not trained"]
+            if self.fixed
+            else [],
+        )
 
 
 @dataclass(frozen=True)

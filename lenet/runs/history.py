@@ -12,7 +12,7 @@ from lenet.runs.lock import is_locked
 from lenet.runs.published import RESULTS, read_metrics, read_results
 from lenet.runs.run import check_epochs, is_published, is_run, read_json_lines, read_record
 from lenet.statistics import summarize
-from lenet.tables import Table
+from lenet.tables import BEST, WRONG, Table
 
 SPLITS = ("train", "validation", "test")
 
@@ -95,30 +95,31 @@ def find_folders(root: Path) -> Iterator[Path]:
         waiting += [each for each in below if not (each / RESULTS).is_file()]
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return rows as text; several seeds of an experiment are summed up below them."""
-    if not rows:
-        return "no runs"
-    width = max(len(row.experiment) for row in rows)
-    of = max(len(row.dataset) for row in rows)
-    lines = [
-        f"{'experiment':<{width}}  seed  state       epochs  {'dataset':<{of}}"
-        "  train  validation           test  minutes"
-    ]
+def table(rows: Sequence[Row]) -> Table:
+    """Return rows as a table; several seeds of an experiment are summed up below it."""
+    headings = ("experiment", "seed", "state", "epochs", "dataset", "train", "validation", "test",
+                "minutes")  # fmt: skip
+    lines = []
     for row in rows:
-        train, validation = (row.errors.get(split, "–") for split in ("train", "validation"))
+        train, validation = (str(row.errors.get(split, "–")) for split in ("train", "validation"))
         test = f"{row.errors['test']} / {row.images:,}" if row.images else "–"
-        lines.append(
-            f"{row.experiment:<{width}}  {row.seed:>4}  {row.state:<10}  {row.epochs:>6}"
-            f"  {row.dataset or '–':<{of}}  {train:>5}  {validation:>10}  {test:>13}"
-            f"  {row.seconds / 60:>7.1f}"
-        )
+        lines.append((row.experiment, str(row.seed), row.state, str(row.epochs), row.dataset or "–",
+                      train, validation, test, f"{row.seconds / 60:.1f}"))  # fmt: skip
+    notes = []
     for experiment, runs in _finished(rows).items():
         if len(runs) > 1:
             errors = summarize([row.errors["test"] for row in runs])
-            lines.append(f"{experiment}: test errors {errors} of {runs[0].images:,}")
-    lines += [row.fault for row in rows if row.fault]
-    return "\n".join(lines)
+            notes.append(f"{experiment}: test errors {errors} of {runs[0].images:,}")
+    notes += [row.fault for row in rows if row.fault]
+    styles: dict[int | tuple[int, int], str] = {
+        number: WRONG for number, row in enumerate(rows) if row.state == "damaged"
+    }
+    finished = {n: row for n, row in enumerate(rows) if row.state == "finished"}
+    if len({row.dataset for row in finished.values()}) == 1 < len(finished):
+        styles[min(finished, key=lambda n: finished[n].error_rate)] = BEST
+    return Table(
+        headings, lines, frozenset({0, 2, 4}), optional=(5, 4, 8, 3), styles=styles, notes=notes
+    )
 
 
 def summary(rows: Sequence[Row]) -> Table:

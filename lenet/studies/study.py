@@ -24,7 +24,7 @@ from lenet.runs.files import write_atomically
 from lenet.runs.find import PLACES, find_runs
 from lenet.runs.run import Run
 from lenet.statistics import Summary, summarize
-from lenet.tables import Table
+from lenet.tables import BEST, Table
 
 POLL_SECONDS = 1.0
 REPORT_SECONDS = 30.0
@@ -182,6 +182,7 @@ class Study:
             [self.question, *(column.heading.format(n=images) for column in self.columns)],
             [[m.row.label, *(column.cell(m) for column in self.columns)] for m in measured],
             frozenset({0, *(n for n, column in enumerate(self.columns, start=1) if column.left)}),
+            styles={min(range(len(measured)), key=lambda n: measured[n].summary.mean): BEST},
         )
 
     def as_dicts(self, measured: Sequence[Measured]) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import DIGITS
 from lenet.evaluation.evaluate import count_errors, evaluate, infer, infer_draws
+from lenet.tables import WRONG
 
 
 class FirstPixel(nn.Module):
@@ -73,21 +74,24 @@ def test_inference_switches_dropout_off_and_gives_one_row_per_image() -> None:
 
 def test_the_table_shows_each_confusion_and_the_errors_of_each_class() -> None:
     result = evaluate(FirstPixel(), Preprocessing("unit", 28), split(), cross_entropy, argmax)
-    rows = result.table().splitlines()
-    assert len(rows) == 11
-    assert rows[8].split() == ["7", "·", "·", "1", *"·······", "1"]
+    table = result.table()
+    assert list(table.rows[7]) == ["7", "·", "·", "1", *"·······", "1"]
+    assert table.styles[7, 3] == WRONG and (7, 8) not in table.styles
 
 
 def test_classes_with_names_are_shown_by_them() -> None:
     outputs, labels = torch.eye(3)[[0, 1, 2, 1]], torch.tensor([0, 1, 2, 2])
     result = count_errors(outputs, labels, cross_entropy, argmax, ("bag", "sneaker", "ankle boot"))
     assert result.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
-    assert result.table() == (
-        "true \\ said          bag     sneaker  ankle boot   errors\n"
-        "        bag            1           ·           ·        0\n"
-        "    sneaker            ·           1           ·        0\n"
-        " ankle boot            ·           1           1        1"
-    )
+    assert str(result.table()).splitlines() == [
+        "                           ankle",
+        "true \\ said  bag  sneaker   boot  errors",
+        "────────────────────────────────────────",
+        "bag            1        ·      ·       0",
+        "sneaker        ·        1      ·       0",
+        "ankle boot     ·        1      1       1",
+    ]
+    assert list(result.confusions().rows[2]) == ["ankle boot", "2", "1", "sneaker 1"]
 
 
 def test_draws_are_averaged_and_repeat() -> None:

@@ -12,6 +12,7 @@ from lenet.runs.find import locate
 from lenet.runs.history import Row, list_runs, summary, table
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
+from lenet.tables import BEST, WRONG
 
 
 def begun(root: Path, name: str, seed: int = 0) -> Run:
@@ -47,7 +48,7 @@ def test_runs_are_sorted_by_errors_and_the_unfinished_come_last(tmp_path: Path) 
     Run.create("begun", load_config("quickstart").config, tmp_path)
     rows = list_runs(tmp_path, "errors")
     assert [row.experiment for row in rows] == ["better", "worse", "begun"]
-    assert "unfinished" in table(rows).splitlines()[-1]
+    assert table(rows).rows[-1][2] == "unfinished"
 
 
 def test_errors_stand_beside_their_images_and_datasets_apart(tmp_path: Path) -> None:
@@ -55,10 +56,17 @@ def test_errors_stand_beside_their_images_and_datasets_apart(tmp_path: Path) -> 
     finished(tmp_path, "large", 0, test=83)
     rows = list_runs(tmp_path, "errors")
     assert [row.experiment for row in rows] == ["large", "small"]
-    head, large, small = table(rows).splitlines()
-    assert head.split()[4] == "dataset"
-    assert "mnist " in large and "83 / 10,000" in large
-    assert "mnist-sample " in small and "16 / 1,000" in small
+    large, small = table(rows).rows
+    assert (large[4], large[7]) == ("mnist", "83 / 10,000")
+    assert (small[4], small[7]) == ("mnist-sample", "16 / 1,000")
+    assert not table(rows).styles  # errors on different images have no best
+
+
+def test_the_best_of_the_finished_runs_and_damage_are_marked(tmp_path: Path) -> None:
+    for name, errors in (("a", 83), ("b", 79), ("c", 90)):
+        finished(tmp_path, name, 0, test=errors)
+    (tmp_path / "c" / "0" / "result.json").write_text("{")
+    assert table(list_runs(tmp_path)).styles == {1: BEST, 2: WRONG}
 
 
 def test_a_run_that_is_being_trained_is_running(tmp_path: Path) -> None:
@@ -96,8 +104,8 @@ def test_a_damaged_run_is_listed_as_damaged_beside_the_others(
         ("bad", 3, "damaged"),
         ("good", 0, "finished"),
     ]
-    assert str(run.folder / file) in table(rows).splitlines()[-1]
-    assert "83 / 10,000" in table(rows)
+    assert str(run.folder / file) in table(rows).notes[-1]
+    assert "83 / 10,000" in str(table(rows))
     json.dumps([row.as_dict() for row in rows])
 
 
@@ -119,7 +127,7 @@ def test_two_thousand_runs_are_listed_in_two_seconds(tmp_path: Path) -> None:
         for name, content in files.items():
             (folder / name).write_bytes(content * 20 if name.endswith(".jsonl") else content)
     began = time.process_time()
-    assert len(table(list_runs(tmp_path)).splitlines()) == 2002
+    assert len(str(table(list_runs(tmp_path))).splitlines()) == 2003
     assert time.process_time() - began < 2
 
 
@@ -128,7 +136,7 @@ def test_what_cannot_be_listed_is_named(tmp_path: Path) -> None:
         list_runs(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="--sort is one of name, errors, epochs, not 'size'"):
         list_runs(tmp_path, "size")
-    assert table(list_runs(tmp_path)) == "no runs"
+    assert not table(list_runs(tmp_path)).rows
 
 
 def test_a_run_and_an_experiment_have_the_experiments_name(tmp_path: Path) -> None:
