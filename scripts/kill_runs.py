@@ -86,8 +86,6 @@ def main() -> int:
                         kills += 1
                         halfway += any(run.folder.glob(".*.tmp"))
                         lost += newest(run, faults) < before
-                        # TensorBoard reads files in the order of their names, which hold seconds.
-                        time.sleep(1)
                 faults += [f"{name}: {what}" for what in compare(straight[name].folder, run.folder)]
     print(f"{kills} kills in {runs} runs ({', '.join(configs)}), a checkpoint after every step")
     print(f"{halfway} kills while a file was half written; {lost} lost a checkpoint")

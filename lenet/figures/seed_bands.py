@@ -4,10 +4,9 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
 from lenet.errors import RunError
 from lenet.figures.curves import Curve
+from lenet.runs.events import EventFile, find_events, summary
 from lenet.runs.find import find_runs
 from lenet.runs.run import Run
 from lenet.training.tensorboard import SPLITS
@@ -45,10 +44,10 @@ def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> l
 
 
 def _write(folder: Path, runs: list[Run]) -> None:
-    for old in folder.glob("events.out.tfevents.*"):
+    for old in find_events(folder):
         old.unlink()
     histories = [run.lines("metrics.jsonl") for run in runs]
-    with SummaryWriter(str(folder)) as writer:
+    with EventFile(folder, afresh=True) as events:
         for split in SPLITS:
             curve = Curve.of(histories, f"errors/{split}")
             if curve is None:
@@ -57,6 +56,8 @@ def _write(folder: Path, runs: list[Run]) -> None:
                 curve.epochs.tolist(), curve.mean.tolist(), curve.sd.tolist(), strict=True
             ):
                 for bound, value in (("mean", mean), ("low", mean - sd), ("high", mean + sd)):
-                    writer.add_scalar(f"seeds/errors/{split}/{bound}", value, step)
+                    tag = f"seeds/errors/{split}/{bound}"
+                    events.add_summary(summary.scalar(tag, value), step)
         seeds = ", ".join(str(run.seed) for run in runs)
-        writer.add_text("seeds", f"{len(runs)} finished runs: seeds {seeds}", 0)
+        about = f"{len(runs)} finished runs: seeds {seeds}"
+        events.add_summary(summary.text("seeds", about))

@@ -1,17 +1,17 @@
 """The figures, curves and codes of a finished run, for TensorBoard."""
 
-import shutil
-from contextlib import closing
+import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.tensorboard import SummaryWriter
 
+from lenet.errors import RunError
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
+from lenet.runs.events import EventFile, find_events, summary
 from lenet.runs.files import write_atomically
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
@@ -19,12 +19,13 @@ from lenet.runs.run import Run
 SLOW = {"augmentation", "embedding"}
 """Figures that take seconds; only `lenet figures` draws them."""
 MOST_CODES = 1000
-EVENTS = ".figures"
+EVENTS = "figures"
 """Suffix of the events file that holds the figures, beside that of the training."""
 PROJECTOR_CONFIG = "projector_config.pbtxt"
 """Written last: if it exists, the figures are complete."""
 
-PROJECTOR = """\
+PROJECTOR = "projector"
+CONFIG = """\
 embeddings {{
   tensor_name: "{name}"
   tensor_path: "projector/codes.tsv"
@@ -56,20 +57,26 @@ def illustrate(run: Run, data: Path | None = None, device: torch.device | str = 
 
     Raises:
         UsageError: Another process holds the folder.
-        RunError: The run is unfinished; its weights or the images are missing or damaged.
+        RunError: The run is unfinished; its weights or the images are missing or damaged; a file
+            cannot be written.
     """
     subject = Subject.open(run, data, device)
     step = run.config.train.epochs + 1  # beside the result, after the last epoch
     with lock(run.folder):
-        for left in run.folder.glob(f"events.out.tfevents.*{EVENTS}"):
-            left.unlink()
-        with closing(SummaryWriter(str(run.folder), filename_suffix=EVENTS)) as writer:
-            write_figures(writer, subject, step)
-            write_curves(writer, subject, step)
+        old = find_events(run.folder, EVENTS)
+        with EventFile(run.folder, f".{EVENTS}") as events:
+            write_figures(events, subject, step)
+            write_curves(events, subject, step)
+        try:
+            for path in old:
+                path.unlink()
+            (run.folder / PROJECTOR).mkdir(exist_ok=True)
+        except OSError as error:
+            raise RunError(f"{run.folder} cannot be written: {error.strerror}") from error
         write_codes(subject)
 
 
-def write_figures(writer: SummaryWriter, subject: Subject, step: int) -> None:
+def write_figures(events: EventFile, subject: Subject, step: int) -> None:
     """Write all figures that fit the run, except the slow ones, as images ``figures/NAME``."""
     with style.applied():
         for name, draw in FIGURES.items():
@@ -78,15 +85,16 @@ def write_figures(writer: SummaryWriter, subject: Subject, step: int) -> None:
                     figure = draw(subject)
                 except UnfitError:
                     continue
-                writer.add_image(f"figures/{name}", style.pixels(figure), step, dataformats="HWC")
+                drawn = summary.image(f"figures/{name}", style.pixels(figure), dataformats="HWC")
+                events.add_summary(drawn, step)
 
 
-def write_curves(writer: SummaryWriter, subject: Subject, step: int) -> None:
+def write_curves(events: EventFile, subject: Subject, step: int) -> None:
     """Write a precision-recall curve ``classes/NAME`` for each class against all others."""
     for label, name in enumerate(subject.names):
-        writer.add_pr_curve(
-            f"classes/{name}", subject.test.labels == label, subject.probabilities[:, label], step
-        )
+        truth = (subject.test.labels == label).cpu().numpy()
+        guess = subject.probabilities[:, label].cpu().numpy()
+        events.add_summary(summary.pr_curve(f"classes/{name}", truth, guess), step)
 
 
 def write_codes(subject: Subject) -> None:
@@ -98,10 +106,10 @@ def write_codes(subject: Subject) -> None:
     others = set(range(min(MOST_CODES, len(subject.test)))) - set(mistakes)
     chosen = [*mistakes, *sorted(others)][:MOST_CODES]
     name, codes = encode(subject, subject.test.images[chosen])
-    folder = subject.run.folder / "projector"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    np.savetxt(folder / "codes.tsv", codes.cpu().numpy(), fmt="%.5g", delimiter="\t")
+    folder = subject.run.folder / PROJECTOR
+    table = io.BytesIO()
+    np.savetxt(table, codes.cpu().numpy(), fmt="%.5g", delimiter="\t")
+    write_atomically(folder / "codes.tsv", table.getvalue())
     names = subject.names
     labels, said = subject.test.labels[chosen].tolist(), subject.predictions[chosen].tolist()
     lines = ["label\tprediction\tverdict\ttest image"]
@@ -110,12 +118,14 @@ def write_codes(subject: Subject) -> None:
     ):
         verdict = "right" if truth == guess else f"{truth} → {guess}"
         lines.append(f"{truth}\t{guess}\t{verdict}\t{index}")
-    (folder / "labels.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_atomically(folder / "labels.tsv", ("\n".join(lines) + "\n").encode())
     columns = int(np.ceil(np.sqrt(len(chosen))))  # the projector expects a square of images
     tiled = style.mosaic(style.grey(subject.test.images[chosen]), columns, gap=0).filled(0)
     side = subject.test.images.shape[-1]
     square = np.zeros((columns * side, columns * side), np.uint8)
     square[: tiled.shape[0]] = tiled
-    Image.fromarray(255 - square).save(folder / "images.png")
-    config = PROJECTOR.format(name=name, side=side)
+    picture = io.BytesIO()
+    Image.fromarray(255 - square).save(picture, "png")
+    write_atomically(folder / "images.png", picture.getvalue())
+    config = CONFIG.format(name=name, side=side)
     write_atomically(subject.run.folder / PROJECTOR_CONFIG, config.encode())

@@ -57,7 +57,8 @@ def write_atomically(path: Path, content: bytes, keep_as: Path | None = None) ->
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        reason = error.strerror if path.parent.is_dir() else "its folder is gone"
+        there = os.path.isdir(path.parent)  # noqa: PTH112  (Path.is_dir can fail, too)
+        reason = error.strerror if there else "its folder is gone"
         raise RunError(
             f"{path} cannot be written: {reason}; what was saved before is whole"
         ) from error

@@ -215,15 +215,12 @@ class Run:
         return check_epochs(read_json_lines(path), path) if path.exists() else []
 
     def rewind(self, position: Position) -> None:
-        """Drop what was written after `position`: lines, events, files cut short."""
+        """Drop what was written after `position`: lines, files cut short."""
         for file in ("metrics.jsonl", "timing.jsonl"):
             kept = [line for line in self.lines(file) if line["epoch"] < position.epoch]
             text = "".join(json.dumps(line) + "\n" for line in kept)
             write_atomically(self.folder / file, text.encode())
-        cut_short = [*self.folder.glob(".*.tmp")]
-        if position.epoch == 1:  # later on, TensorBoard is told which events to hide
-            cut_short += self.folder.glob("events.out.tfevents.*")
-        for path in cut_short:
+        for path in self.folder.glob(".*.tmp"):
             path.unlink()
 
     @property

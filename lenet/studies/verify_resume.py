@@ -101,8 +101,6 @@ def verify_resume(
         stopped = 0
         while not run("stopped", _Countdown(_draw_moment(straight.calls, interruptions, stopped))):
             stopped += 1
-            # TensorBoard reads a run's files in the order of their names, and these hold seconds.
-            time.sleep(1)
 
         say(f"training, killed {interruptions} times")
         killed = _train_and_kill(config, root, interruptions, seconds, device, data)

@@ -13,7 +13,7 @@ from lenet.config.load import flatten_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, load_dataset
 from lenet.data.own import complete, is_complete, load_images
-from lenet.data.sources import SAMPLE, DatasetMissingError
+from lenet.data.sources import SAMPLE, SAMPLE_NOTICE, DatasetMissingError
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
@@ -26,7 +26,7 @@ from lenet.training.build import Components, build, check_last_batch, is_faster_
 from lenet.training.distributed import World, join
 from lenet.training.environment import check_origin, describe_environment
 from lenet.training.fused import choose_kernels, compile_kernels
-from lenet.training.train import SAMPLE_NOTICE, train
+from lenet.training.train import train
 
 
 @dataclass(frozen=True)

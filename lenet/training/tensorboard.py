@@ -2,19 +2,25 @@
 
 import json
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor, nn
-from torch.utils.tensorboard import SummaryWriter
-from torch.utils.tensorboard.summary import hparams
 
 from lenet.config.load import dump_config, flatten_config
+from lenet.data.sources import SAMPLE, SAMPLE_NOTICE
+from lenet.errors import RunError
+from lenet.runs.events import EventFile, as_event, find_events, read_events, summary
+from lenet.runs.lock import lock
 from lenet.runs.run import Run
 from lenet.statistics import describe_errors
 
 SPLITS = ("train", "validation", "test")
+KERNELS = "kernels"
+"""Tag of the pictures of the first convolution's kernels."""
 MOST_PICTURES = 50
 """A run shows its kernels after this many epochs at most, evenly spread."""
 
@@ -37,70 +43,119 @@ LAYOUT = {
 class Dashboard:
     """Writes a run's metrics as TensorBoard events; the step is the epoch.
 
+    The events are a view of the run's other files and no reason to stop. If they cannot be written,
+    the run is told so and goes on; everything is written once more as soon as that is possible.
+
     Args:
         run: The run.
-        first_epoch: Events of this and later epochs, left by an interrupted run, are hidden.
-        notice: What to say above the config, e.g. that these are sample images.
+        first_epoch: What earlier files show of this and later epochs, left by an interrupted run,
+            is dropped. What they lack of the epochs before is taken from the run's metrics.
+        dataset: What the run learns from; of the sample, a notice stands above the config.
+        say: Takes a warning if events cannot be written.
     """
 
-    def __init__(self, run: Run, first_epoch: int, notice: str = "") -> None:
-        self.run = run
+    def __init__(
+        self,
+        run: Run,
+        first_epoch: int,
+        dataset: str = "",
+        say: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self.run, self.say = run, say
         self.end = run.config.train.epochs + 1  # the step of what is written once, at the end
-        self.writer = SummaryWriter(
-            str(run.folder), purge_step=first_epoch if first_epoch > 1 else None, flush_secs=10
-        )
-        if first_epoch == 1:
-            self.writer.add_custom_scalars(LAYOUT)
-            self.writer.add_text("config", f"{notice}\n\n```yaml\n{dump_config(run.config)}```", 0)
-            if run.begun:
-                environment = json.dumps(run.read_json("environment.json"), indent=2)
-                self.writer.add_text("environment", f"```json\n{environment}\n```", 0)
-            self._write_session(0)
+        self.file: EventFile | None = None
+        self.healthy = True
+        earlier = _read_values(run, first_epoch)
+        self.events = [as_event(each, 0) for each in self._introduction(dataset)]
+        for line in _read_lines(run):
+            if line["epoch"] < first_epoch:
+                for tag, value in _scalars(line):
+                    known = earlier.get((tag, line["epoch"]))
+                    self.events.append(
+                        as_event(
+                            summary.scalar(tag, value), line["epoch"], known and known.wall_time
+                        )
+                    )
+        self.events += [event for (tag, _), event in earlier.items() if tag == KERNELS]
+        self._begin_file()
 
     def write(self, metrics: dict[str, Any]) -> None:
         """Write one epoch's numbers under their own names."""
-        for tag, value in metrics.items():
-            if tag != "epoch":
-                self.writer.add_scalar(tag, value, metrics["epoch"])
-        self.writer.flush()
+        self._add(metrics["epoch"], *(summary.scalar(*each) for each in _scalars(metrics)))
 
     def show_kernels(self, model: nn.Module, epoch: int) -> None:
         """Show the kernels of the first convolution, if there is one, after some of the epochs."""
         every = -(-self.run.config.train.epochs // MOST_PICTURES)
         kernels = first_kernels(model)
         if kernels is not None and epoch % every == 0:
-            self.writer.add_image("kernels", paint(kernels), epoch, dataformats="HWC")
+            self._add(epoch, summary.image(KERNELS, paint(kernels), dataformats="HWC"))
 
     def conclude(self, result: dict[str, Any]) -> None:
         """Write the errors of the weights that are kept, which may not be the last epoch's.
 
-        To be called before ``result.json`` is written: a run that is interrupted in between
-        concludes again when it is resumed, and what it wrote first is hidden.
-
         Args:
-            result: What ``result.json`` will hold.
+            result: What ``result.json`` holds, or will hold.
         """
-        for split in SPLITS:
-            tag = f"errors/{split}"
-            if tag in result:
-                self.writer.add_scalar(f"result/{tag}", result[tag], self.end)
+        tags = [tag for tag in (f"errors/{split}" for split in SPLITS) if tag in result]
         counted = describe_errors(result["errors/test"], result["n/test"])
-        self.writer.add_text(
-            "result", f"{counted}, weights of epoch {result['kept_epoch']}", self.end
+        self._add(
+            self.end,
+            *(summary.scalar(f"result/{tag}", result[tag]) for tag in tags),
+            summary.text("result", f"{counted}, weights of epoch {result['kept_epoch']}"),
+            self._session()[1],
         )
-        self._write_session(1)
-        self.writer.flush()
 
     def close(self) -> None:
-        """Write what is left and close the file.
+        """Close the file."""
+        if self.file is not None:
+            self.file.close()
 
-        What cannot be written any more is left out: what went wrong is said where it mattered.
-        """
-        with suppress(OSError):
-            self.writer.close()
+    def _introduction(self, dataset: str) -> Iterator[Summary]:
+        """Yield what stands before the first epoch."""
+        notice = SAMPLE_NOTICE if dataset == SAMPLE else ""
+        yield summary.custom_scalars(LAYOUT)
+        yield summary.text("config", f"{notice}\n\n```yaml\n{dump_config(self.run.config)}```")
+        if self.run.begun:
+            environment = json.dumps(self.run.read_json("environment.json"), indent=2)
+            yield summary.text("environment", f"```json\n{environment}\n```")
+        yield self._session()[0]
 
-    def _write_session(self, end: int) -> None:
-        """Write the run's values for the HPARAMS tab, or that it has ended.
+    def _add(self, step: int, *summaries: Summary) -> None:
+        """Write summaries; if that fails, once more with all that came before them."""
+        events = [as_event(each, step) for each in summaries]
+        self.events += events
+        try:
+            if self.file is not None:
+                self.file.add(events)
+                return
+        except RunError:
+            pass
+        self._begin_file()
+
+    def _begin_file(self) -> None:
+        """Write all events into a new file, then remove those that it replaces."""
+        old = find_events(self.run.folder)
+        self.file = None
+        try:
+            file = EventFile(self.run.folder, afresh=True)
+            try:
+                file.add(self.events)
+                for path in old:
+                    path.unlink(missing_ok=True)
+            except (OSError, RunError):
+                file.close()
+                file.path.unlink()
+                raise
+        except (OSError, RunError) as error:
+            if self.healthy:
+                self.say(f"warning: {error}")
+                self.say("warning: training goes on; they are written again when that is possible")
+            self.healthy = False
+        else:
+            self.file, self.healthy = file, True
+
+    def _session(self) -> tuple[Summary, Summary]:
+        """Return the run's values for the HPARAMS tab, and that it has ended.
 
         `SummaryWriter.add_hparams` would open a second writer, which shows as a stray run. It also
         describes an experiment; TensorBoard takes the first description that it finds for all runs,
@@ -114,9 +169,55 @@ class Dashboard:
         }
         with warnings.catch_warnings():  # protobuf's own deprecations
             warnings.simplefilter("ignore")
-            _, *session = hparams(values, {})  # type: ignore[no-untyped-call]
-        assert self.writer.file_writer is not None
-        self.writer.file_writer.add_summary(session[end])
+            _, start, end = summary.hparams(values, {})
+        return start, end
+
+
+def lacks_events(run: Run) -> bool:
+    """Tell whether the event files of a finished run lack any of its numbers.
+
+    Raises:
+        RunError: The run's metrics are damaged.
+    """
+    if not run.finished:
+        return False
+    shown = _read_values(run, run.config.train.epochs + 2)
+    wanted = {(tag, line["epoch"]) for line in _read_lines(run) for tag, _ in _scalars(line)}
+    return not {*wanted, ("result/errors/test", run.config.train.epochs + 1)} <= shown.keys()
+
+
+def write_events(run: Run, say: Callable[[str], None] = lambda line: None) -> None:
+    """Write the event file of a finished run again, from its metrics and its result.
+
+    Raises:
+        UsageError: Another process holds the folder.
+        RunError: The metrics or the result are damaged.
+    """
+    with lock(run.folder):
+        result = run.read_json("result.json")
+        dashboard = Dashboard(run, run.config.train.epochs + 1, result["dataset"], say)
+        dashboard.conclude(result)
+        dashboard.close()
+
+
+def _read_lines(run: Run) -> list[dict[str, Any]]:
+    """Return the numbers of each epoch, measured and timed."""
+    timings = {line["epoch"]: line for line in run.lines("timing.jsonl")}
+    return [line | timings.get(line["epoch"], {}) for line in run.lines("metrics.jsonl")]
+
+
+def _scalars(line: dict[str, Any]) -> list[tuple[str, float]]:
+    """Return an epoch's numbers by tag."""
+    return [(tag, value) for tag, value in line.items() if tag != "epoch"]
+
+
+def _read_values(run: Run, end: int) -> dict[tuple[str, int], Event]:
+    """Return what a run's event files hold of the epochs before `end`, by tag and epoch."""
+    return {
+        (event.summary.value[0].tag, event.step): event
+        for event in read_events(find_events(run.folder))
+        if event.summary.value and 0 < event.step < end
+    }
 
 
 def first_kernels(model: nn.Module) -> Tensor | None:

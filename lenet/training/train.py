@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from lenet.config.schema import Config
 from lenet.data.batches import ALL, Batches
-from lenet.data.sources import SAMPLE
 from lenet.data.splits import Splits
 from lenet.device import naming_memory, set_determinism, synchronize
 from lenet.errors import RunError
@@ -26,11 +25,6 @@ from lenet.training.tensorboard import Dashboard
 
 CHECK_EVERY = 100
 """Steps between looks at the losses: each look makes a GPU wait."""
-
-SAMPLE_NOTICE = (
-    "TRAINED ON A SAMPLE OF MNIST: errors are out of 1,000 sample images"
-    " and comparable with nothing."
-)
 
 
 def train(
@@ -89,8 +83,7 @@ def train(
     position = _load(runs, learner, metrics, say)
     for run in runs:
         run.rewind(position)
-    notice = SAMPLE_NOTICE if splits.dataset == SAMPLE else ""
-    dashboards = [Dashboard(run, position.epoch, notice) for run in runs]
+    dashboards = [Dashboard(run, position.epoch, splits.dataset, say) for run in runs]
     saved_at = time.monotonic()
 
     try:

@@ -202,12 +202,6 @@ def test_rewinding_drops_later_epochs_and_files_cut_short(run: Run) -> None:
     assert (run.folder / "events.out.tfevents.1").exists()
 
 
-def test_rewinding_to_the_first_epoch_drops_its_events(run: Run) -> None:
-    (run.folder / "events.out.tfevents.1").write_bytes(b"")
-    run.rewind(Position(1, 7))
-    assert not (run.folder / "events.out.tfevents.1").exists()
-
-
 def test_weights_come_back(run: Run) -> None:
     run.save_weights({"w": torch.tensor([1.0, 2.0])})
     torch.testing.assert_close(run.load_weights(), {"w": torch.tensor([1.0, 2.0])})

@@ -1,5 +1,6 @@
 """What TensorBoard is given, read back from the event files."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata as hparams_metadata
+from tensorboard.summary.writer.record_writer import RecordWriter
 from torch import nn
 
 from lenet.cli.tensorboard import start_tensorboard
@@ -16,7 +18,14 @@ from lenet.data.splits import make_splits
 from lenet.errors import UsageError
 from lenet.figures.seed_bands import write_seeds
 from lenet.runs.run import Run
-from lenet.training.tensorboard import MOST_PICTURES, Dashboard, first_kernels, paint
+from lenet.training.tensorboard import (
+    MOST_PICTURES,
+    Dashboard,
+    first_kernels,
+    lacks_events,
+    paint,
+    write_events,
+)
 from lenet.training.train import train
 
 
@@ -114,6 +123,67 @@ def test_a_run_that_concludes_again_hides_what_it_concluded_first(tmp_path: Path
         dashboard.close()
     (point,) = read(run.folder).Scalars("result/errors/test")
     assert point.value == 8
+
+
+def break_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(RecordWriter, "write", fail)
+
+
+def test_a_full_disk_costs_tensorboard_nothing_once_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, said = begin(tmp_path), list[str]()
+    dashboard = Dashboard(run, 1, say=said.append)
+    dashboard.write({"epoch": 1, "errors/test": 9})
+    with monkeypatch.context() as broken:
+        break_files(broken)
+        dashboard.write({"epoch": 2, "errors/test": 8})
+        dashboard.show_kernels(nn.Conv2d(1, 2, 3), 2)
+        assert [point.step for point in read(run.folder).Scalars("errors/test")] == [1]
+    dashboard.write({"epoch": 3, "errors/test": 7})
+    dashboard.close()
+    assert "cannot be written: No space left on device" in said[0]
+    assert len(said) == 2  # once, not at every epoch
+    events = read(run.folder)
+    assert [(p.step, p.value) for p in events.Scalars("errors/test")] == [(1, 9), (2, 8), (3, 7)]
+    assert [image.step for image in events.Images("kernels")] == [2]
+    assert len(list(run.folder.glob("events.out.tfevents.*"))) == 1
+
+
+def test_a_finished_run_whose_events_are_lost_gets_them_back_from_its_numbers(
+    sample: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = begin(tmp_path, "model={kind: linear}")
+    splits = make_splits(sample, run.config, torch.device("cpu"))
+    with monkeypatch.context() as broken:
+        break_files(broken)
+        train(run.config, [run], splits, torch.device("cpu"))
+    assert run.finished
+    assert lacks_events(run)
+    write_events(run)
+    assert not lacks_events(run)
+    events = read(run.folder)
+    for line in run.lines("metrics.jsonl"):
+        for tag in set(line) - {"epoch"}:
+            shown = {point.step: point.value for point in events.Scalars(tag)}
+            assert shown[line["epoch"]] == pytest.approx(line[tag])
+    assert len(events.Scalars("result/errors/test")) == 1
+
+
+def test_a_resumed_run_keeps_the_times_of_its_events(tmp_path: Path) -> None:
+    run = begin(tmp_path)
+    times = []
+    for first_epoch in (1, 2):
+        if first_epoch == 2:
+            run.append("metrics.jsonl", {"epoch": 1, "errors/test": 9})
+        dashboard = Dashboard(run, first_epoch)
+        dashboard.write({"epoch": first_epoch, "errors/test": 9})
+        dashboard.close()
+        times.append(read(run.folder).Scalars("errors/test")[0].wall_time)
+    assert times[0] == times[1]
 
 
 def test_the_kernels_are_shown_by_epoch(finished: Run) -> None:
