@@ -36,7 +36,7 @@ class Group(TyperGroup):
             if error.exit_code == UsageError.exit_code and not is_first_process():
                 raise typer.Exit(error.exit_code) from error
             for line in str(error).splitlines():
-                typer.echo(f"error: {line}", err=True)
+                typer.echo(_coloured(f"error: {line}"), err=True)
             raise typer.Exit(error.exit_code) from error
         except OSError as error:  # a file that no sentence of the command speaks of
             if ctx.params.get("debug") or error.errno == errno.EPIPE:
@@ -77,10 +77,19 @@ def main(
 def say(line: str) -> None:
     """Write a message to standard error; if that was closed meanwhile, go on in silence."""
     try:
-        typer.echo(line, err=True)
+        typer.echo(_coloured(line), err=True)
     except OSError:  # the terminal is gone, or nobody reads the pipe: whatever comes is dropped
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
+
+
+def _coloured(line: str) -> str:
+    """Colour the first word of an error or a warning, on a terminal and without ``NO_COLOR``."""
+    word, colon, rest = line.partition(":")
+    colour = {"error": "red", "warning": "yellow"}.get(word)
+    if colour is None or not is_terminal() or os.environ.get("NO_COLOR"):
+        return line
+    return typer.style(word + colon, fg=colour, bold=True) + rest
 
 
 def is_first_process() -> bool:

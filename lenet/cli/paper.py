@@ -122,15 +122,38 @@ def compare(
         typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
     ],
     split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    show: Annotated[
+        Path | None, typer.Option(help="Draw the images that all get wrong (png, svg, pdf).")
+    ] = None,
     device: Device = "auto",
     data: Data = None,
+    overwrite: Overwrite = False,
+    as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
-    """Compare runs image by image: mean ± sd, McNemar's exact test, what all get wrong."""
+    """Compare runs image by image: mean ± sd, McNemar's exact test, settings that differ, and
+    the images that all get wrong.
+    """
     from lenet.evaluation.compare_runs import compare_runs
+    from lenet.runs.files import check_output
 
+    if show:
+        from lenet.figures.style import check_suffix
+
+        check_suffix(show)
+        check_output(show, overwrite=overwrite)
     comparison = compare_runs(runs, split, device, data)
     if as_json:
         print_json(comparison.as_dict())
     else:
-        typer.echo(comparison.describe())
+        for number, table in enumerate(comparison.tables()):
+            if number:
+                typer.echo()
+            print_table(table, as_markdown)
+    if show:
+        from lenet.figures.errors import draw_common_errors
+        from lenet.figures.style import applied, save
+
+        with applied():
+            save(draw_common_errors(comparison), show)
+        say(f"drawn in {show}")

@@ -156,7 +156,7 @@ def evaluate(
         if as_json:
             print_json(opinions.as_dict())
         else:
-            typer.echo(str(opinions))
+            print_table(opinions.table(), as_markdown)
         return
     if reliability:
         from lenet.evaluation.calibration import reliability_table

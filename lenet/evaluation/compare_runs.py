@@ -7,8 +7,17 @@ from typing import Any
 
 from torch import Tensor
 
+from lenet.config.load import flatten_config
+from lenet.config.schema import Config
+from lenet.errors import count
+from lenet.evaluation.ensemble import Opinions
 from lenet.evaluation.evaluate_runs import ask_runs
-from lenet.statistics import Summary, describe_mean_errors, mcnemar, summarize
+from lenet.runs.find import open_runs
+from lenet.statistics import Summary, mcnemar, summarize
+from lenet.tables import BEST, Table
+
+MOST = 50
+"""Images that the text names; JSON has all."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,10 @@ class Comparison:
     """The runs' folders."""
     wrong: Tensor
     """Which images each gets wrong, bool (runs, N)."""
+    configs: Sequence[Config] = ()
+    """The runs' configs."""
+    opinions: Opinions | None = None
+    """What each says of the images."""
 
     @property
     def experiments(self) -> dict[str, Summary]:
@@ -43,24 +56,58 @@ class Comparison:
         only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
         return only_first, only_second, mcnemar(only_first, only_second)
 
-    def describe(self) -> str:
-        """Return the comparison as a few lines of text."""
-        n = self.wrong.shape[1]
-        lines = [
-            f"{name}: {describe_mean_errors(errors, n)}"
-            for name, errors in self.experiments.items()
+    @property
+    def differences(self) -> dict[str, dict[str, Any]]:
+        """Settings that differ, with their values by experiment; None where unset."""
+        flat = {
+            str(Path(folder).parent): flatten_config(config)
+            for folder, config in zip(self.folders, self.configs, strict=False)
+        }
+        keys = dict.fromkeys(key for values in flat.values() for key in values)
+        found = {key: {name: values.get(key) for name, values in flat.items()} for key in keys}
+        return {
+            key: values
+            for key, values in found.items()
+            if key != "seed" and not key.startswith("evaluate.") and len(set(values.values())) > 1
+        }
+
+    def tables(self) -> list[Table]:
+        """Return the errors of each experiment and, where they differ, their settings."""
+        n, experiments = self.wrong.shape[1], self.experiments
+        rows = [
+            [name, f"{errors:.1f}", f"{100 * (1 - errors.mean / n):.2f} %", str(errors.n)]
+            for name, errors in experiments.items()
         ]
+        notes = []
         if self.pair:
             only_first, only_second, p = self.pair
-            lines.append(
+            notes.append(
                 f"only {self.folders[0]} wrong: {only_first}, only {self.folders[1]} wrong:"
                 f" {only_second}; McNemar's exact p = {p:.3g}"
             )
         if len(self.folders) > 1:
-            indices = " ".join(map(str, self.always_wrong))
-            lines.append(f"wrong in all {len(self.folders)} runs: {len(self.always_wrong)} images")
-            lines.append(indices)
-        return "\n".join(lines).rstrip()
+            always = count(len(self.always_wrong), "image")
+            indices = "".join(f" {index}" for index in self.always_wrong[:MOST])
+            indices += " …" * (len(self.always_wrong) > MOST)
+            notes.append(
+                f"wrong in all {len(self.folders)} runs: {always}{indices and ':'}{indices}"
+            )
+        means = [errors.mean for errors in experiments.values()]
+        best: dict[int | tuple[int, int], str] = {means.index(min(means)): BEST}
+        headings = ["experiment", f"errors of {n:,}", "accuracy", "seeds"]
+        tables = [Table(headings, rows, styles=best if len(means) > 1 else {}, notes=notes)]
+        if self.differences:
+            tables.append(
+                Table(
+                    ["what differs", *experiments],
+                    [
+                        [key, *("–" if v is None else str(v) for v in values.values())]
+                        for key, values in self.differences.items()
+                    ],
+                    frozenset(range(len(experiments) + 1)),
+                )
+            )
+        return tables
 
     def as_dict(self) -> dict[str, Any]:
         """Return the comparison for JSON."""
@@ -69,6 +116,7 @@ class Comparison:
             "experiments": {
                 name: {"mean": s.mean, "sd": s.sd, "n": s.n} for name, s in self.experiments.items()
             },
+            "differences": self.differences,
             "always_wrong": self.always_wrong,
             "mcnemar": None
             if self.pair is None
@@ -87,4 +135,5 @@ def compare_runs(
     """
     opinions = ask_runs(names, split, device, data)
     wrong = opinions.probabilities.argmax(2) != opinions.labels
-    return Comparison(list(opinions.names), wrong)
+    configs = [run.config for name in names for run in open_runs(name)]
+    return Comparison(list(opinions.names), wrong, configs, opinions)

@@ -1,5 +1,6 @@
 """Several networks asked together: their mean, their votes, and where all of them fail."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,8 +8,10 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.errors import count, with_article
-from lenet.statistics import describe_errors, describe_mean_errors, summarize
+from lenet.data.datasets import Split
+from lenet.errors import count
+from lenet.statistics import summarize, wilson_interval
+from lenet.tables import BEST, Table
 
 DOUBTFUL = {
     947: "8, rather a 9",
@@ -41,14 +44,19 @@ class Opinions:
     Attributes:
         names: Their names.
         probabilities: Of each class, by each network, float (networks, N, classes).
-        labels: int64 (N,).
+        split: The N images with their labels.
         doubtful: Notes on images whose label is doubtful, by index.
     """
 
     names: Sequence[str]
     probabilities: Tensor
-    labels: Tensor
+    split: Split
     doubtful: Mapping[int, str]
+
+    @property
+    def labels(self) -> Tensor:
+        """The images' labels, int64 (N,)."""
+        return self.split.labels
 
     @property
     def mean(self) -> Tensor:
@@ -102,27 +110,38 @@ class Opinions:
             "all_fail_doubtful": [i for i in self.all_fail.tolist() if i in self.doubtful],
         }
 
-    def __str__(self) -> str:
-        n, said = len(self.labels), self.mean.argmax(1)
+    def table(self) -> Table:
+        """Return the errors of each network and of all together; JSON lists where all fail."""
+        n, said, names = len(self.labels), self.mean.argmax(1), self.split.classes
+        alone = summarize(self.errors_alone)
+        rows = [
+            *(_row(*each, n) for each in zip(self.names, self.errors_alone, strict=True)),
+            ["one network alone", f"{alone:.1f}", f"{100 * (1 - alone.mean / n):.2f} %", ""],
+            _row("mean of probabilities", self.errors, n),
+            _row("majority of votes", self.vote_errors, n),
+            _row("not among the two most probable", self.top2_errors, n),
+        ]
         failures = self.all_fail.tolist()
-        doubted = sum(index in self.doubtful for index in failures)
-        return "\n".join(
-            [
-                *(
-                    f"{name}: {describe_errors(errors, n)}"
-                    for name, errors in zip(self.names, self.errors_alone, strict=True)
-                ),
-                f"one network alone: {describe_mean_errors(summarize(self.errors_alone), n)}",
-                f"mean of probabilities: {describe_errors(self.errors, n)}",
-                f"majority of votes: {describe_errors(self.vote_errors, n)}",
-                f"not among the two most probable: {describe_errors(self.top2_errors, n)}",
-                f"all networks fail on {count(len(failures), 'image')},"
-                f" {doubted} with a doubtful label:",
-                *(
-                    f"{index:>7}  {with_article(str(int(self.labels[index])))},"
-                    f" said {int(said[index])}"
-                    + (f"  (label: {self.doubtful[index]})" if index in self.doubtful else "")
-                    for index in failures
-                ),
-            ]
+        doubted = [index for index in failures if index in self.doubtful]
+        taken = Counter(
+            f"{names[int(self.labels[i])]} → {names[int(said[i])]}"
+            for i in failures
+            if i not in self.doubtful
         )
+        notes = [f"all networks fail on {count(len(failures), 'image')}:"] if failures else []
+        notes += [", ".join(f"{times}x {pair}" for pair, times in taken.most_common())]
+        notes += [
+            f"and {index}, whose label people doubt ({self.doubtful[index]})" for index in doubted
+        ]
+        together = len(self.names) + 1
+        return Table(
+            ["", f"errors of {n:,}", "accuracy", "95 % CI"],
+            rows,
+            styles={together + int(self.vote_errors < self.errors): BEST},
+            notes=[note for note in notes if note],
+        )
+
+
+def _row(name: str, errors: int, n: int) -> list[str]:
+    low, high = wilson_interval(errors, n)
+    return [name, f"{errors:,}", f"{100 * (n - errors) / n:.2f} %", f"{low:.0f}–{high:.0f}"]

@@ -94,7 +94,7 @@ def ask_runs(
     return Opinions(
         names=[str(run.folder) for run, *_ in opened],
         probabilities=torch.stack([n(images.images).cpu() for _, n, *_ in opened]),
-        labels=images.labels.cpu(),
+        split=images.to("cpu"),
         doubtful=DOUBTFUL if (dataset, split) == ("mnist", "test") else {},
     )
 

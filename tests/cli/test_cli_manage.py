@@ -67,7 +67,7 @@ def test_compare_prints_errors_with_accuracy_and_mcnemars_p(elsewhere: Path) -> 
     small += ["--set", "train.epochs=1", "--set", "evaluate.pictures=false", "--name", "small"]
     assert lenet("train", "modern/plain", *small, "--seeds", "2").exit_code == 0
     compared = lenet("compare", "runs/small/0", "runs/small/1", "--device", "cpu").stdout
-    assert "errors / 1,000 (accuracy " in compared
+    assert "1,000  accuracy  seeds" in compared
     assert "McNemar's exact p = " in compared
     arguments = ("compare", "runs/small", "--device", "cpu", "--json")
     assert json.loads(lenet(*arguments).stdout)["errors"].keys() == {"runs/small/0", "runs/small/1"}

@@ -15,7 +15,7 @@ SURFACE = {
     "bench paper": "--json --rounds",
     "bench scale": "--data --json --rounds",
     "bench train": "--data --json --rounds",
-    "compare": "--data --device --json --split",
+    "compare": "--data --device --json --markdown --overwrite --show --split",
     "config copy": "",
     "config list": "--json",
     "config schema": "",

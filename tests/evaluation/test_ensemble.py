@@ -1,8 +1,10 @@
 """Several networks asked together."""
 
+from dataclasses import replace
+
 import torch
 
-from lenet.data.datasets import Dataset
+from lenet.data.datasets import Dataset, Split
 from lenet.evaluation.ensemble import DOUBTFUL, Opinions
 
 
@@ -22,9 +24,8 @@ def opinions() -> Opinions:
         for image, classes in enumerate(images):
             for label, probability in classes.items():
                 probabilities[network, image, label] = probability
-    return Opinions(
-        ["a", "b", "c"], probabilities, torch.tensor([0, 4, 2, 4]), {3: "4, or a 9", 0: "no 0"}
-    )
+    split = Split(torch.zeros(4, 1, 1, 1, dtype=torch.uint8), torch.tensor([0, 4, 2, 4]))
+    return Opinions(["a", "b", "c"], probabilities, split, {3: "4, or a 9", 0: "no 0"})
 
 
 def test_networks_are_counted_alone() -> None:
@@ -55,8 +56,25 @@ def test_top2_errors_are_labels_beyond_the_second_best() -> None:
 def test_images_on_which_all_fail_are_marked_where_their_label_is_doubtful() -> None:
     asked = opinions()
     assert asked.as_dict()["all_fail"] == asked.as_dict()["all_fail_doubtful"] == [3]
-    assert str(asked).splitlines()[-1] == "      3  a 4, said 9  (label: 4, or a 9)"
-    assert "all networks fail on 1 image, 1 with a doubtful label" in str(asked)
+    assert asked.table().notes == [
+        "all networks fail on 1 image:",
+        "and 3, whose label people doubt (4, or a 9)",
+    ]
+
+
+def test_images_on_which_all_fail_are_summed_up_by_label_and_prediction() -> None:
+    asked = replace(opinions(), doubtful={})
+    assert asked.table().notes == ["all networks fail on 1 image:", "1x 4 → 9"]
+
+
+def test_the_table_has_each_network_and_the_better_of_mean_and_vote_is_marked() -> None:
+    table = opinions().table()
+    assert [row[:3] for row in table.rows[2:5]] == [
+        ["c", "2", "50.00 %"],
+        ["one network alone", "2.3 ± 0.6", "41.67 %"],
+        ["mean of probabilities", "2", "50.00 %"],
+    ]
+    assert list(table.styles) == [4]
 
 
 def test_the_doubtful_labels_are_those_of_the_test_set(mnist: Dataset) -> None:
