@@ -1,5 +1,6 @@
 """Commands that train and evaluate."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,14 +43,30 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing run.")
     ] = False,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="RUN", help="Start from a trained network: --set train.from=RUN."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network as a config says."""
+    """Train a network as a config says, or on a folder of your own pictures."""
     from lenet.config.load import PICTURES, is_picture_folder, load_config
 
+    folder, network = is_picture_folder(config), ""
+    if start is not None:
+        overrides = [*overrides, f"train.from={json.dumps(start)}"]
+        if folder and not any(text.startswith("model") for text in overrides):
+            from lenet.runs.find import open_runs
+
+            theirs, network = open_runs(start)[0].config, f" and the network of {start}"
+            overrides.append(f"model={theirs.model.model_dump_json()}")
+            overrides += [f"{key}={theirs.input.size}" for key in ("data.size", "input.size")]
+            name = name or load_config(config).name
     source = load_config(config, overrides, seed=seed)
-    if is_picture_folder(config):
-        say(f"{config} is a folder: training with the config {PICTURES}")
+    if folder:
+        say(f"{config} is a folder: training with the config {PICTURES}{network}")
     from lenet.training.experiment import (
         run_experiment,  # torch comes in only for a config that is right
     )

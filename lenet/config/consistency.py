@@ -101,6 +101,7 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         "the sdlm rule switches no units off",
     )
     refuse(sdlm and train.ema > 0, ("train", "ema"), "the sdlm rule does not average weights")
+    refuse(sdlm and bool(train.freeze), ("train", "freeze"), "the sdlm rule trains all layers")
     refuse(sdlm and bool(config.mix), ("mix",), "the sdlm rule learns from one image at a time")
     refuse(
         train.keep == "best-validation" and config.data.validation == 0,

@@ -296,7 +296,7 @@ def _known_keys(root: Node, path: KeyPath) -> list[str]:
             continue
         field = member.model_fields.get("kind")
         if field is None or (kind and kind.value in getattr(field.annotation, "__args__", ())):
-            return list(member.model_fields)
+            return [field.alias or name for name, field in member.model_fields.items()]
     return []
 
 

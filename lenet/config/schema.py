@@ -24,6 +24,7 @@ class Section(BaseModel):
         frozen=True,
         allow_inf_nan=False,
         use_attribute_docstrings=True,
+        serialize_by_alias=True,  # train.from, a word that Python keeps for itself
     )
 
     def options(self) -> dict[str, Any]:
@@ -346,6 +347,11 @@ class Training(Section):
 
     epochs: Count = 10
     """Sweeps over the training set."""
+    from_: str | None = Field(default=None, alias="from")
+    """A trained network to start from: a run's folder, a folder of several seeds (each takes its
+    own), or ``published:NAME``. With other classes, the last layer begins at random; null: all."""
+    freeze: list[str] = []
+    """Layers that do not learn, by their names in `lenet summary`."""
     batch_size: Count = 128
     """Images per step. (The sdlm rule makes one update per image whatever this says.)"""
     order: Literal["shuffled", "constant"] = "shuffled"

@@ -168,7 +168,7 @@ def _check_input(config: Config, data: Description) -> None:
         UsageError: They are larger.
     """
     size, width, side = config.input.size, config.input.width, data.size
-    images = f"{config.data.name} has images of {side}×{side} pixels"
+    images = f"{config.data.path or config.data.name} has images of {side}×{side} pixels"
     if size < side:
         raise UsageError(f"{images}, which do not fit into {size}×{size}", ("input", "size"))
     if width is not None and width > side:

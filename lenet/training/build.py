@@ -32,6 +32,7 @@ from lenet.training.parallel_seeds import (
     can_stack,
     pays_off,
 )
+from lenet.training.pretrained import FROM, Start, freeze, load_start
 from lenet.training.schedules import SCHEDULES
 from lenet.training.sdlm import SDLMLearner, seeds_at_once
 
@@ -56,6 +57,8 @@ class Components:
     teacher: Teacher | None
     earlier: dict[int, list[Classifier]]
     """The networks that come before each seed's in boosting, by seed; none without boosting."""
+    starts: dict[int, Start]
+    """What each seed's network took over from a trained one; empty without ``train.from``."""
 
     def batches(self, split: Split, seeds: Sequence[int], share: Share = ALL) -> Batches:
         """Return what is presented at each step.
@@ -103,14 +106,15 @@ class Components:
         """Return the SHA-256 sums of the weights that a seed learns from.
 
         Returns:
-            One for each network, by the config key that names them: ``distil.teacher`` and
-            ``data.boosting.earlier``; empty if the config has neither.
+            One for each network, by the config key that names them: ``train.from``,
+            ``distil.teacher`` and ``data.boosting.earlier``; empty if the config has none.
         """
+        start = {".".join(FROM): [self.starts[seed].checksum]} if seed in self.starts else {}
         learnt_from = {
             "distil.teacher": self.teacher.ensemble.classifiers if self.teacher else [],
             "data.boosting.earlier": self.earlier[seed],
         }
-        return {
+        return start | {
             key: [
                 compute_checksum({n: w.cpu() for n, w in c.model.state_dict().items()})
                 for c in classifiers
@@ -156,7 +160,13 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
             )
     teacher = Teacher.of(config, device)
     earlier = {seed: load_earlier(config, seed, device) for seed in seeds}
-    return Components(config, device, augment, mix, distort, classifiers, teacher, earlier)
+    starts = {seed: load_start(config, seed, each) for seed, each in classifiers.items()}
+    for classifier in classifiers.values():
+        freeze(classifier.model, config.train.freeze)
+    return Components(
+        config, device, augment, mix, distort, classifiers, teacher, earlier,
+        {seed: start for seed, start in starts.items() if start is not None},
+    )  # fmt: skip
 
 
 @contextmanager
@@ -216,7 +226,7 @@ def build_learner(
         rule = partial(DataParallelLearner, world)
     elif kernels == "fast":
         rule = FusedLearner
-    elif len(classifiers) > 1 and can_stack(classifiers[0].model):
+    elif len(classifiers) > 1 and can_stack(classifiers[0].model, device):
         # One small network keeps no CPU core waiting; a GPU has room for all of them at once.
         rule = ThreadedLearner if device.type == "cpu" else StackedLearner
     return gradient_learner(rule, config, classifiers, seeds, steps_per_epoch, device)
@@ -250,6 +260,7 @@ def gradient_learner(
         schedule=SCHEDULES[schedule.kind](config.train.epochs, **schedule.options()),
         steps_per_epoch=steps_per_epoch,
         ema=config.train.ema,
+        frozen=config.train.freeze,
     )
 
 
@@ -268,7 +279,7 @@ def is_faster_together(
     if len(seeds) == 1 or isinstance(config.optimizer, SDLM):
         return len(seeds) > 1  # the 1998 rule knows how many to step at once
     classifiers = [components.classifiers[seed] for seed in seeds]
-    if not can_stack(classifiers[0].model):
+    if not can_stack(classifiers[0].model, components.device):
         return False
     inputs, targets = components.batches(split, seeds).batch(1, 0)
     copies = [replace(each, model=deepcopy(each.model)) for each in classifiers]

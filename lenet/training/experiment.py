@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -114,6 +114,8 @@ def run_experiment(
             for note in pipeline.notes:
                 say(f"note: {note}")
         world.check(config, components.augment)
+        for start in components.starts.values():
+            say(start.describe())
         check_name(name)
         dataset = dataset or load_data(config, data, say, progress)
         splits = make_splits(dataset, config, world.device, components.distort)
@@ -141,6 +143,8 @@ def run_experiment(
             )
             environment["processes"] = world.size
             environment["kernels"] = kernels
+            if run.seed in components.starts:
+                environment["from"] = asdict(components.starts[run.seed])
             environment["together"] = fresh if together else []
             run.write_json("environment.json", environment)
         where = runs[0].folder.parent

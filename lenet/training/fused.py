@@ -142,6 +142,8 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
         return f"the fast kernels know cross-entropy, not {loss.kind}"
     if not isinstance(optimizer, SGD):
         return f"the fast kernels know sgd, not {optimizer.kind}"
+    if config.train.freeze:
+        return "the fast kernels train all layers"
     if device.type != "cpu":
         return f"the fast kernels are for the CPU, not for {device.type}"
     if processes > 1:

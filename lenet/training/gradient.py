@@ -9,6 +9,7 @@ from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
 from lenet.training.learner import BatchStats, Sample
 from lenet.training.optimizers import WeightAverage
+from lenet.training.pretrained import keep_statistics
 from lenet.training.schedules import Schedule
 
 
@@ -24,6 +25,7 @@ class GradientLearner:
         schedule: Epochs done → factor on the learning rate.
         steps_per_epoch: Updates in an epoch.
         ema: Decay of the weight average per update, in [0, 1); 0 for none.
+        frozen: Names of layers that keep weights and batch statistics.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class GradientLearner:
         schedule: Schedule,
         steps_per_epoch: int,
         ema: float = 0.0,
+        frozen: Sequence[str] = (),
     ) -> None:
         self.models = list(models)
         self.seeds = list(seeds)
@@ -46,6 +49,7 @@ class GradientLearner:
         self.schedule = schedule
         self.steps_per_epoch = steps_per_epoch
         self.averages = [WeightAverage(model, ema) if ema else None for model in models]
+        self.frozen = frozen
         self.updates = 0
         self.drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in models[0].modules())
 
@@ -84,6 +88,7 @@ class GradientLearner:
         if self.drops:  # so that a resumed step drops what the straight one dropped
             torch.manual_seed(derive_seed(self.seeds[index], "dropout", self.updates))
         model.train()
+        keep_statistics(model, self.frozen)
         optimizer.zero_grad(set_to_none=True)
         stats = self.descend(index, inputs, targets)
         optimizer.step()

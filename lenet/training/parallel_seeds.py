@@ -178,8 +178,14 @@ class GroupedLearner:
         return group.model(place)
 
 
-def can_stack(model: nn.Module) -> bool:
-    """Say whether networks such as this one can be stepped at once: those without dropout can."""
+def can_stack(model: nn.Module, device: torch.device) -> bool:
+    """Say whether networks such as this one can be stepped at once: those without dropout can.
+
+    On a GPU, where they become one network, no layer may be frozen.
+    """
+    frozen = not all(weight.requires_grad for weight in model.parameters())
+    if frozen and device.type != "cpu":
+        return False
     return not any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
 
 

@@ -38,7 +38,7 @@ SURFACE = {
     "scan": "--json --overwrite --show --way",
     "summary": "--json --set",
     "sweep": "--data --device --jobs --json --name --runs --seed --set --silence --space --storage --trials --worker",
-    "train": "--data --device --json --name --overwrite --resume --runs --seed --seeds --set",
+    "train": "--data --device --from --json --name --overwrite --resume --runs --seed --seeds --set",
     "verify-resume": "--data --device --json --kills --seed --set",
 }
 """Command → its options, in order of the alphabet."""
