@@ -51,29 +51,28 @@ class LeNet5Modern(nn.Module):
         def activation_after(norm: nn.Module) -> nn.Sequential:
             return nn.Sequential(*([norm] if batch_norm else []), ACTIVATIONS[activation]())
 
-        # The norms are saved under these names, squash1.0 and so on.
-
+        # The norms are saved under these names, activation1.0 and so on.
         self.c1 = nn.Conv2d(in_channels, 6, 5)
-        self.squash1 = activation_after(nn.BatchNorm2d(6))
+        self.activation1 = activation_after(nn.BatchNorm2d(6))
         self.s2 = POOLINGS[pooling](2)
         self.c3 = nn.Conv2d(6, 16, 5)
-        self.squash3 = activation_after(nn.BatchNorm2d(16))
+        self.activation3 = activation_after(nn.BatchNorm2d(16))
         self.s4 = POOLINGS[pooling](2)
         self.c5 = nn.Conv2d(16, 120, 5)
-        self.squash5 = activation_after(nn.BatchNorm2d(120))
+        self.activation5 = activation_after(nn.BatchNorm2d(120))
         self.f6 = nn.Linear(120, 84)
-        self.squash6 = activation_after(nn.BatchNorm1d(84))
+        self.activation6 = activation_after(nn.BatchNorm1d(84))
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(84, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Input (B, in_channels, 32, 32) → logits (B, classes)."""
-        x = self.squash1(self.c1(x))  # (B, 6, 28, 28)
+        x = self.activation1(self.c1(x))  # (B, 6, 28, 28)
         x = self.s2(x)  # (B, 6, 14, 14)
-        x = self.squash3(self.c3(x))  # (B, 16, 10, 10)
+        x = self.activation3(self.c3(x))  # (B, 16, 10, 10)
         x = self.s4(x)  # (B, 16, 5, 5)
-        x = self.squash5(self.c5(x))  # (B, 120, 1, 1)
-        x = self.squash6(self.f6(torch.flatten(x, 1)))  # (B, 84)
+        x = self.activation5(self.c5(x))  # (B, 120, 1, 1)
+        x = self.activation6(self.f6(torch.flatten(x, 1)))  # (B, 84)
         logits: Tensor = self.output(self.dropout(x))  # (B, classes)
         return logits
 
@@ -98,7 +97,7 @@ def fold_batch_norm(model: LeNet5Modern) -> LeNet5Modern:
     folded.c3 = fuse_conv_bn_eval(model.c3, norms[1])
     folded.c5 = fuse_conv_bn_eval(model.c5, norms[2])
     folded.f6 = fuse_linear_bn_eval(model.f6, norms[3])
-    folded.squash1, folded.squash3 = model.squash1[1:], model.squash3[1:]
-    folded.squash5, folded.squash6 = model.squash5[1:], model.squash6[1:]
+    folded.activation1, folded.activation3 = model.activation1[1:], model.activation3[1:]
+    folded.activation5, folded.activation6 = model.activation5[1:], model.activation6[1:]
     folded.s2, folded.s4, folded.output = model.s2, model.s4, model.output
     return folded.eval()

@@ -22,7 +22,7 @@ def test_a_layers_state_is_what_its_squashing_function_made() -> None:
     model = build_model("lenet5-modern", 32, batch_norm=True)
     inputs = torch.randn(2, 1, 32, 32)
     c1, s2, *_ = observe(model, inputs)
-    torch.testing.assert_close(c1.state, model.squash1(model.c1(inputs)))
+    torch.testing.assert_close(c1.state, model.activation1(model.c1(inputs)))
     torch.testing.assert_close(s2.state, model.s2(c1.state))
 
 

@@ -52,7 +52,12 @@ def test_a_folded_network_says_the_same_with_61706_weights() -> None:
     model = LeNet5Modern(activation="silu", pooling="average", batch_norm=True)
     for _ in range(3):  # statistics other than 0 and 1
         model(torch.rand(32, 1, 32, 32) * 3)
-    for norm in (model.squash1[0], model.squash3[0], model.squash5[0], model.squash6[0]):
+    for norm in (
+        model.activation1[0],
+        model.activation3[0],
+        model.activation5[0],
+        model.activation6[0],
+    ):
         torch.nn.init.uniform_(norm.weight, 0.5, 2)
         torch.nn.init.uniform_(norm.bias, -1, 1)
     images = torch.rand(4, 1, 32, 32)
