@@ -75,7 +75,7 @@ def train(
 ) -> Experiment:
     """Train a network as a config says; ``lenet train`` in Python.
 
-    Interrupted training (Ctrl-C, a notebook's stop button) goes on from its last checkpoint when
+    Interrupted training (Ctrl-C, a notebook's stop button) continues from its last checkpoint when
     called again with ``resume=True``.
 
     Args:
@@ -87,7 +87,7 @@ def train(
         data: A folder to look for the dataset in first.
         runs: Where the runs are written, as ``runs/name/seed``.
         name: Of the experiment; by default the config's, for a dict or a `Config` "experiment".
-        resume: Go on with runs that are there; those not begun are begun.
+        resume: Continue runs that are there; those not begun are begun.
         overwrite: Replace runs that are there.
         verbose: Print a line per epoch on standard error.
 

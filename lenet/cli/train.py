@@ -228,7 +228,7 @@ def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | 
 def _report(
     experiment: "Experiment", stop: Stop, device: str, data: Path | None, as_json: bool
 ) -> None:
-    """Print what came of training, or how to go on with it."""
+    """Print what came of training, or how to continue it."""
     if not experiment.runs:  # of several processes, the first one reports
         return
     if experiment.unfinished:

@@ -93,7 +93,7 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
     refuse(
         sdlm and isinstance(model, MLP) and model.activation != "scaled-tanh",
         ("model", "activation"),
-        "the sdlm rule squashes with scaled-tanh",
+        "the sdlm rule needs the activation scaled-tanh",
     )
     refuse(
         sdlm and isinstance(model, MLP) and model.dropout > 0,

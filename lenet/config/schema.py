@@ -37,7 +37,7 @@ class Boosting(Section):
 
     earlier: list[str] = Field(min_length=1, max_length=2)
     """Runs, or folders of several seeds, of which each takes its own. One: as many images that it
-    gets right as wrong are presented; two: those on which they disagree."""
+    gets right as wrong are trained on; two: those on which they disagree."""
 
 
 class Data(Section):
@@ -63,7 +63,7 @@ class Data(Section):
     """Share of your own images that becomes the test set where there is none; `split_seed` draws
     it."""
     validation: int = Field(default=0, ge=0)
-    """Images held out of the training set."""
+    """Validation images, taken from the training set."""
     validation_split: Literal["stratified", "tail"] = "stratified"
     """stratified: drawn by `split_seed`, the same share of each class; tail: the file's last.
     MNIST's training images come writer by writer, its test images are by other writers: with
@@ -72,14 +72,14 @@ class Data(Section):
     train_size: Count | None = None
     """Train on this many images only, the same share of each class; None: all of them."""
     split_seed: int = Field(default=0, ge=0, lt=2**63)
-    """Seed that decides which images are held out or left out; apart from the run's seed, so that
-    all seeds of an experiment are compared on the same images."""
+    """Seed that decides which images are for validation or left out; apart from the run's seed, so
+    that all seeds of an experiment are compared on the same images."""
     distorted_copies: int = Field(default=0, ge=0, le=100)
     """Distorted copies of each training image, drawn once, beside the originals (1998: 9)."""
     distort: list[TransformSpec] = []
     """Transforms that draw those copies."""
     boosting: Boosting | None = None
-    """Which of the images, copies among them, are presented; null: all."""
+    """Which of the images, copies among them, to train on; null: all."""
     fallback: Literal["mnist-sample"] | None = None
     """What to train on if the dataset can't be had. Errors are then comparable with nothing."""
 
@@ -191,7 +191,7 @@ class MLP(Network):
     activation: Activation = "relu"
     """Activation of the hidden layers."""
     output_activation: Literal["none", "scaled-tanh"] = "none"
-    """Activation of the outputs; the 1998 networks squash them, today's do not."""
+    """Activation of the outputs; the 1998 networks have one, today's do not."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each hidden layer's units switched off in training."""
 
@@ -291,7 +291,7 @@ class SDLM(Section):
     eta: list[Annotated[float, Field(gt=0)]] = Field(
         default=[5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8, min_length=1
     )
-    """Global learning rate of each epoch; the last one goes on."""
+    """Global learning rate of each epoch; later epochs have the last one."""
     mu: float = Field(default=0.02, gt=0)
     """Keeps the step finite where the curvature is small."""
     curvature_images: Count = 500
@@ -357,7 +357,7 @@ class Training(Section):
     order: Literal["shuffled", "constant"] = "shuffled"
     """shuffled: a new random order in each epoch; constant: one random order for all (1998)."""
     images_per_epoch: Count | None = None
-    """Images presented in an epoch; None: all. (1998: 60,000, also when there were 600,000.)"""
+    """Images in an epoch; None: all. (1998: 60,000, also when there were 600,000.)"""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay per step of the averaged weights that are evaluated and saved; 0: no averaging."""
     no_augment_epochs: int = Field(default=0, ge=0)
@@ -417,4 +417,4 @@ class Config(Section):
     kernels: Literal["auto", "torch", "fast"] = "auto"
     """What computes the updates. fast: compiled steps for LeNet-5 on CPUs with AVX-512, the same as
     PyTorch's to rounding; auto: fast where they cover the config and the machine, else PyTorch. A
-    resumed run goes on with what it began with."""
+    resumed run keeps what it began with."""

@@ -1,4 +1,4 @@
-"""What is presented at each step: it depends on seed, epoch and step alone."""
+"""The batch of each step: it depends on seed, epoch and step alone."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from lenet.rng import generator
 
 @dataclass(frozen=True)
 class Share:
-    """Which part of every batch is presented here, when several processes divide the batches."""
+    """Which part of every batch is here, when several processes divide the batches."""
 
     index: int = 0
     """From 0 on."""
@@ -31,7 +31,7 @@ ALL = Share()
 
 
 class Batches:
-    """Presents the training images, batch by batch, for S seeds at once.
+    """Hands out the training images, batch by batch, for S seeds at once.
 
     Args:
         split: The training images, on the device.
@@ -39,12 +39,12 @@ class Batches:
         preprocess: Images (B, C, H, W) → inputs.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         order: ``shuffled`` anew in each epoch, or ``constant``.
-        images_per_epoch: Images in an epoch; a constant order goes on where the last one left off.
+        images_per_epoch: Images in an epoch; a constant order continues where the last epoch ended.
         augment: Images, labels (B,), generator, part → images of the part.
         mix: Images, labels (B,), generator → images, targets (B, classes).
         last_augmented: The last epoch that is augmented and mixed.
         teach: Augmented images, labels (B,) or targets (B, classes) → targets (B, classes).
-        pools: Indices of the images that each seed presents; None: all.
+        pools: Indices of the images that each seed trains on; None: all.
         share: The part of each batch to present; its images are those of the whole batch.
     """
 
@@ -125,7 +125,7 @@ class Batches:
             indices, part = indices[part], slice(None)
         images, targets = scale_pixels(self.split.images[indices]), self.split.labels[indices]
         if distorted:
-            # Mixing needs the whole batch, whatever part of it is presented here.
+            # Mixing needs the whole batch, whatever part of it is here.
             early = slice(None) if self.mix is not None else part
             if self.augment is not None:
                 draw = generator(seed, "augment", epoch, step)

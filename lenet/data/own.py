@@ -76,7 +76,7 @@ def complete(config: Config, dataset: Dataset) -> Config:
     standard deviation are those of the training images: not of validation and test images.
 
     Raises:
-        UsageError: More images are held out than there are.
+        UsageError: More validation images than there are images.
     """
     data, given = config.data, config.input
     if data.name == FILES:

@@ -30,7 +30,7 @@ class Splits:
 def make_splits(
     dataset: Dataset, config: Config, device: torch.device, distort: "Pipeline | None" = None
 ) -> Splits:
-    """Hold out validation images, cut the training set to size, add distorted copies.
+    """Take validation images, cut the training set to size, add distorted copies.
 
     Args:
         dataset: All images.
@@ -95,11 +95,11 @@ def stratified_split(split: Split, n: int, seed: int) -> tuple[Split, Split]:
 
     Args:
         split: What to divide.
-        n: Images to hold out, 0 to len(split).
+        n: Validation images, 0 to len(split).
         seed: Decides which.
 
     Returns:
-        What remains, and the `n` held out; both in the original order.
+        What remains, and the `n` validation images; both in the original order.
 
     Raises:
         UsageError: `n` is not between 0 and len(split).

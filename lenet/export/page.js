@@ -1,4 +1,4 @@
-// The page: a pen on a canvas, and every layer's maps.
+// The page: a pen on a canvas, and every layer's channels.
 
 const network = buildNetwork(NETWORK, decodeWeights(WEIGHTS));
 const pad = document.getElementById("pad");
@@ -70,16 +70,16 @@ function show({states, probabilities}, hasInk) {
   }
 }
 
-// Grey levels: the layer's lowest state is black, its highest white; maps stand side by side.
-function drawMaps(canvas, {maps, side, values}, zoom) {
-  const columns = Math.ceil(maps / 2); // two rows
-  const rows = Math.ceil(maps / columns), gap = 1;
+// Grey levels: the layer's lowest state is black, its highest white; channels stand side by side.
+function drawMaps(canvas, {channels, side, values}, zoom) {
+  const columns = Math.ceil(channels / 2); // two rows
+  const rows = Math.ceil(channels / columns), gap = 1;
   canvas.width = columns * (side + gap) - gap;
   canvas.height = rows * (side + gap) - gap;
   canvas.style.width = `${canvas.width * zoom}px`;
   const image = new ImageData(canvas.width, canvas.height);
   const grey = greys(values);
-  for (let m = 0; m < maps; m++) {
+  for (let m = 0; m < channels; m++) {
     const left = (m % columns) * (side + gap), top = Math.floor(m / columns) * (side + gap);
     for (let y = 0; y < side; y++) for (let x = 0; x < side; x++) {
       const at = 4 * ((top + y) * canvas.width + left + x);

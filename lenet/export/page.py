@@ -29,10 +29,10 @@ from lenet.runs.files import write_atomically
 LIMIT = 1_000_000  # bytes
 LAYERS = {
     "input": "the drawing as the network sees it",
-    "c1": "6 maps",
-    "s2": "6 maps",
-    "c3": "16 maps",
-    "s4": "16 maps",
+    "c1": "6 channels",
+    "s2": "6 channels",
+    "c3": "16 channels",
+    "s4": "16 channels",
     "c5": "120 units",
     "f6": "84 units, as a bitmap of 7 × 12",
 }
@@ -127,7 +127,7 @@ def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:
 def _convolution(layer: Any) -> Step:
     weight = layer.dense_weight() if isinstance(layer, PartialConvolution) else layer.weight
     return "convolution", {
-        "maps": layer.out_channels,
+        "channels": layer.out_channels,
         "side": layer.kernel_size[0],
         "weight": weight,
         "bias": layer.bias,
@@ -153,9 +153,9 @@ STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
     nn.BatchNorm1d: _normalisation,
     nn.Linear: lambda layer: (
         "linear",
-        {"maps": layer.out_features, "weight": layer.weight, "bias": layer.bias},
+        {"channels": layer.out_features, "weight": layer.weight, "bias": layer.bias},
     ),
-    RBF: lambda layer: ("distance", {"maps": len(layer.centres), "weight": layer.centres}),
+    RBF: lambda layer: ("distance", {"channels": len(layer.centres), "weight": layer.centres}),
     ScaledTanh: lambda layer: ("scaled_tanh", {}),
     nn.ReLU: lambda layer: ("relu", {}),
     nn.Tanh: lambda layer: ("tanh", {}),

@@ -23,4 +23,4 @@ def export_weights(request: Request) -> str:
     config = request.run.config
     metadata = {"model": config.model.kind, "config": dump_config(config)}
     write_atomically(request.path, save(tensors, metadata))
-    return f"{sum(t.numel() for t in tensors.values()):,} weights"
+    return f"{sum(t.numel() for t in tensors.values()):,} parameters"

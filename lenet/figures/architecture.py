@@ -72,8 +72,8 @@ def _block(layer: Layer, last: bool) -> Block:
     field = kernel if isinstance(kernel, int) else kernel[0]
     name = "output" if last else layer.name
     if layer.planes:
-        _, maps, height, _ = layer.state.shape
-        planes, side = min(maps, MOST_PLANES), float(height)
+        _, channels, height, _ = layer.state.shape
+        planes, side = min(channels, MOST_PLANES), float(height)
     else:  # length grows with the root of the units, so that 10 and 4,000 both fit
         planes, side, field = 0, 3.2 * layer.units.shape[1] ** 0.5, 0
     return Block(name, layer.size, verb, layer.parameters, planes, side, field, colour)

@@ -64,13 +64,13 @@ def activation_maps(
         if not seeing:
             return None
         last = layers[seeing[-1]]
-        state = last.state  # (B, maps, H', W')
+        state = last.state  # (B, channels, H', W')
         outputs = layers[-1].units
         logits = -outputs if model.outputs == "penalties" else outputs
         maps = []
         for label in classes:
             (gradient,) = torch.autograd.grad(logits[:, label].sum(), state, retain_graph=True)
-            importance = gradient.mean((2, 3), keepdim=True)  # (B, maps, 1, 1)
+            importance = gradient.mean((2, 3), keepdim=True)  # (B, channels, 1, 1)
             maps.append((importance * state).sum(1))
     step = prod(layer.stride for layer in layers[: seeing[-1] + 1])
     return ActivationMaps(last, torch.stack(maps).detach(), step)

@@ -39,8 +39,8 @@ class Layer:
     def size(self) -> str:
         """Its size in the paper's notation: ``6 @ 28×28``, or the number of its units."""
         if self.planes:
-            _, maps, height, width = self.state.shape
-            return f"{maps} @ {height}×{width}"
+            _, channels, height, width = self.state.shape
+            return f"{channels} @ {height}×{width}"
         return f"{self.units.shape[1]:,}"
 
     @property

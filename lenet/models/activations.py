@@ -1,4 +1,4 @@
-"""Squashing functions by name."""
+"""Activations by name."""
 
 import torch
 from torch import Tensor, nn

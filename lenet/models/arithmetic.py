@@ -228,29 +228,31 @@ def dense_parameters(inputs: int, units: int) -> int:
 
 
 def local_parameters(
-    maps: int, filters: int, size: tuple[int, int], places: tuple[int, int]
+    channels: int, filters: int, size: tuple[int, int], places: tuple[int, int]
 ) -> int:
     """Count the weights and biases of a locally connected layer: a filter of its own per place."""
-    return (maps * size[0] * size[1] + 1) * filters * places[0] * places[1]
+    return (channels * size[0] * size[1] + 1) * filters * places[0] * places[1]
 
 
-def convolution_parameters(maps: int, filters: int, size: tuple[int, int], groups: int = 1) -> int:
+def convolution_parameters(
+    channels: int, filters: int, size: tuple[int, int], groups: int = 1
+) -> int:
     """Count the weights and biases of a convolution: a filter for all places.
 
     Args:
-        maps: Input maps.
-        filters: Output maps.
+        channels: Input channels.
+        filters: Output channels.
         size: Height and width of the filters in pixels.
-        groups: Input and output maps are divided into this many groups that do not mix.
+        groups: Input and output channels are divided into this many groups that do not mix.
     """
-    return (maps // groups * size[0] * size[1] + 1) * filters
+    return (channels // groups * size[0] * size[1] + 1) * filters
 
 
 @dataclass(frozen=True)
 class Answer:
     """What a layer makes of its input, and what that takes."""
 
-    maps: int
+    channels: int
     filters: int
     size: int
     width: Step | TransposedStep
@@ -264,14 +266,14 @@ class Answer:
     @property
     def parameters(self) -> int:
         """Weights and biases."""
-        return convolution_parameters(self.maps, self.filters, (self.size, self.size))
+        return convolution_parameters(self.channels, self.filters, (self.size, self.size))
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications whose products are added up, those with padding included."""
         transposed = isinstance(self.width, TransposedStep)
         positions = self.height.n * self.width.n if transposed else self.places[0] * self.places[1]
-        return self.maps * self.size**2 * self.filters * positions
+        return self.channels * self.size**2 * self.filters * positions
 
     @property
     def unshared(self) -> dict[str, int]:
@@ -282,8 +284,8 @@ class Answer:
         if isinstance(self.width, TransposedStep):
             return {}
         places = self.places[0] * self.places[1]
-        inputs = self.maps * self.height.n * self.width.n
-        local = local_parameters(self.maps, self.filters, (self.size, self.size), self.places)
+        inputs = self.channels * self.height.n * self.width.n
+        local = local_parameters(self.channels, self.filters, (self.size, self.size), self.places)
         return {
             "locally connected": local,
             "fully connected": dense_parameters(inputs, self.filters * places),
@@ -306,8 +308,11 @@ class Answer:
         lines = [
             ("width", self.width.formula()),
             ("height", self.height.formula()),
-            ("output", f"{count(self.filters, 'map')} of {places[1]}×{places[0]} (width × height)"),
-            ("parameters", f"({f}·{f}·{self.maps} + 1)·{self.filters} = {self.parameters:,}"),
+            (
+                "output",
+                f"{count(self.filters, 'channel')} of {places[1]}×{places[0]} (width × height)",
+            ),
+            ("parameters", f"({f}·{f}·{self.channels} + 1)·{self.filters} = {self.parameters:,}"),
             ("multiply-adds", f"{self.multiply_adds:,}"),
             *((f"{name}", f"{n:,} parameters") for name, n in self.unshared.items()),
         ]
@@ -327,8 +332,8 @@ def work_out(
     """Work out a layer.
 
     Args:
-        picture: ``640x480x3``: width, height and, if not 1, the number of maps.
-        filters: Number of output maps.
+        picture: ``640x480x3``: width, height and, if not 1, the number of channels.
+        filters: Number of output channels.
         size: Height and width of the filters in pixels.
         stride: Pixels from one place to the next.
         padding: ``valid``, ``same``, ``full`` or a number of pixels.
@@ -340,9 +345,9 @@ def work_out(
     """
     found = re.fullmatch(r"(\d+)[x×](\d+)(?:[x×](\d+))?", picture.strip().lower())
     if not found:
-        raise UsageError(f"{picture!r}: expected width x height x maps, such as 640x480x3")
-    width, height, maps = (int(text or 1) for text in found.groups())
-    _require_positive(maps=maps, filters=filters, size=size)
+        raise UsageError(f"{picture!r}: expected width x height x channels, such as 640x480x3")
+    width, height, channels = (int(text or 1) for text in found.groups())
+    _require_positive(channels=channels, filters=filters, size=size)
     named: Any = int(padding) if padding.isdecimal() else padding
     before, after = padding_pixels(named, size)
     if transposed and before != after:
@@ -355,7 +360,7 @@ def work_out(
             return TransposedStep(n, size, stride, before, extra)
         return Step(n, size, stride, before, after)
 
-    return Answer(maps, filters, size, step(width), step(height))
+    return Answer(channels, filters, size, step(width), step(height))
 
 
 def require_input_size(
@@ -387,7 +392,7 @@ def require_input_size(
 
 
 def count(n: int, noun: str) -> str:
-    """Write ``1 map`` or ``6 maps``."""
+    """Write ``1 channel`` or ``6 channels``."""
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 

@@ -8,50 +8,50 @@ from torch.nn import functional as F
 
 
 class Subsampling(nn.Module):
-    """Halve each map: add 2×2 neighbours, times one coefficient per map, plus one bias per map.
+    """Halve each channel: add 2×2 neighbours; a coefficient and a bias per channel.
 
     The four inputs are added, not averaged; the squashing function that follows is a layer of
-    its own. (B, maps / copies, H, W) becomes (B, maps, H/2, W/2).
+    its own. (B, channels / copies, H, W) becomes (B, channels, H/2, W/2).
 
     Args:
-        maps: Number of maps, which is also the number of coefficients and of biases.
+        channels: Number of channels, which is also the number of coefficients and of biases.
         coefficient: What all coefficients start at; the paper does not say. ½ is 1 / √4, as in
             the authors' Lush code.
-        copies: How many maps in a row look at the same input map; LeNet-4 has two.
+        copies: How many channels in a row look at the same input channel; LeNet-4 has two.
 
     Source: Section II-B, layer S2.
     """
 
     kernel_size = stride = (2, 2)
 
-    def __init__(self, maps: int, coefficient: float = 0.5, copies: int = 1) -> None:
+    def __init__(self, channels: int, coefficient: float = 0.5, copies: int = 1) -> None:
         super().__init__()
-        self.maps = maps
+        self.channels = channels
         self.copies = copies
-        self.coefficient = nn.Parameter(torch.full((maps,), coefficient))
-        self.bias = nn.Parameter(torch.zeros(maps))
+        self.coefficient = nn.Parameter(torch.full((channels,), coefficient))
+        self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the (B, maps, H/2, W/2) sums of (B, maps / copies, H, W) images."""
+        """Return the (B, channels, H/2, W/2) sums of (B, channels / copies, H, W) images."""
         # Four times the mean, to the same bit: ONNX has no sum over neighbours.
-        mean = F.avg_pool2d(images, self.kernel_size)  # (B, maps / copies, H/2, W/2)
-        mean = mean.repeat_interleave(self.copies, dim=1)  # (B, maps, H/2, W/2)
+        mean = F.avg_pool2d(images, self.kernel_size)  # (B, channels / copies, H/2, W/2)
+        mean = mean.repeat_interleave(self.copies, dim=1)  # (B, channels, H/2, W/2)
         return mean * (4 * self.coefficient[:, None, None]) + self.bias[:, None, None]
 
     def extra_repr(self) -> str:
-        """Show the number of maps in the module's representation."""
-        return str(self.maps)
+        """Show the number of channels in the module's representation."""
+        return str(self.channels)
 
 
 class PartialConvolution(nn.Module):
-    """A convolution whose output maps each see only some of the input maps.
+    """A convolution whose output channels each see only some of the input channels.
 
     Only the kernels that exist are parameters, so an absent connection needs no mask and cannot
-    learn. (B, in_maps, H, W) becomes (B, len(table), H - k + 1, W - k + 1).
+    learn. (B, in_channels, H, W) becomes (B, len(table), H - k + 1, W - k + 1).
 
     Args:
-        in_maps: Number of input maps.
-        table: For each output map, the input maps it is connected to.
+        in_channels: Number of input channels.
+        table: For each output channel, the input channels it is connected to.
         kernel_size: Height and width k of every kernel, in pixels.
 
     Source: Section II-B, layer C3 and Table I.
@@ -60,30 +60,32 @@ class PartialConvolution(nn.Module):
     inputs: Tensor
     outputs: Tensor
 
-    def __init__(self, in_maps: int, table: Sequence[Sequence[int]], kernel_size: int = 5) -> None:
+    def __init__(
+        self, in_channels: int, table: Sequence[Sequence[int]], kernel_size: int = 5
+    ) -> None:
         super().__init__()
-        self.in_channels = in_maps
+        self.in_channels = in_channels
         self.out_channels = len(table)
         self.kernel_size = (kernel_size, kernel_size)
         self.table = tuple(tuple(row) for row in table)
         pairs = [(i, o) for o, row in enumerate(self.table) for i in row]
         inputs, outputs = (side.clone() for side in torch.tensor(pairs).T)  # each its own memory
-        self.register_buffer("inputs", inputs, persistent=False)  # (kernels,) input map of each
-        self.register_buffer("outputs", outputs, persistent=False)  # (kernels,) output map of each
+        self.register_buffer("inputs", inputs, persistent=False)  # (kernels,) input channel of each
+        self.register_buffer("outputs", outputs, persistent=False)  # (kernels,) its output channel
         self.weight = nn.Parameter(torch.zeros(len(pairs), kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(self.out_channels))
 
     def dense_weight(self) -> Tensor:
-        """Return the kernels as (out maps, in maps, k, k), zero where there is no connection."""
+        """Return the kernels, (out, in, k, k), zero where there is no connection."""
         dense = self.weight.new_zeros(self.out_channels, self.in_channels, *self.kernel_size)
         return dense.index_put((self.outputs, self.inputs), self.weight)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Convolve (B, in_maps, H, W) images."""
+        """Convolve (B, in_channels, H, W) images."""
         return F.conv2d(images, self.dense_weight(), self.bias)
 
     def extra_repr(self) -> str:
-        """Show the number of maps and kernels in the module's representation."""
+        """Show the number of channels and kernels in the module's representation."""
         return f"{self.in_channels}, {self.out_channels}, kernels={len(self.weight)}"
 
 
@@ -166,7 +168,7 @@ def count_connections(layer: nn.Module, output: Tensor) -> int:
 
     Args:
         layer: One of this module's layers, or torch's `Conv2d` or `Linear`; others count zero.
-        output: What the layer made of a batch of one image, (1, maps, H, W) or (1, units).
+        output: What the layer made of a batch of one image, (1, channels, H, W) or (1, units).
 
     Source: Section II-B, whose numbers for LeNet-5 add up to 340,908.
     """

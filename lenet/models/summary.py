@@ -34,7 +34,7 @@ class Row:
     kind: str
     """Its class."""
     output: tuple[int, ...]
-    """(maps, height, width) or (units,)."""
+    """(channels, height, width) or (units,)."""
     size: int | None
     """Width of the filter in pixels, f; None for a layer that is not moved over the picture."""
     padding: int | None
@@ -60,7 +60,7 @@ class Summary:
     """All layers of a network."""
 
     input: tuple[int, ...]
-    """(maps, height, width)."""
+    """(channels, height, width)."""
     rows: Sequence[Row]
     parameters: int
     """Trainable weights and biases of the whole network."""
@@ -119,13 +119,13 @@ class _Seen:
 def summarize_network(model: nn.Module, shape: tuple[int, int, int]) -> Summary:
     """Send a blank picture through a network and describe each layer that it meets.
 
-    Layers that neither have weights nor change the size of maps, such as activations, are left
+    Layers that neither have weights nor change the size of channels, such as activations, are left
     out. Where a tensor comes from an operation that is no module (an addition, say), the widest
     receptive field so far is taken for its own.
 
     Args:
-        model: Any network of (1, maps, height, width) pictures.
-        shape: Maps, height and width of its input.
+        model: Any network of (1, channels, height, width) pictures.
+        shape: Channels, height and width of its input.
     """
     rows: list[Row] = []
     counted: set[nn.Module] = set()

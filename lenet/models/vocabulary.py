@@ -18,7 +18,7 @@ from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.local import LocallyConnected
 
 Shape = tuple[int, ...]
-"""(maps, height, width) or (units,)."""
+"""(channels, height, width) or (units,)."""
 
 Modules = dict[str, nn.Module]
 """A layer's modules in order, by what is appended to its name; the layer itself has nothing."""
@@ -55,28 +55,28 @@ class Layer(BaseModel):
 
 
 class Convolution(Layer):
-    """Filters moved over the maps."""
+    """Filters moved over the channels."""
 
     filters: Count
-    """Number of output maps."""
+    """Number of output channels."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
     """Pixels from one place to the next."""
     padding: Literal["valid", "same", "full"] | Pixels = "valid"
-    """Pixels added around the maps: none, f - 1 in all, f - 1 on each side, or a number."""
+    """Pixels added around the channels: none, f - 1 in all, f - 1 on each side, or a number."""
     border: Literal["zeros", "reflect", "replicate", "circular"] | Constant = "zeros"
     """What is added: zeros, ``{constant: c}``, the mirror image, the border, or the other side."""
     groups: Count = 1
-    """Maps are divided into groups that do not mix."""
+    """Channels are divided into groups that do not mix."""
     table: list[list[Pixels]] | None = None
-    """For each output map, the input maps that it sees; None: all (or those of its group)."""
+    """For each output channel, the input channels that it sees; None: all (of its group)."""
     bias: bool = True
-    """Whether each output map has a bias."""
+    """Whether each output channel has a bias."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the convolution, preceded by a padding where it cannot pad by itself."""
-        maps, *sizes = _maps(word, shape)
+        channels, *sizes = _channels(word, shape)
         before, after = padding_pixels(self.padding, self.size)
         out = _places(sizes, self.size, self.stride, self.padding)
         if self.border in ("reflect", "circular"):
@@ -87,24 +87,25 @@ class Convolution(Layer):
                     f" not {max(before, after)}",
                     ("border",),
                 )
-        for option, groups in (("groups", maps), ("filters", self.filters)):
+        for option, groups in (("groups", channels), ("filters", self.filters)):
             if groups % self.groups:
                 raise UsageError(
-                    f"{count(groups, 'map')} cannot be divided into {self.groups} groups", (option,)
+                    f"{count(groups, 'channel')} cannot be divided into {self.groups} groups",
+                    (option,),
                 )
         modules: Modules = {}
         own = before if before == after and not isinstance(self.border, dict) else 0
         if self.table is not None:
-            self._check_table(self.table, maps)
+            self._check_table(self.table, channels)
             own = 0
         if own == 0 and after > 0:
             modules["-border"] = self._padding_module(before, after)
         if self.table is not None:
-            modules[""] = PartialConvolution(maps, self.table, self.size)
+            modules[""] = PartialConvolution(channels, self.table, self.size)
         else:
             mode = self.border if own and isinstance(self.border, str) else "zeros"
             modules[""] = nn.Conv2d(
-                maps,
+                channels,
                 self.filters,
                 self.size,
                 self.stride,
@@ -127,15 +128,15 @@ class Convolution(Layer):
         }
         return kinds[self.border](sides)
 
-    def _check_table(self, table: Sequence[Sequence[int]], maps: int) -> None:
+    def _check_table(self, table: Sequence[Sequence[int]], channels: int) -> None:
         if len(table) != self.filters:
             raise UsageError(
                 f"the table has {len(table)} rows for {self.filters} filters", ("table",)
             )
         for row, seen in enumerate(table):
-            if not seen or len(set(seen)) < len(seen) or max(seen) >= maps:
+            if not seen or len(set(seen)) < len(seen) or max(seen) >= channels:
                 raise UsageError(
-                    f"row {row} must name different maps from 0 to {maps - 1}, at least one",
+                    f"row {row} must name one or more different channels from 0 to {channels - 1}",
                     ("table", row),
                 )
         if self.stride != 1 or self.groups != 1 or not self.bias:
@@ -146,7 +147,7 @@ class TransposedConvolution(Layer):
     """Each input adds a copy of the filters to the output: undoes a convolution's size."""
 
     filters: Count
-    """Number of output maps."""
+    """Number of output channels."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
@@ -156,17 +157,17 @@ class TransposedConvolution(Layer):
     extra: Pixels = 0
     """Pixels more at the right and bottom, for what a convolution rounded down."""
     bias: bool = True
-    """Whether each output map has a bias."""
+    """Whether each output channel has a bias."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the transposed convolution."""
-        maps, *sizes = _maps(word, shape)
+        channels, *sizes = _channels(word, shape)
         out = [
             TransposedStep(n, self.size, self.stride, self.padding, self.extra).output
             for n in sizes
         ]
         module = nn.ConvTranspose2d(
-            maps, self.filters, self.size, self.stride, self.padding, self.extra, bias=self.bias
+            channels, self.filters, self.size, self.stride, self.padding, self.extra, bias=self.bias
         )
         return {"": module}, (self.filters, *out)
 
@@ -175,7 +176,7 @@ class Local(Layer):
     """A convolution without weight sharing: filters of its own at every place."""
 
     filters: Count
-    """Number of output maps."""
+    """Number of output channels."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
@@ -183,9 +184,9 @@ class Local(Layer):
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the locally connected layer."""
-        maps, height, width = _maps(word, shape)
+        channels, height, width = _channels(word, shape)
         out = _places([height, width], self.size, self.stride, 0)
-        module = LocallyConnected(maps, self.filters, self.size, (height, width), self.stride)
+        module = LocallyConnected(channels, self.filters, self.size, (height, width), self.stride)
         return {"": module}, (self.filters, *out)
 
 
@@ -200,14 +201,14 @@ class _Pooling(Layer):
     def _pool(
         self, kind: type[nn.MaxPool2d | nn.AvgPool2d], word: str, shape: Shape
     ) -> tuple[Modules, Shape]:
-        maps, *sizes = _maps(word, shape)
+        channels, *sizes = _channels(word, shape)
         stride = self.stride or self.size
         if 2 * self.padding > self.size:
             raise UsageError(
                 f"{self.padding} pixels are more than half of {self.size}", ("padding",)
             )
         out = _places(sizes, self.size, stride, self.padding)
-        return {"": kind(self.size, stride, self.padding)}, (maps, *out)
+        return {"": kind(self.size, stride, self.padding)}, (channels, *out)
 
 
 class MaxPooling(_Pooling):
@@ -234,27 +235,27 @@ class TrainableSubsampling(Layer):
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the subsampling."""
-        maps, *sizes = _maps(word, shape)
+        channels, *sizes = _channels(word, shape)
         out = _places(sizes, 2, 2, 0)
-        return {"": Subsampling(maps, self.coefficient)}, (maps, *out)
+        return {"": Subsampling(channels, self.coefficient)}, (channels, *out)
 
 
 class GlobalAverage(Layer):
-    """The mean of each map, which becomes a unit."""
+    """The mean of each channel, which becomes a unit."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the pooling and the flattening."""
-        maps, *_ = _maps(word, shape)
-        return {"": nn.AdaptiveAvgPool2d(1), "-flatten": nn.Flatten()}, (maps,)
+        channels, *_ = _channels(word, shape)
+        return {"": nn.AdaptiveAvgPool2d(1), "-flatten": nn.Flatten()}, (channels,)
 
 
 class Flatten(Layer):
-    """Maps become units, row by row, map by map."""
+    """Channels become units, row by row, channel by channel."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
         """Return the flattening."""
-        maps, height, width = _maps(word, shape)
-        return {"": nn.Flatten()}, (maps * height * width,)
+        channels, height, width = _channels(word, shape)
+        return {"": nn.Flatten()}, (channels * height * width,)
 
 
 class Linear(Layer):
@@ -282,10 +283,10 @@ class DigitDistances(Layer):
 
 
 class BatchNorm(Layer):
-    """Each map's mean and variance over the batch are normalised, then scaled and moved."""
+    """Each channel's mean and variance over the batch are normalised, then scaled and moved."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
-        """Return the normalisation for maps or units."""
+        """Return the normalisation for channels or units."""
         kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
         return {"": kind(shape[0])}, shape
 
@@ -328,15 +329,15 @@ LAYERS: dict[str, type[Layer]] = {
 
 
 def describe(shape: Shape) -> str:
-    """Write a shape as ``6 maps of 28×28`` or ``84 units``."""
+    """Write a shape as ``6 channels of 28×28`` or ``84 units``."""
     if len(shape) == 1:
         return count(shape[0], "unit")
-    return f"{count(shape[0], 'map')} of {shape[1]}×{shape[2]}"
+    return f"{count(shape[0], 'channel')} of {shape[1]}×{shape[2]}"
 
 
-def _maps(word: str, shape: Shape) -> tuple[int, int, int]:
+def _channels(word: str, shape: Shape) -> tuple[int, int, int]:
     if len(shape) == 1:
-        raise UsageError(f"{word} needs maps")
+        raise UsageError(f"{word} needs channels")
     return shape[0], shape[1], shape[2]
 
 
@@ -347,7 +348,7 @@ def _units(word: str, shape: Shape) -> int:
 
 
 def _places(sizes: Sequence[int], size: int, stride: int, padding: Padding) -> list[int]:
-    """Return the height and width of what a filter makes of maps."""
+    """Return the height and width of what a filter makes of channels."""
     try:
         return [Step.padded(n, size, stride, padding).output for n in sizes]
     except UsageError as error:

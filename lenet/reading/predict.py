@@ -99,7 +99,7 @@ class Reading:
 
 
 def load_ensemble(name: str) -> Ensemble:
-    """Load the run, or all members of the ensemble, of a name.
+    """Load the run, or all networks of the ensemble, of a name.
 
     Raises:
         UsageError: There is no such run.

@@ -24,7 +24,7 @@ ENTRY = "lenet"
 """Where the metadata of a safetensors file hold format, checksum and the like, as JSON."""
 
 MAX_TENSOR_BYTES = 2_000_000_000
-"""Larger files are not read: four values for each of 100 million weights, and some to spare."""
+"""Larger files are not read: four values for each of 100 million parameters, and some to spare."""
 
 
 class DamagedFileError(RunError):

@@ -49,7 +49,9 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
             getattr(theirs, setting) != getattr(ours, setting)
             for setting in ("name", "validation", "validation_split", "split_seed")
         ):
-            raise UsageError(f"{run.folder} has learnt from images that are held out here", key)
+            raise UsageError(
+                f"{run.folder} has learnt from images that are validation images here", key
+            )
     return runs
 
 
@@ -110,7 +112,7 @@ def open_runs(name: str, *, unfinished: bool = False) -> list[Run]:
         return wanted
     if found:
         raise UsageError(
-            f"{name} holds no finished run; `{shell('lenet', 'resume', name)}` goes on with it"
+            f"{name} holds no finished run; `{shell('lenet', 'resume', name)}` continues it"
         )
     if is_published(folder.parent):
         seeds = ", ".join(str(run.seed) for run in find_runs(folder.parent))

@@ -142,7 +142,7 @@ def _finished(rows: Sequence[Row]) -> dict[str, list[Row]]:
 
 
 def _mean(runs: Sequence[Row], split: str) -> str:
-    """Return the mean ± sd of the errors on a split, or a dash where no image was held out."""
+    """Return the mean ± sd of the errors on a split, or a dash if it has no images."""
     if not all(split in run.errors for run in runs):
         return "–"
     return f"{summarize([run.errors[split] for run in runs]):.1f}"

@@ -81,7 +81,7 @@ def check_publishable(runs: Sequence[Run]) -> None:
     for run in runs:
         if not run.finished:
             command = shell("lenet", "resume", run.folder)
-            raise UsageError(f"{run.folder} is unfinished; `{command}` goes on with it")
+            raise UsageError(f"{run.folder} is unfinished; `{command}` continues it")
         environment = run.read_json("environment.json")
         commit = environment.get("commit")
         if not commit:

@@ -88,7 +88,7 @@ def _sized(size: int, epochs: int) -> list[Row]:
 
 PRIOR_KNOWLEDGE = _study(
     "prior-knowledge",
-    "When does prior knowledge pay? (180,000 presentations each)",
+    "When does prior knowledge pay? (180,000 images each)",
     *_sized(1_000, 180),
     *_sized(6_000, 30),
     *_sized(60_000, 3),

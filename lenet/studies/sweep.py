@@ -272,7 +272,7 @@ def _work(
         elif watch.pruned:
             _tell(study, trial, None)
             say(f"trial {trial.number}: pruned after epoch {watch.epochs} with {values}")
-        else:  # stopped; whoever comes next goes on with it
+        else:  # stopped; whoever comes next continues it
             _requeue(study, study.trials[trial.number])
 
 

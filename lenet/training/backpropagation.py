@@ -5,9 +5,9 @@ decide its speed. Here every operation serves S networks (one per seed), each wi
 own, and the curvature, which is no derivative that autograd knows, is the same backward pass with
 every weight, input and slope squared.
 
-The maps of a convolution are laid out as (S, maps, 4, Q): the four positions that the subsampling
-layer adds lie along the third dimension, the Q squares along the last. Adding them is then a sum,
-and handing a derivative to all four a broadcast.
+The channels of a convolution are laid out as (S, channels, 4, Q): the four positions that the
+subsampling layer adds lie along the third dimension, the Q squares along the last. Adding them is
+then a sum, and handing a derivative to all four a broadcast.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ class Weighted:
     Attributes:
         layers: The S modules that the weights come from.
         weight: (S, units, inputs + 1), the last column being the bias; of subsampling layers
-            (S, maps, 2), coefficient and bias.
+            (S, channels, 2), coefficient and bias.
         derivatives: As `weight`: what the last `backward` found.
     """
 
@@ -73,7 +73,7 @@ class Squash:
 
 
 class Convolution(Weighted):
-    """Convolutions, complete or partial, whose maps are subsampled afterwards.
+    """Convolutions, complete or partial, whose channels are subsampled afterwards.
 
     Args:
         layers: The S convolutions.
@@ -90,35 +90,35 @@ class Convolution(Weighted):
         self.shape = (len(layers), layers[0].in_channels, *size)
         # Windows over the pixels' numbers tell which pixel each entry comes from.
         pixels = torch.arange(torch.Size(self.shape).numel(), device=self.weight.device)
-        seen = self.windows(pixels.view(self.shape))  # (S, maps, k, k, 2, 2, rows, columns)
+        seen = self.windows(pixels.view(self.shape))  # (S, channels, k, k, 2, 2, rows, columns)
         self.seen_pixels = seen.reshape(-1)
-        # What each position sees: (S, maps·k·k + 1, positions); the last row feeds the bias.
+        # What each position sees: (S, channels·k·k + 1, positions); the last row feeds the bias.
         area = seen[0, :, :, :, 0, 0, 0, 0].numel()
         self.seen = self.weight.new_ones(len(layers), area + 1, seen[0].numel() // area)
         self.seen_inputs = self.seen[:, :-1].view(seen.shape)
 
     def windows(self, inputs: Tensor) -> Tensor:
-        """Return a view of inputs (S, maps, H, W) as (S, maps, k, k, 2, 2, rows, columns)."""
+        """Return a view of inputs (S, C, H, W) as (S, C, k, k, 2, 2, rows, columns)."""
         windows = inputs.unfold(2, self.kernel, 1).unfold(3, self.kernel, 1)
-        seeds, maps, height, width, k, _ = windows.shape
-        squares = windows.view(seeds, maps, height // 2, 2, width // 2, 2, k, k)
+        seeds, channels, height, width, k, _ = windows.shape
+        squares = windows.view(seeds, channels, height // 2, 2, width // 2, 2, k, k)
         return squares.permute(0, 1, 6, 7, 3, 5, 2, 4)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(S, maps, …) → (S, units, 4, Q)."""
+        """(S, channels, …) → (S, units, 4, Q)."""
         self.seen_inputs.copy_(self.windows(inputs.view(self.shape)))
         sums = torch.bmm(self.weight, self.seen)
         return sums.view(*sums.shape[:2], 4, -1)
 
     def backward(self, delta: Tensor, power: int) -> Tensor:
-        """(S, units, 4, Q) → (S, maps, H·W), or nothing if the layer is the first."""
+        """(S, units, 4, Q) → (S, channels, H·W), or nothing if the layer is the first."""
         weight, seen = _raise_to(power, self.weight[:, :, :-1], self.seen)
         delta = delta.expand(-1, -1, 4, -1).flatten(2)
         torch.bmm(delta, seen.transpose(1, 2), out=self.derivatives)
         if self.first:
             return delta.new_empty(0)
         # A pixel lies in up to k·k windows: it gets the sum of what each of them hands back.
-        spread = torch.bmm(weight.transpose(1, 2), delta)  # (S, maps·k·k, positions)
+        spread = torch.bmm(weight.transpose(1, 2), delta)  # (S, channels·k·k, positions)
         inputs = delta.new_zeros(torch.Size(self.shape).numel())
         return inputs.index_add_(0, self.seen_pixels, spread.view(-1)).view(self.shape).flatten(2)
 
@@ -132,21 +132,21 @@ class Subsampling2x2(Weighted):
         self.sums = torch.empty(0)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(S, maps / copies, 4, Q) → (S, maps, Q)."""
+        """(S, channels / copies, 4, Q) → (S, channels, Q)."""
         self.sums = inputs.sum(2)
         if self.copies > 1:
             self.sums = self.sums.repeat_interleave(self.copies, dim=1)
         return torch.addcmul(self.weight[:, :, 1:], self.sums, self.weight[:, :, :1])
 
     def backward(self, delta: Tensor, power: int) -> Tensor:
-        """(S, maps, Q) → (S, maps / copies, 1, Q), the same for each of four inputs."""
+        """(S, channels, Q) → (S, channels / copies, 1, Q), the same for each of four inputs."""
         coefficient, sums = _raise_to(power, self.weight[:, :, :1], self.sums)
         delta = delta.view(sums.shape)
         torch.sum(delta * sums, 2, out=self.derivatives[:, :, 0])
         torch.sum(delta, 2, out=self.derivatives[:, :, 1])
         each = delta * coefficient
-        seeds, maps, squares = each.shape
-        return each.view(seeds, maps // self.copies, self.copies, squares).sum(2, keepdim=True)
+        seeds, channels, squares = each.shape
+        return each.view(seeds, channels // self.copies, self.copies, squares).sum(2, keepdim=True)
 
 
 class Dense(Weighted):
@@ -243,7 +243,7 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
 
 
 def pack(layer: nn.Module) -> Tensor:
-    """Return a layer's weights as (units, inputs + 1), or (maps, 2) of a subsampling layer."""
+    """Return a layer's weights as (units, inputs + 1), or (channels, 2) of a subsampling layer."""
     if isinstance(layer, Subsampling):
         return torch.stack([layer.coefficient, layer.bias], dim=1).detach()
     assert isinstance(layer, nn.Conv2d | nn.Linear | PartialConvolution)

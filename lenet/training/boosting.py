@@ -31,7 +31,7 @@ def load_earlier(config: Config, seed: int, device: torch.device) -> list[Classi
 
     Raises:
         UsageError: A run is missing, was trained by another loss, or has learnt from images that
-            are held out here.
+            are validation images here.
         RunError: Its weights are missing or damaged.
     """
     if config.data.boosting is None:

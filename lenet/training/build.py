@@ -61,12 +61,12 @@ class Components:
     """What each seed's network took over from a trained one; empty without ``train.from``."""
 
     def batches(self, split: Split, seeds: Sequence[int], share: Share = ALL) -> Batches:
-        """Return what is presented at each step.
+        """Return the batches of each step.
 
         Args:
             split: The training images, on the device.
             seeds: Those that learn together.
-            share: The part of each batch that this process presents.
+            share: The part of each batch that this process trains on.
 
         Raises:
             UsageError: The earlier networks of boosting leave nothing to learn from.

@@ -100,13 +100,13 @@ class DividedBatchNorm(_BatchNorm):
         """Take any shape."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (B, maps, …)."""
+        """Normalise (B, channels, …)."""
         if not self.training:
             return super().forward(input)
         others = [d for d in range(input.dim()) if d != 1]
         shape = [1, -1] + [1] * (input.dim() - 2)
         n = input.new_tensor([input.numel() / self.num_features])
-        sums = add_up(torch.cat([input.sum(others), n]))  # (maps + 1,)
+        sums = add_up(torch.cat([input.sum(others), n]))  # (channels + 1,)
         n, mean = sums[-1], sums[:-1] / sums[-1]
         deviations = input - mean.view(shape)
         variance = add_up(deviations.square().sum(others)) / n

@@ -48,7 +48,7 @@ def describe_environment(
 
 
 def check_origin(run: Run, dataset: Dataset, checksums: Mapping[str, Sequence[str]]) -> None:
-    """Refuse to go on with a run on other images, or with other teachers, than it began with.
+    """Refuse to continue a run on other images, or with other teachers, than it began with.
 
     Args:
         run: A run that may have begun; what its ``environment.json`` does not record is not
@@ -66,7 +66,7 @@ def check_origin(run: Run, dataset: Dataset, checksums: Mapping[str, Sequence[st
     name = begun.get("dataset", dataset.name)
     if name != dataset.name:
         raise UsageError(
-            f"{run.folder} was begun on {name} and cannot go on with {dataset.name}:"
+            f"{run.folder} was begun on {name} and cannot continue with {dataset.name}:"
             f" --data FOLDER says where {name} lies, --overwrite begins anew"
         )
     for file, md5 in begun.get("md5", {}).items():

@@ -90,7 +90,7 @@ def run_experiment(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         data: A folder to look for the dataset in first.
         root: The folder of the runs.
-        resume: Go on with runs that are there; those not begun are begun.
+        resume: Continue runs that are there; those not begun are begun.
         overwrite: Replace runs that are there.
         stop: Asked after each step whether to save and end.
         say: Takes messages.
@@ -163,7 +163,7 @@ def resume_runs(
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
 ) -> Experiment:
-    """Go on with runs that were interrupted; see `run_experiment`.
+    """Continue runs that were interrupted; see `run_experiment`.
 
     Args:
         folders: Run folders, or folders that hold one per seed.
@@ -219,7 +219,7 @@ def follow(world: World, data: Path | None, stop: Callable[[], bool]) -> Experim
 
 
 def _check_origins(runs: Sequence[Run], dataset: Dataset, components: Components) -> None:
-    """Refuse to go on with unfinished runs on other images or teachers; see `check_origin`."""
+    """Refuse to continue unfinished runs on other images or teachers; see `check_origin`."""
     for run in runs:
         if not run.finished:
             check_origin(run, dataset, components.checksums(run.seed))

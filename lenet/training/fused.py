@@ -180,7 +180,7 @@ def kernels_of(
         return "torch"
     reason = why_not(config, device, processes)
     if reason:
-        say(f"warning: this began with the fast kernels and goes on with PyTorch: {reason}")
+        say(f"warning: this began with the fast kernels and continues with PyTorch: {reason}")
     return "torch" if reason else "fast"
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lenet.errors import DivergedError
 
 Sample = Callable[[int], tuple[Tensor, Tensor]]
-"""Draws n presented training images: inputs (S, n, 1, H, W) and targets (S, n)."""
+"""Draws n preprocessed training images: inputs (S, n, 1, H, W) and targets (S, n)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Learner(Protocol):
         """Learn from a batch.
 
         Args:
-            inputs: Presented images, float32 (S, B, 1, H, W).
+            inputs: Preprocessed images, float32 (S, B, 1, H, W).
             targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
         """
 

@@ -37,7 +37,7 @@ class SDLMLearner:
         models: S networks of one shape, on the device; `backpropagation.py` knows their layers.
         loss: What is made small.
         size: Rows and columns of the input, in pixels.
-        eta: Global learning rate of each epoch; the last one goes on.
+        eta: Global learning rate of each epoch; later epochs have the last one.
         mu: Added to every curvature, > 0: keeps the step finite where the curvature is small.
         curvature_images: Images on which the curvature is estimated before each epoch.
     """
@@ -90,7 +90,7 @@ class SDLMLearner:
         """Make one update per image, in order.
 
         Args:
-            inputs: Presented images, float32 (S, B, 1, H, W).
+            inputs: Preprocessed images, float32 (S, B, 1, H, W).
             targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, classes).
         """
         shares = weigh_classes(targets, self.classes)

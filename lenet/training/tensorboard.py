@@ -44,7 +44,7 @@ class Dashboard:
     """Writes a run's metrics as TensorBoard events; the step is the epoch.
 
     The events are a view of the run's other files and no reason to stop. If they cannot be written,
-    the run is told so and goes on; everything is written once more as soon as that is possible.
+    the user is told and training continues; everything is written again once that is possible.
 
     Args:
         run: The run.
@@ -149,7 +149,9 @@ class Dashboard:
         except (OSError, RunError) as error:
             if self.healthy:
                 self.say(f"warning: {error}")
-                self.say("warning: training goes on; they are written again when that is possible")
+                self.say(
+                    "warning: training continues; they are written again when that is possible"
+                )
             self.healthy = False
         else:
             self.file, self.healthy = file, True
@@ -221,7 +223,7 @@ def _read_values(run: Run, end: int) -> dict[tuple[str, int], Event]:
 
 
 def first_kernels(model: nn.Module) -> Tensor | None:
-    """Return the kernels of a network's first convolution, (maps, k, k), if it has one.
+    """Return the kernels of a network's first convolution, (channels, k, k), if it has one.
 
     Of several channels, the mean.
     """
@@ -232,13 +234,13 @@ def first_kernels(model: nn.Module) -> Tensor | None:
 
 
 def paint(kernels: Tensor, zoom: int = 12) -> Tensor:
-    """Return kernels (maps, k, k) side by side in colours, uint8 (zoom k, zoom (k + 1) maps, 3).
+    """Return kernels (C, k, k) side by side in colours, uint8 (zoom k, zoom (k + 1) C, 3).
 
     Blue is positive, orange negative, as in the figure `filters`.
     """
     share = (kernels / kernels.abs().max().clamp(min=1e-12)).cpu()
     share = torch.nn.functional.pad(share, (0, 1))  # a white column between kernels
-    row = share.transpose(0, 1).flatten(1)  # (k, (k + 1) maps)
+    row = share.transpose(0, 1).flatten(1)  # (k, (k + 1) C)
     row = row.repeat_interleave(zoom, 0).repeat_interleave(zoom, 1)[..., None]
     blue, orange = torch.tensor([0, 114, 178]), torch.tensor([213, 94, 0])
     colour = torch.where(row > 0, blue, orange)

@@ -41,7 +41,7 @@ def train(
 ) -> list[dict[str, Any]] | None:
     """Train one network per run, and leave everything in the runs' folders.
 
-    Runs that have checkpoints go on from them.
+    Runs that have checkpoints continue from them.
 
     Args:
         config: What to train; the runs' configs differ from it in the seed alone.
@@ -68,7 +68,7 @@ def train(
     seeds = [run.seed for run in runs]
     components = components or build(config, seeds, device)
 
-    # Data: what is presented at each step.
+    # Data: the batch of each step.
     batches = components.batches(splits.train, seeds, world.share if world else ALL)
 
     # Model, loss, optimizer, schedule.
@@ -225,7 +225,7 @@ def _load(
                     f"the checkpoint of {run.folder} is another network's: {error}"
                 ) from error
             metrics.load_state(index, counts)
-        say(f"going on in epoch {position.epoch} after {position.step} steps")
+        say(f"continuing in epoch {position.epoch} after {position.step} steps")
     return position
 
 

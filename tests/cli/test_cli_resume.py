@@ -53,7 +53,7 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
     )
     resumed = runner.invoke(app, ["resume", "runs/small/0", "--device", "cpu"])
     assert resumed.exit_code == 0
-    assert "going on in epoch" in resumed.stderr
+    assert "continuing in epoch" in resumed.stderr
     assert resumed.stdout.startswith("seed 0: ")
     assert compare_files(Path("runs/straight/0"), Path("runs/small/0")) == []
 

@@ -1,4 +1,4 @@
-"""What is presented at each step."""
+"""The batch of each step."""
 
 import pytest
 import torch

@@ -75,7 +75,8 @@ def test_safetensors_carries_the_config(tmp_path: Path) -> None:
     run = make_run(tmp_path, ["model.batch_norm=false"])
     path = tmp_path / "net.safetensors"
     assert (
-        FORMATS["safetensors"].write(Request(run, load_classifier(run), path)) == "61,706 weights"
+        FORMATS["safetensors"].write(Request(run, load_classifier(run), path))
+        == "61,706 parameters"
     )
     with safe_open(path, framework="pt") as file:
         assert file.metadata()["model"] == "lenet5-modern"

@@ -213,7 +213,7 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
         ["convolution", "scaled_tanh"], ["subsampling", "scaled_tanh"],
         ["convolution", "scaled_tanh"], ["linear", "scaled_tanh"], ["distance"],
     ]  # fmt: skip
-    # 60,000 weights, 36 kernels of C3 that are zero, and the 840 bits of the bitmaps
+    # 60,000 parameters, 36 kernels of C3 that are zero, and the 840 bits of the bitmaps
     assert len(numbers) == 60_000 + 36 * 25 + 840
 
 

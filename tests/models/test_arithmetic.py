@@ -215,8 +215,8 @@ def test_a_transposed_answer_undoes_an_answer() -> None:
 @pytest.mark.parametrize(
     ("picture", "options", "message"),
     [
-        ("5 by 5", {}, "'5 by 5': expected width x height x maps"),
-        ("5x5x0", {}, "maps is 0"),
+        ("5 by 5", {}, "'5 by 5': expected width x height x channels"),
+        ("5x5x0", {}, "channels is 0"),
         ("5x5", {"padding": "some"}, "padding is valid, same, full or a number"),
         ("5x5", {"extra": 1}, "extra pixels are for a transposed convolution"),
         ("5x5", {"size": 4, "padding": "same", "transposed": True}, "the same on both sides"),

@@ -139,7 +139,7 @@ def test_global_average_pooling_makes_the_last_maps_the_classes() -> None:
         (
             ["relu", {"conv": {"filters": 6, "size": 9}}],
             ("layers", 1, "conv", "size"),
-            r"\(8 \+ 2·0 - 9\)/1 \+ 1 = 0 is less than 1 \(it gets 1 map of 8×8\)",
+            r"\(8 \+ 2·0 - 9\)/1 \+ 1 = 0 is less than 1 \(it gets 1 channel of 8×8\)",
         ),
         (
             [{"conv": {"filters": 6, "size": 17, "padding": "full", "border": "reflect"}}],
@@ -149,12 +149,12 @@ def test_global_average_pooling_makes_the_last_maps_the_classes() -> None:
         (
             [{"conv": {"filters": 6, "size": 3, "groups": 2}}],
             ("layers", 0, "conv", "groups"),
-            "1 map cannot be divided into 2 groups",
+            "1 channel cannot be divided into 2 groups",
         ),
         (
             [{"conv": {"filters": 2, "size": 3, "table": [[0], [1]]}}],
             ("layers", 0, "conv", "table", 1),
-            "row 1 must name different maps from 0 to 0",
+            "row 1 must name one or more different channels from 0 to 0",
         ),
         (
             [{"conv": {"filters": 2, "size": 3, "table": [[0]]}}],
@@ -167,7 +167,7 @@ def test_global_average_pooling_makes_the_last_maps_the_classes() -> None:
             "2 pixels are more than half of 2",
         ),
         ([{"linear": {"units": 10}}], ("layers", 0, "linear"), "put flatten or global-average"),
-        (["flatten", "max"], ("layers", 1), r"max needs maps \(it gets 64 units\)"),
+        (["flatten", "max"], ("layers", 1), r"max needs channels \(it gets 64 units\)"),
         (["flatten", "rbf"], ("layers", 1), "rbf compares 84 units"),
         (["flatten"], ("layers", 0), "puts out 64 units, but there are 10 classes"),
         ([7], ("layers", 0), "a layer is a word"),

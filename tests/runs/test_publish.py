@@ -78,7 +78,9 @@ def test_an_experiment_is_replaced_only_if_asked(tmp_path: Path) -> None:
 def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     run = finished_run(tmp_path)
     (run.folder / "result.json").unlink()
-    with pytest.raises(UsageError, match=r"net/0 is unfinished; `lenet resume .*net/0` goes on"):
+    with pytest.raises(
+        UsageError, match=r"net/0 is unfinished; `lenet resume .*net/0` continues it"
+    ):
         publish([str(tmp_path / "net")], tmp_path / "published")
 
 

@@ -1,4 +1,4 @@
-"""What a run was made with, and that it goes on with nothing else."""
+"""What a run was made with, and that it continues with nothing else."""
 
 import sys
 from importlib import metadata
@@ -93,7 +93,7 @@ def test_a_changed_network_that_a_run_learns_from_is_refused(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"dataset": "mnist"}, "was begun on mnist and cannot go on with mnist-sample"),
+        ({"dataset": "mnist"}, "was begun on mnist and cannot continue with mnist-sample"),
         ({"md5": {"mnist_data": "0" * 32}}, "another mnist_data of mnist-sample: its MD5 sum was"),
     ],
 )

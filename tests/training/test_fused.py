@@ -232,4 +232,4 @@ def test_a_run_of_the_kernels_goes_on_with_pytorch_where_there_are_none(
     monkeypatch.setattr(support, "find_spec", lambda name: None)
     said: list[str] = []
     assert not resume_runs([run.folder], say=said.append).unfinished
-    assert any("goes on with PyTorch: the fast kernels need the package numba" in s for s in said)
+    assert any("continues with PyTorch: the fast kernels need the package numba" in s for s in said)

@@ -126,10 +126,10 @@ def test_the_tally_counts_what_was_seen_before_the_update() -> None:
     model = small(0)
     inputs, targets = batch(0)
     outputs = model(inputs[0])
-    tally = learner([model]).learn(inputs, targets)
-    assert tally.errors.tolist() == [int((outputs.argmax(1) != targets[0]).sum())]
+    stats = learner([model]).learn(inputs, targets)
+    assert stats.errors.tolist() == [int((outputs.argmax(1) != targets[0]).sum())]
     expected = F.cross_entropy(outputs, targets[0], reduction="sum").double()
-    torch.testing.assert_close(tally.loss_sum[0], expected.detach())
+    torch.testing.assert_close(stats.loss_sum[0], expected.detach())
 
 
 def test_seeds_learn_as_each_would_alone() -> None:

@@ -170,7 +170,7 @@ def test_seeds_a_checkpoint_apart_go_on_from_the_one_they_share(
     (behind / "state.previous.safetensors").replace(behind / "state.safetensors")
     said: list[str] = []
     assert train(config, runs, splits, CPU, say=said.append) is not None
-    assert said[0] == "going on in epoch 1 after 2 steps"
+    assert said[0] == "continuing in epoch 1 after 2 steps"
     for one, other in zip(straight, runs, strict=True):
         assert compare_files(one.folder, other.folder) == []
 
@@ -200,7 +200,7 @@ def test_a_damaged_newest_checkpoint_costs_steps_and_nothing_else(
     said: list[str] = []
     assert train(config, [run], splits, CPU, say=said.append) is not None
     assert f"warning: {newest} is damaged" in said[0]
-    assert "going on in epoch 3 after 0 steps" in said[2]
+    assert "continuing in epoch 3 after 0 steps" in said[2]
     assert compare_files(straight.folder, run.folder) == []
 
 

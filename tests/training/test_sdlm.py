@@ -48,10 +48,10 @@ def test_update_of_one_unit_by_hand():
     inputs = torch.full((1, 1, 1, 1, 1), 2.0)
     nothing = torch.zeros(1, 1, 10)
     learner.begin_epoch(1, lambda n: (inputs, nothing))
-    tally = learner.learn(inputs, nothing)
+    stats = learner.learn(inputs, nothing)
     weights = pack(learner.model(0)[1])
     torch.testing.assert_close(weights, torch.tensor([[0.5 - 0.1 / 5 * 4, -0.1 / 2 * 2]] * 10))
-    assert tally.loss_sum.tolist() == [10 * 0.5 * 4]
+    assert stats.loss_sum.tolist() == [10 * 0.5 * 4]
 
 
 def test_updates_are_those_of_autograd_one_image_at_a_time():
@@ -86,16 +86,16 @@ def test_seeds_learn_together_what_each_learns_alone():
     together = build_learner(seeds)
     inputs, labels = draw(seeds, 8)
     together.begin_epoch(1, lambda n: (inputs[:, :n], labels[:, :n]))
-    tally = together.learn(inputs, labels)
+    stats = together.learn(inputs, labels)
     for index, seed in enumerate(seeds):
         alone = build_learner([seed])
         own = slice(index, index + 1)
         alone.begin_epoch(1, lambda n, own=own: (inputs[own, :n], labels[own, :n]))
-        alone_tally = alone.learn(inputs[own], labels[own])
+        alone_stats = alone.learn(inputs[own], labels[own])
         torch.testing.assert_close(
-            alone_tally.loss_sum[0], tally.loss_sum[index], rtol=1e-5, atol=0
+            alone_stats.loss_sum[0], stats.loss_sum[index], rtol=1e-5, atol=0
         )
-        assert alone_tally.errors[0] == tally.errors[index]
+        assert alone_stats.errors[0] == stats.errors[index]
         torch.testing.assert_close(
             dict(alone.model(0).state_dict()), dict(together.model(index).state_dict())
         )
