@@ -115,6 +115,11 @@ class EpochMetrics:
             )
         self.unchecked.clear()
 
+    @property
+    def error_rate(self) -> float:
+        """Share of the images so far whose prediction was wrong, all seeds' together, 0 to 1."""
+        return int(self.errors.sum()) / (self.n * len(self.seeds))
+
     def numbers(self, index: int) -> dict[str, Any]:
         """Return the seed's errors, accuracy and mean loss on the images as they came."""
         errors = int(self.errors[index])

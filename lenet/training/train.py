@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from lenet.config.schema import Config
 from lenet.data.batches import ALL, Batches
@@ -21,6 +20,7 @@ from lenet.training.build import Components, build
 from lenet.training.distributed import World
 from lenet.training.fused import compile_kernels, kernels_of
 from lenet.training.learner import EpochMetrics, Learner
+from lenet.training.progress import Progress
 from lenet.training.tensorboard import Dashboard
 
 CHECK_EVERY = 100
@@ -85,12 +85,15 @@ def train(
         run.rewind(position)
     dashboards = [Dashboard(run, position.epoch, splits.dataset, say) for run in runs]
     saved_at = time.monotonic()
+    done = (position.epoch - 1) * batches.images_per_epoch + position.step * batches.batch_size
+    bar = Progress(config.train.epochs, batches.images_per_epoch, done, len(runs), progress)
+    say = bar.above(say)
 
     try:
         # Each epoch: learn from its batches, saving now and then …
         for epoch in range(position.epoch, config.train.epochs + 1):
             first_step = position.step if epoch == position.epoch else 0
-            for step in _learn(config, epoch, first_step, batches, learner, metrics, progress):
+            for step in _learn(config, epoch, first_step, batches, learner, metrics, bar):
                 stopping = stop()
                 if stopping or _is_due(config, step + 1, saved_at):
                     metrics.check(epoch, step)
@@ -105,6 +108,7 @@ def train(
             metrics.check(epoch, batches.steps_per_epoch - 1)
 
             # … then evaluate, log and save, once, here.
+            bar.begin(epoch, "evaluating")
             for index, run in enumerate(runs):
                 # What is evaluated may be a copy, or an average, of the weights that learn.
                 classifiers[index] = replace(classifiers[index], model=learner.model(index))
@@ -117,11 +121,14 @@ def train(
             saved_at = time.monotonic()
 
         # Finish: the errors of the weights that were kept.
+        bar.close()
+        say(f"evaluating on {len(splits.test):,} test images …")
         return [
             _finish(run, classifier, components.earlier[run.seed], splits, dashboard)
             for run, classifier, dashboard in zip(runs, classifiers, dashboards, strict=True)
         ]
     finally:
+        bar.close()
         for dashboard in dashboards:
             dashboard.close()
 
@@ -133,25 +140,21 @@ def _learn(
     batches: Batches,
     learner: Learner,
     metrics: EpochMetrics,
-    progress: bool,
+    bar: Progress,
 ) -> Iterator[int]:
     """Learn from the batches of an epoch from `first_step` on; yield the number of each step."""
     if first_step == 0:
         learner.begin_epoch(epoch, partial(batches.sample, epoch))
     metrics.start_clock()
-    for step in tqdm(
-        range(first_step, batches.steps_per_epoch),
-        desc=f"epoch {epoch}/{config.train.epochs}",
-        initial=first_step,
-        total=batches.steps_per_epoch,
-        disable=not progress,
-        leave=False,
-    ):
+    bar.begin(epoch)
+    for step in range(first_step, batches.steps_per_epoch):
         with naming_memory("train.batch_size", config.train.batch_size):
             inputs, targets = batches.batch(epoch, step)
             metrics.add(learner.learn(inputs, targets), batches.size(step))
+        bar.advance(batches.size(step))
         if (step + 1) % CHECK_EVERY == 0:
             metrics.check(epoch, step)
+            bar.show_error(metrics.error_rate)
         yield step
 
 
@@ -298,7 +301,7 @@ def _finish(
 
 def _describe(run: Run, metrics: dict[str, Any], epochs: int, seconds: float) -> str:
     parts = [
-        f"{part} {metrics[f'errors/{part}']:,} ({metrics[f'accuracy/{part}']:.2%})"
+        f"{part} {metrics[f'errors/{part}']:,} ({100 * metrics[f'accuracy/{part}']:.2f} %)"
         for part in ("train", "validation", "test")
         if f"errors/{part}" in metrics
     ]

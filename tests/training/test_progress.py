@@ -1,0 +1,40 @@
+"""The line that shows how far a training is."""
+
+import io
+import sys
+
+import pytest
+
+from lenet.training.progress import Progress
+
+
+def test_the_bar_spans_all_epochs_and_seeds_and_starts_where_a_training_goes_on() -> None:
+    bar = Progress(epochs=3, images=100, done=150, seeds=2, shown=False)
+    assert (bar.bar.total, bar.bar.n) == (600, 300)
+
+
+def test_the_bar_shows_epoch_time_left_rate_and_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    bar = Progress(epochs=2, images=1000, done=0, seeds=1, shown=True)
+    bar.begin(1)
+    bar.advance(500)
+    bar.show_error(0.0213)
+    bar.begin(1, "evaluating")
+    bar.above(lambda line: stream.write(f"{line}\n"))("a line")
+    bar.close()
+    shown = stream.getvalue()
+    assert (
+        "epoch 1/2" in shown and "evaluating 1/2" in shown and "25 %" in shown and "left" in shown
+    )
+    assert "images/s" in shown and "error 2.13 %" in shown
+    assert "\ra line\n" in shown  # the bar was cleared before
+
+
+def test_nothing_is_drawn_if_it_is_not_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    bar = Progress(1, 10, 0, 1, shown=False)
+    bar.begin(1)
+    bar.advance(10)
+    bar.above(print)("a line")
+    bar.close()
+    assert capsys.readouterr() == ("a line\n", "")
