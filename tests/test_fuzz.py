@@ -6,8 +6,9 @@ $LENET_FUZZ is the number of examples of each test, four times that of those tha
 
 import gzip
 import os
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from legal_configs import legal_configs
 
 from lenet.config.load import config_names, find_config, flatten_config, load_config
 from lenet.config.schema import Config
-from lenet.data.datasets import Split, load_dataset
+from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.idx import read_idx
 from lenet.data.splits import Splits, make_splits
 from lenet.errors import LenetError
@@ -26,6 +28,7 @@ from lenet.evaluation.classifier import load_classifier
 from lenet.runs.files import write_tensors
 from lenet.runs.history import list_runs, table
 from lenet.runs.run import Run
+from lenet.training import experiment
 from lenet.training.build import build
 from lenet.training.train import train
 
@@ -109,6 +112,44 @@ def test_odd_values_in_configs(name: str, keys: list[str], values: list[str]) ->
         build(load_config(name, overrides).config, [0])
     except LenetError as error:
         assert str(error)
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """Fifty training images of the sample, and ten test images."""
+    whole = load_dataset("mnist-sample")
+    return replace(
+        whole,
+        train=whole.train.take(torch.arange(0, 4000, 80)),
+        test=whole.test.take(torch.arange(0, 1000, 100)),
+    )
+
+
+@slow_fuzz
+@given(content=legal_configs(), seeds=st.integers(1, 2))
+def test_any_config_that_is_accepted_trains(
+    content: dict[str, Any],
+    seeds: int,
+    few: Dataset,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two steps are made; losses and weights may come out infinite, which is said."""
+    monkeypatch.setattr(experiment, "load_data", lambda *arguments: few)
+    try:
+        config = load_config(content).config
+        build(config, [config.seed])
+    except LenetError:
+        return
+    steps = iter([False, False])
+    root = tmp_path_factory.mktemp("runs")
+    try:
+        experiment.run_experiment(
+            config, "run", seeds=seeds, device="cpu", root=root, stop=lambda: next(steps, True)
+        )
+    except LenetError as error:
+        assert str(error)
+    shutil.rmtree(root)
 
 
 @fuzz

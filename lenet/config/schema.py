@@ -13,6 +13,12 @@ TransformSpec = dict[str, dict[str, Any] | None]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1, le=10_000_000)]
+Decay = Annotated[float, Field(ge=0, le=1 - 1e-6)]
+"""Share of an average that is kept at each step, of one that is divided by what it lacks."""
+MOST = 1e15
+"""Largest number that a rule of training multiplies by: products of two still are floats."""
+Positive = Annotated[float, Field(gt=0, le=MOST)]
+NotNegative = Annotated[float, Field(ge=0, le=MOST)]
 
 
 class Section(BaseModel):
@@ -243,7 +249,7 @@ class MAP(Section):
     """The discriminative criterion (the paper's equation 9), for the RBF output."""
 
     kind: Literal["map"]
-    j: float = Field(default=0.1, gt=0)
+    j: Positive = 0.1
     """Penalty of the rubbish class; the paper gives no value."""
 
 
@@ -260,13 +266,13 @@ class SGD(Section):
     """Stochastic gradient descent."""
 
     kind: Literal["sgd"]
-    lr: float = Field(default=0.05, gt=0)
+    lr: Positive = 0.05
     """Learning rate at the top of the schedule."""
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
     """Share of the last step that is kept."""
     nesterov: bool = True
     """Look ahead along the momentum (needs momentum > 0)."""
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: NotNegative = 0.0
     """Pull towards zero, on weights but not on biases."""
 
 
@@ -274,13 +280,11 @@ class AdamW(Section):
     """Adam with decoupled weight decay."""
 
     kind: Literal["adamw"]
-    lr: float = Field(default=1e-3, gt=0)
+    lr: Positive = 1e-3
     """Learning rate at the top of the schedule."""
-    betas: list[Annotated[float, Field(ge=0, lt=1)]] = Field(
-        default=[0.9, 0.999], min_length=2, max_length=2
-    )
+    betas: list[Decay] = Field(default=[0.9, 0.999], min_length=2, max_length=2)
     """Decay of the averages of the gradient and of its square."""
-    weight_decay: float = Field(default=0.01, ge=0)
+    weight_decay: NotNegative = 0.01
     """Pull towards zero, on weights but not on biases."""
 
 
@@ -288,11 +292,11 @@ class SDLM(Section):
     """The paper's stochastic diagonal Levenberg-Marquardt rule: one update per image."""
 
     kind: Literal["sdlm"]
-    eta: list[Annotated[float, Field(gt=0)]] = Field(
+    eta: list[Positive] = Field(
         default=[5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8, min_length=1
     )
     """Global learning rate of each epoch; later epochs have the last one."""
-    mu: float = Field(default=0.02, gt=0)
+    mu: Positive = 0.02
     """Keeps the step finite where the curvature is small."""
     curvature_images: Count = 500
     """Training images on which the curvature is estimated before each epoch."""
@@ -305,7 +309,7 @@ class Constant(Section):
     """The same learning rate throughout."""
 
     kind: Literal["constant"]
-    warmup: float = Field(default=0.0, ge=0)
+    warmup: NotNegative = 0.0
     """Epochs over which the learning rate rises from 0."""
 
 
@@ -313,9 +317,9 @@ class Steps(Section):
     """A factor for each epoch."""
 
     kind: Literal["steps"]
-    factors: dict[int, Annotated[float, Field(gt=0)]]
+    factors: dict[int, Positive]
     """From which epoch (the first is 1) which factor on the learning rate holds."""
-    warmup: float = Field(default=0.0, ge=0)
+    warmup: NotNegative = 0.0
     """Epochs over which the learning rate rises from 0."""
 
 
@@ -323,7 +327,7 @@ class Cosine(Section):
     """Half a cosine from the full learning rate to `final`."""
 
     kind: Literal["cosine"]
-    warmup: float = Field(default=0.0, ge=0)
+    warmup: NotNegative = 0.0
     """Epochs over which the learning rate rises from 0."""
     final: Fraction = 0.0
     """Factor on the learning rate at the very end."""
@@ -333,7 +337,7 @@ class OneCycle(Section):
     """Up along a straight line, down along another."""
 
     kind: Literal["one-cycle"]
-    warmup: float = Field(default=0.0, ge=0)
+    warmup: NotNegative = 0.0
     """Epochs over which the learning rate rises; 0: the first quarter of all."""
     final: Fraction = 0.0
     """Factor on the learning rate at the very end."""

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from lenet.augment.pipeline import Pipeline
 
 
+MOST_GIGABYTES = 4
+"""What a training set with its distorted copies may fill; ten copies of MNIST fill half of one."""
+
+
 @dataclass(frozen=True)
 class Splits:
     """The images of a run, on the device."""
@@ -62,6 +66,9 @@ def make_splits(
 def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: int) -> Split:
     """Return a split followed by copies of it, each distorted by a draw of its own.
 
+    Raises:
+        UsageError: They would fill more than `MOST_GIGABYTES`.
+
     Args:
         split: uint8 images (N, C, H, W) and their labels.
         copies: How many copies follow.
@@ -70,6 +77,13 @@ def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: i
 
     Source: Section III.C of the 1998 paper: 60,000 originals and 540,000 distorted images.
     """
+    gigabytes = (1 + copies) * split.images.nbytes / 1e9
+    if gigabytes > MOST_GIGABYTES:
+        raise UsageError(
+            f"{copies} copies of {len(split):,} images take {gigabytes:.1f} GB, more than the"
+            f" {MOST_GIGABYTES} allowed",
+            ("data", "distorted_copies"),
+        )
     images, labels = [split.images], split.labels
     for copy in range(copies):
         for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):

@@ -13,7 +13,7 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import Description, describe_dataset
 from lenet.device import naming_memory
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, count
 from lenet.evaluation.evaluate import Result, count_errors, evaluate, infer, infer_draws
 from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
@@ -171,6 +171,13 @@ def _check_input(config: Config, data: Description) -> None:
     images = f"{config.data.path or config.data.name} has images of {side}×{side} pixels"
     if size < side:
         raise UsageError(f"{images}, which do not fit into {size}×{size}", ("input", "size"))
+    if int(side * config.input.scale) < 1:
+        raise UsageError(f"{images}, of which this scale leaves none", ("input", "scale"))
+    for name in ("mean", "std"):
+        given = getattr(config.input, name)
+        if given is not None and len(given) != data.channels:
+            channels = count(data.channels, "channel")
+            raise UsageError(f"{len(given)} numbers for images of {channels}", ("input", name))
     if width is not None and width > side:
         raise UsageError(f"{images}, too narrow for digits of {width}", ("input", "width"))
 

@@ -5,6 +5,7 @@ A layer is a word (``relu``) or a word with options (``conv: {filters: 6, size: 
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from math import prod
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -13,6 +14,9 @@ from torch import nn
 from lenet.errors import UsageError, nearest
 from lenet.models.layers import RBF, draw_weights
 from lenet.models.vocabulary import LAYERS, Layer, Shape, describe
+
+MAX_VALUES = 10_000_000
+"""What a layer may put out of one image, so that a typing error does not fill the memory."""
 
 
 class LayerSequence(nn.Sequential):
@@ -53,6 +57,12 @@ class LayerSequence(nn.Sequential):
                 raise UsageError(f"{error} (it gets {describe(shape)})", path) from error
             except (RuntimeError, MemoryError) as error:  # torch's word for too little memory
                 raise UsageError(f"{word} is too large to be built", _path(index, spec)) from error
+            if prod(shape) > MAX_VALUES:
+                raise UsageError(
+                    f"{word} puts out {describe(shape)} of each image, more than the"
+                    f" {MAX_VALUES:,} values allowed",
+                    _path(index, spec),
+                )
             for suffix, module in built.items():
                 if name + suffix in modules or hasattr(nn.Sequential, name):
                     raise UsageError(f"the name {name!r} is taken", _path(index, spec))

@@ -216,6 +216,8 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
     device = next(models[0].parameters()).device
     rules: dict[str, Rule] = {}
     for name, module in models[0].named_modules():
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is None:
+            raise UsageError(f"the sdlm rule cannot train layer {name} without biases", ("model",))
         layers = [model.get_submodule(name) for model in models]
         first = not rules
         match module:
@@ -226,6 +228,12 @@ def write_rules(models: Sequence[nn.Module], size: tuple[int, int]) -> dict[str,
                 size = (size[0] // 2, size[1] // 2)
             case nn.Linear():
                 rules[name] = Dense(layers, first)  # type: ignore[arg-type]
+            case nn.Conv2d() if (module.padding, module.stride) != ((0, 0), (1, 1)):
+                raise UsageError(
+                    f"the sdlm rule cannot train layer {name}, a convolution with padding or"
+                    " stride",
+                    ("model",),
+                )
             case nn.Conv2d() | PartialConvolution() if module.kernel_size == size:
                 rules[name] = Dense(layers, first)  # type: ignore[arg-type]
             case nn.Conv2d() | PartialConvolution():

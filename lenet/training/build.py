@@ -17,11 +17,12 @@ from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.losses import CurvedLoss
 from lenet.runs.files import compute_checksum
+from lenet.training.backpropagation import write_rules
 from lenet.training.boosting import choose_images, load_earlier
 from lenet.training.data_parallel import DataParallelLearner
 from lenet.training.distillation import Teacher
 from lenet.training.distributed import World
-from lenet.training.fused import FusedLearner, Kernels
+from lenet.training.fused import FusedLearner, Kernels, choose_kernels
 from lenet.training.gradient import GradientLearner
 from lenet.training.learner import Learner
 from lenet.training.optimizers import OPTIMIZERS
@@ -163,10 +164,27 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
     starts = {seed: load_start(config, seed, each) for seed, each in classifiers.items()}
     for classifier in classifiers.values():
         freeze(classifier.model, config.train.freeze)
-    return Components(
+    built = Components(
         config, device, augment, mix, distort, classifiers, teacher, earlier,
         {seed: start for seed, start in starts.items() if start is not None},
     )  # fmt: skip
+    _check_rule(built)
+    return built
+
+
+def _check_rule(components: Components) -> None:
+    """Refuse networks that the config's rule of training cannot train.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    config = components.config
+    if isinstance(config.optimizer, SDLM):
+        model = next(iter(components.classifiers.values())).model
+        write_rules([model], (config.input.size, config.input.size))
+    choose_kernels(config, components.device)
+    if config.train.batch_size == 1:
+        check_last_batch(components, 1)
 
 
 @contextmanager
@@ -189,7 +207,8 @@ def check_last_batch(components: Components, images: int) -> None:
         UsageError: It would.
     """
     config = components.config
-    if (config.train.images_per_epoch or images) % config.train.batch_size != 1:
+    size = config.train.batch_size
+    if size > 1 and (config.train.images_per_epoch or images) % size != 1:
         return
     classifier = next(iter(components.classifiers.values()))
     shape = (classifier.data.channels, config.input.size, config.input.size)

@@ -28,6 +28,8 @@ from lenet.training.environment import check_origin, describe_environment
 from lenet.training.fused import choose_kernels, compile_kernels
 from lenet.training.train import train
 
+MOST_SEED = 2**63 - 1
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -105,6 +107,8 @@ def run_experiment(
         if world.rank:
             return follow(world, data, stop)
         chosen = range(config.seed, config.seed + seeds)
+        if chosen[-1] > MOST_SEED:
+            raise UsageError(f"{chosen[-1]} is no seed: the largest is {MOST_SEED}", ("seed",))
         dataset = None
         if not is_complete(config):
             dataset = load_data(config, data, say, progress)

@@ -2,6 +2,7 @@
 
 import functools
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import torch
 from lenet.augment import catalogue
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
+from lenet.data.splits import add_distorted_copies
 from lenet.errors import UsageError
 from lenet.models import MODELS
 from lenet.training.build import build, check_last_batch, is_faster_together
 from lenet.training.experiment import run_experiment
 
+OF_1998 = ["loss={kind: squared-targets}", "optimizer={kind: sdlm}", "schedule={kind: constant}"]
 SMALL = ["data.name=mnist-sample", "data.train_size=100", "data.validation=10", "train.epochs=1"]
 
 
@@ -122,3 +125,43 @@ def test_distorted_copies_are_as_large_as_the_images(size: int) -> None:
     with pytest.raises(UsageError, match=f"must be of 28×28 pixels, not {size}×{size}") as caught:
         build(config, [0])
     assert caught.value.path == ("data", "distort")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        (["train.batch_size=1", "model.batch_norm=true"], "train.batch_size: .* too few for batch"),
+        (["input.scale=0.01"], "input.scale: .* of which this scale leaves none"),
+        (["model={kind: compact}", *OF_1998], "the sdlm rule cannot train layer .* without biases"),
+        (["model={kind: layers, layers: [{conv: {filters: 2, size: 5, padding: same}}, flatten,"
+          " {linear: {units: 10}}]}", *OF_1998], "a convolution with padding"),
+        (["model={kind: lenet4}", "kernels=fast"], "the fast kernels know lenet5-modern, not"),
+        (["model={kind: layers, layers: [{conv: {filters: 9, size: 3, padding: 10000}}, flatten,"
+          " {linear: {units: 10}}]}"], "more than the 10,000,000 values allowed"),
+        (["input.mean=[0.1, 0.2]", "input.std=[0.1]"], "mean: 2 numbers for images of 1 chan"),
+        (["optimizer.lr=1e300"], "optimizer.lr: input should be less than"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_trained_is_refused_when_it_is_built(
+    overrides: list[str], complaint: str
+) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        source = load_config("quickstart", overrides)
+        with source.explaining():
+            build(source.config, [0])
+
+
+def test_more_copies_than_memory_are_refused_with_their_size(sample: Dataset) -> None:
+    source = load_config(
+        "quickstart",
+        ["data.name=mnist-sample", "data.distorted_copies=100", "data.distort=[{Identity: {}}]"],
+    )
+    large = replace(sample.train, images=sample.train.images[:1].expand(100_000, -1, -1, -1))
+    with pytest.raises(UsageError, match=r"100 copies of 4,000 images take 7\.9 GB"):
+        add_distorted_copies(large, 100, build(source.config, [0]).distort, 0)
+
+
+def test_seeds_end_where_64_bits_do(tmp_path: Path) -> None:
+    config = load_config("quickstart", seed=2**63 - 1).config
+    with pytest.raises(UsageError, match="9223372036854775808 is no seed"):
+        run_experiment(config, "run", seeds=2, root=tmp_path)

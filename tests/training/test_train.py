@@ -103,7 +103,7 @@ def test_the_best_validation_epoch_is_kept_when_asked_for(begin) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(begin) -> None:
-    config, run, splits = begin("optimizer.lr=1e30", "train.batch_size=64")
+    config, run, splits = begin("optimizer.lr=1e15", "train.batch_size=64")
     with pytest.raises(RunError, match=r"loss of seed 0 is not finite in epoch 1, step [1-3]"):
         train(config, [run], splits, CPU)
     assert not run.finished
