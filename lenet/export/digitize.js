@@ -43,8 +43,13 @@ function labelMarks(ink, height, width) {
   return {marks, boxes};
 }
 
-// The heaviest mark, with those that belong to it; what touches the rim counts only if alone.
+// The heaviest mark, with those that belong to it.
 function chooseGroup(boxes, height, width) {
+  return groupMarks(boxes, height, width)[0];
+}
+
+// Marks with those that belong to them, heaviest first; what touches the rim counts only if alone.
+function groupMarks(boxes, height, width) {
   const touches = (b) => b.top === 0 || b.left === 0 || b.bottom === height || b.right === width;
   const sum = (chosen) => chosen.reduce((total, b) => total + b.weight, 0);
   const inner = boxes.filter((b) => !touches(b)), rim = boxes.filter(touches);
@@ -65,8 +70,9 @@ function chooseGroup(boxes, height, width) {
     near.left = Math.min(near.left, b.left);
     near.right = Math.max(near.right, b.right);
     near.members.add(b.number);
+    near.weight += b.weight;
   }
-  return groups[0];
+  return groups;
 }
 
 function gap(a, b) {

@@ -1,55 +1,128 @@
 // The page: a pen on a canvas, and every layer's channels.
 
 const network = buildNetwork(NETWORK, decodeWeights(WEIGHTS));
-const pad = document.getElementById("pad");
-const pen = pad.getContext("2d", {willReadFrequently: true});
+const pad = document.getElementById("pad"); // what is seen, as sharp as the device
+const sheet = document.createElement("canvas"); // the same in 280 × 280, which the network reads
+const SIDE = sheet.width = sheet.height = 280;
+const CONTEXTS = [pad, sheet].map((each) => each.getContext("2d", {willReadFrequently: true}));
 const cursor = document.getElementById("cursor");
-const WIDTH = 20; // px: the pen, on a pad of 280
-let stroke = null; // the last point of the stroke being drawn
-let place = {x: pad.width / 2, y: pad.height / 2}; // the keyboard's pen
+const penWidth = document.getElementById("width"); // of 280
+const UNSURE = 0.9; // below this probability, on average over turned copies
+const SEVERAL = 0.15; // another mark of this share of the read one's weight is more than a speck
+const TURNS = [-15, -8, 8, 15]; // degrees
+let drawn = []; // strokes {width, points} and pictures, in order
+let isDrawing = false;
+let place = {x: SIDE / 2, y: SIDE / 2}; // the keyboard's pen
 let penIsDown = false;
 let waiting = false;
 
-function clearPad() {
-  pen.fillStyle = "white";
-  pen.fillRect(0, 0, pad.width, pad.height);
-  stroke = null;
-  penIsDown = false;
-  update();
+function scaleOf(context) {
+  return context.canvas.width / SIDE;
+}
+
+function redraw() {
+  for (const context of CONTEXTS) {
+    context.fillStyle = "white";
+    context.fillRect(0, 0, context.canvas.width, context.canvas.height);
+    for (const item of drawn) {
+      if (item.picture) context.drawImage(item.picture, 0, 0, context.canvas.width, context.canvas.width);
+      else item.points.forEach((point, i) => drawLine(context, item, i));
+    }
+  }
+  requestUpdate();
+}
+
+// The line to a stroke's point i from the one before; a tap is a dot.
+function drawLine(context, {points, width}, i) {
+  const scale = scaleOf(context), to = points[i], from = points[Math.max(i - 1, 0)];
+  context.strokeStyle = "black";
+  context.lineWidth = width * scale;
+  context.lineCap = context.lineJoin = "round";
+  context.beginPath();
+  context.moveTo(from.x * scale, from.y * scale);
+  context.lineTo((to.x + (i ? 0 : 0.01)) * scale, to.y * scale);
+  context.stroke();
+}
+
+function begin(point) {
+  isDrawing = true;
+  drawn.push({width: Number(penWidth.value), points: []});
+  drawTo(point);
 }
 
 function drawTo(point) {
-  const from = stroke ?? point;
-  pen.strokeStyle = "black";
-  pen.lineWidth = WIDTH;
-  pen.lineCap = pen.lineJoin = "round";
-  pen.beginPath();
-  pen.moveTo(from.x, from.y);
-  pen.lineTo(point.x + (from === point ? 0.01 : 0), point.y); // a tap is a dot
-  pen.stroke();
-  stroke = point;
-  if (!waiting) {
-    waiting = true;
-    requestAnimationFrame(update);
-  }
+  const stroke = drawn.at(-1);
+  stroke.points.push(point);
+  for (const context of CONTEXTS) drawLine(context, stroke, stroke.points.length - 1);
+  requestUpdate();
+}
+
+function lift() {
+  isDrawing = penIsDown = false;
+}
+
+function clearPad() {
+  lift();
+  drawn = [];
+  redraw();
+}
+
+function undo() {
+  lift();
+  drawn.pop();
+  redraw();
+}
+
+function requestUpdate() {
+  if (waiting) return;
+  waiting = true;
+  requestAnimationFrame(update);
 }
 
 function readInk() {
-  const {data} = pen.getImageData(0, 0, pad.width, pad.height);
+  const {data} = CONTEXTS[1].getImageData(0, 0, SIDE, SIDE);
   return Float64Array.from({length: data.length / 4}, (_, i) => 1 - data[4 * i] / 255);
 }
 
 function update() {
   waiting = false;
-  const ink = digitize(readInk(), pad.height, pad.width);
+  const marks = findGroups(readInk());
+  const ink = digitize(readInk(), SIDE, SIDE);
   const result = network.run(ink ?? new Float64Array(FIELD * FIELD));
   window.lenet.last = {ink, ...result};
-  show(result, ink !== null);
+  show(result, ink && {steady: steadiness(ink, result.probabilities), several: marks});
+}
+
+// Whether a mark beside the one that is read is heavy enough to be a digit of its own.
+function findGroups(ink) {
+  const [first, ...others] = groupMarks(labelMarks(ink, SIDE, SIDE).boxes, SIDE, SIDE);
+  return others.some((group) => group.weight >= SEVERAL * first.weight);
+}
+
+// The best class's mean probability over copies that are turned a little: what is no digit, an X
+// for example, is often sure of a class in one position only.
+function steadiness(ink, probabilities) {
+  const best = probabilities.indexOf(Math.max(...probabilities));
+  const found = TURNS.map((degrees) => network.run(turn(ink, degrees)).probabilities[best]);
+  return found.reduce((sum, p) => sum + p, probabilities[best]) / (found.length + 1);
+}
+
+function turn(ink, degrees) {
+  const cos = Math.cos(degrees * Math.PI / 180), sin = Math.sin(degrees * Math.PI / 180);
+  const middle = (FIELD - 1) / 2;
+  const at = (y, x) => (x < 0 || y < 0 || x >= FIELD || y >= FIELD ? 0 : ink[y * FIELD + x]);
+  return ink.map((_, i) => {
+    const v = Math.floor(i / FIELD) - middle, u = i % FIELD - middle;
+    const y = cos * v - sin * u + middle, x = sin * v + cos * u + middle;
+    const top = Math.floor(y), left = Math.floor(x), below = y - top, right = x - left;
+    return (1 - below) * ((1 - right) * at(top, left) + right * at(top, left + 1))
+      + below * ((1 - right) * at(top + 1, left) + right * at(top + 1, left + 1));
+  });
 }
 
 const ZOOM = {input: 4, c1: 3, s2: 3, c3: 3, s4: 4}; // screen pixels per state
 
-function show({states, probabilities}, hasInk) {
+function show({states, probabilities}, seen) {
   for (const [name, state] of Object.entries(states)) {
     if (name in ZOOM) drawMaps(document.getElementById(`map-${name}`), state, ZOOM[name]);
   }
@@ -58,16 +131,29 @@ function show({states, probabilities}, hasInk) {
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [first, second] = order;
   const percent = (k) => `${(100 * probabilities[k]).toFixed(1)} %`;
-  document.getElementById("digit").textContent = hasInk ? first : "–";
-  document.getElementById("certainty").textContent = hasInk
-    ? `${percent(first)}, then ${second} with ${percent(second)}`
-    : "draw a digit";
+  const isUnsure = seen && (seen.steady < UNSURE || seen.several);
+  const digit = document.getElementById("digit");
+  digit.textContent = seen ? first : "–";
+  digit.classList.toggle("unsure", Boolean(isUnsure));
+  const words = !seen ? "draw a digit"
+    : (seen.several ? "several marks? the heaviest is read: " : isUnsure ? "unsure: " : "")
+      + `${percent(first)}, then ${second} with ${percent(second)}`;
+  document.getElementById("certainty").textContent = words;
+  announce(seen ? `${isUnsure ? "perhaps " : ""}${first}. ${words}` : words);
   for (let k = 0; k < 10; k++) {
     const row = document.getElementById(`output-${k}`);
-    row.classList.toggle("best", hasInk && k === first);
-    row.querySelector("i").style.width = `${hasInk ? 100 * probabilities[k] : 0}%`;
-    row.querySelector("span").textContent = states.output.values[k].toFixed(1);
+    row.classList.toggle("best", Boolean(seen) && k === first);
+    row.querySelector("i").style.width = `${seen ? 100 * probabilities[k] : 0}%`;
+    row.querySelector("span").textContent = seen ? percent(k) : "";
+    row.title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states.output.values[k].toFixed(1)}`;
   }
+}
+
+let toSay;
+// Screen readers hear the verdict when the pen rests, not at each of its steps.
+function announce(words) {
+  clearTimeout(toSay);
+  toSay = setTimeout(() => { document.getElementById("spoken").textContent = words; }, 700);
 }
 
 // Grey levels: the layer's lowest state is black, its highest white; channels stand side by side.
@@ -76,7 +162,7 @@ function drawMaps(canvas, {channels, side, values}, zoom) {
   const rows = Math.ceil(channels / columns), gap = 1;
   canvas.width = columns * (side + gap) - gap;
   canvas.height = rows * (side + gap) - gap;
-  canvas.style.width = `${canvas.width * zoom}px`;
+  canvas.style.width = `calc(var(--zoom, 1) * ${canvas.width * zoom}px)`;
   const image = new ImageData(canvas.width, canvas.height);
   const grey = greys(values);
   for (let m = 0; m < channels; m++) {
@@ -94,7 +180,7 @@ function drawMaps(canvas, {channels, side, values}, zoom) {
 function drawGrid(canvas, values, columns, zoom, grey = greys(values)) {
   canvas.width = columns;
   canvas.height = Math.ceil(values.length / columns);
-  canvas.style.width = `${columns * zoom}px`;
+  canvas.style.width = `calc(var(--zoom, 1) * ${columns * zoom}px)`;
   const image = new ImageData(canvas.width, canvas.height);
   values.forEach((v, i) => {
     image.data.fill(grey(v), 4 * i, 4 * i + 3);
@@ -117,9 +203,9 @@ function buildOutputs() {
     row.innerHTML = `<b>${k}</b><div><i></i></div><span></span>`;
     if (last.kind === "distance") { // 1998: F6 is compared with ten drawn bitmaps
       const target = document.createElement("canvas");
-      target.setAttribute("aria-label", `bitmap of ${k}`);
+      target.setAttribute("aria-hidden", "true");
       row.prepend(target);
-      drawGrid(target, last.weight.subarray(84 * k, 84 * k + 84), 7, 2.5, greys([-1, 1]));
+      drawGrid(target, last.weight.subarray(84 * k, 84 * k + 84), 7, 4, greys([-1, 1]));
     }
     list.append(row);
   }
@@ -128,8 +214,8 @@ function buildOutputs() {
 function pointOf(event) {
   const box = pad.getBoundingClientRect();
   return {
-    x: (event.clientX - box.left) * pad.width / box.width,
-    y: (event.clientY - box.top) * pad.height / box.height,
+    x: (event.clientX - box.left) * SIDE / box.width,
+    y: (event.clientY - box.top) * SIDE / box.height,
   };
 }
 
@@ -137,33 +223,33 @@ pad.addEventListener("pointerdown", (event) => {
   event.preventDefault();
   if (!event.isPrimary) return; // a second finger, or a palm
   pad.setPointerCapture(event.pointerId);
-  stroke = null;
-  drawTo(pointOf(event));
+  begin(pointOf(event));
 });
 pad.addEventListener("pointermove", (event) => {
-  if (stroke && event.buttons && event.isPrimary) {
+  if (isDrawing && event.buttons && event.isPrimary) {
     const passed = event.getCoalescedEvents?.() ?? [];
     for (const e of passed.length ? passed : [event]) drawTo(pointOf(e));
   }
 });
-pad.addEventListener("pointerup", () => { stroke = null; });
-pad.addEventListener("pointercancel", () => { stroke = null; });
+pad.addEventListener("pointerup", lift);
+pad.addEventListener("pointercancel", lift);
 
 // Without a pointer: arrows move the pen, space lowers and lifts it, Delete clears.
 const ARROWS = {ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0]};
 pad.addEventListener("keydown", (event) => {
   const move = ARROWS[event.key];
   if (move) {
-    const inside = (v, limit) => Math.min(Math.max(v, WIDTH), limit - WIDTH);
-    place = {
-      x: inside(place.x + 8 * move[0], pad.width),
-      y: inside(place.y + 8 * move[1], pad.height),
-    };
+    const rim = Number(penWidth.value);
+    const inside = (v) => Math.min(Math.max(v, rim), SIDE - rim);
+    place = {x: inside(place.x + 8 * move[0]), y: inside(place.y + 8 * move[1])};
     if (penIsDown) drawTo(place);
   } else if (event.key === " ") {
-    penIsDown = !penIsDown;
-    stroke = null;
-    if (penIsDown) drawTo(place);
+    if (penIsDown) {
+      lift();
+    } else {
+      begin(place);
+      penIsDown = true;
+    }
   } else if (event.key === "Delete" || event.key === "Backspace") {
     clearPad();
   } else {
@@ -172,17 +258,90 @@ pad.addEventListener("keydown", (event) => {
   event.preventDefault();
   showCursor();
 });
+document.addEventListener("keydown", (event) => {
+  if (event.key.toLowerCase() === "z" && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    undo();
+  }
+});
 
 function showCursor() {
   cursor.hidden = document.activeElement !== pad || !pad.matches(":focus-visible");
   cursor.classList.toggle("down", penIsDown);
-  cursor.style.left = `${100 * place.x / pad.width}%`;
-  cursor.style.top = `${100 * place.y / pad.height}%`;
+  cursor.style.left = `${100 * place.x / SIDE}%`;
+  cursor.style.top = `${100 * place.y / SIDE}%`;
 }
 pad.addEventListener("focus", showCursor);
 pad.addEventListener("blur", showCursor);
 document.getElementById("clear").addEventListener("click", clearPad);
+document.getElementById("undo").addEventListener("click", undo);
 
-window.lenet = {run: network.run, digitize};
+// A picture that is dropped or pasted: what differs from its rim becomes black ink on white.
+async function takePicture(file) {
+  if (!file?.type.startsWith("image/")) return;
+  let image;
+  try {
+    image = await createImageBitmap(file);
+  } catch {
+    document.getElementById("certainty").textContent = "this picture cannot be read";
+    return;
+  }
+  const picture = document.createElement("canvas");
+  picture.width = picture.height = SIDE;
+  const context = picture.getContext("2d", {willReadFrequently: true});
+  const scale = SIDE / Math.max(image.width, image.height);
+  const width = Math.max(1, Math.round(image.width * scale));
+  const height = Math.max(1, Math.round(image.height * scale));
+  const left = Math.floor((SIDE - width) / 2), top = Math.floor((SIDE - height) / 2);
+  context.fillStyle = "white"; // beneath what is transparent
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.drawImage(image, left, top, width, height);
+  const pixels = context.getImageData(left, top, width, height), {data} = pixels;
+  const grey = Float64Array.from(
+    {length: width * height}, (_, i) => 0.3 * data[4 * i] + 0.59 * data[4 * i + 1] + 0.11 * data[4 * i + 2],
+  );
+  const rim = grey.filter((_, i) => {
+    const x = i % width, y = Math.floor(i / width);
+    return x === 0 || y === 0 || x === width - 1 || y === height - 1;
+  }).sort();
+  const ground = rim[rim.length >> 1];
+  const gaps = grey.map((v) => Math.abs(v - ground));
+  const most = Math.max(32, gaps.toSorted()[Math.floor(0.99 * gaps.length)]);
+  gaps.forEach((gap, i) => {
+    const ink = Math.min(Math.max((gap / most - 0.25) / 0.5, 0), 1);
+    data.fill(Math.round(255 * (1 - ink)), 4 * i, 4 * i + 3);
+  });
+  context.fillRect(0, 0, SIDE, SIDE);
+  context.putImageData(pixels, left, top);
+  lift();
+  drawn = [{picture}];
+  redraw();
+}
+document.addEventListener("dragover", (event) => event.preventDefault());
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  takePicture(event.dataTransfer.files[0]);
+});
+document.addEventListener("paste", (event) => takePicture(event.clipboardData.files[0]));
+
+// As many screen pixels as the device has, and layers as large as the window lets them be.
+function fit() {
+  const side = Math.round(SIDE * (window.devicePixelRatio || 1));
+  if (pad.width !== side) {
+    pad.width = pad.height = side;
+    redraw();
+  }
+  const root = document.documentElement.style;
+  for (let zoom = 1.3; zoom >= 0.45; zoom -= 0.05) {
+    root.setProperty("--zoom", zoom.toFixed(2));
+    if (document.documentElement.scrollHeight <= window.innerHeight) return;
+  }
+  root.setProperty("--zoom", window.innerWidth < 700 ? 1 : 0.6); // it scrolls anyway
+}
+window.addEventListener("resize", fit);
+
+window.lenet = {run: network.run, digitize, takePicture};
 buildOutputs();
-clearPad();
+redraw();
+update();
+fit();

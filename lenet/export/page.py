@@ -61,7 +61,9 @@ def export_page(request: Request) -> str:
     page = Template(_text("page.html")).substitute(
         title=html.escape(f"LeNet-5 reads your digit ({config.model.kind})"),
         about="LeNet-5 as of 1998." if penalties else "LeNet-5's shape with today's parts.",
-        meaning="distance of F6 to each bitmap (small is good)" if penalties else "logits",
+        meaning="probabilities, beside the bitmaps that F6 is compared with"
+        if penalties
+        else "probabilities",
         sections="\n".join(
             f"    <section><h2>{name.upper() if name != 'input' else 'Input'} <small>{about}"
             f'</small></h2><canvas id="map-{name}" role="img" aria-label="states of {name}">'

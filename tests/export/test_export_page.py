@@ -14,10 +14,11 @@ from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
 from lenet.data.pictures import decode_picture
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import Classifier, build_classifier
+from lenet.evaluation.classifier import Classifier, build_classifier, load_classifier
 from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
 from lenet.export.request import Request
 from lenet.reading.digitize import digitize
+from lenet.runs.find import open_runs
 from lenet.runs.run import Run
 
 KINDS = {
@@ -185,6 +186,64 @@ def test_a_tap_is_a_dot(browser: Any, tmp_path: Path) -> None:
     ink, _, _ = read_page(browser)
     rows, columns = np.nonzero(ink.reshape(28, 28) > 0.5)
     assert min(np.ptp(rows), np.ptp(columns)) >= 16  # a disk, scaled to 20 × 20
+
+
+CROSS = [[(70, 60), (210, 220)], [(210, 60), (70, 220)]]
+TWO = [[(50, 70), (100, 70), (50, 200), (110, 200)], [(200, 60), (200, 220)]]
+
+
+def certainty(browser: Any) -> str:
+    read_page(browser)  # which waits until the page has drawn
+    return browser.find_element("id", "certainty").text
+
+
+def test_what_is_no_single_digit_is_doubted_and_undone(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    run = open_runs("published:handwriting/0")[0]
+    export_page(Request(run, load_classifier(run), path))
+    browser.get(path.as_uri())
+    drag(browser, SEVEN)
+    assert browser.find_element("id", "digit").text == "7"
+    assert certainty(browser)[0].isdigit()
+    bars = browser.find_elements("css selector", "#outputs span")
+    assert float(bars[7].text.removesuffix(" %")) > 90
+    for strokes, doubt in ((CROSS, "unsure: "), (TWO, "several marks? ")):
+        browser.find_element("id", "clear").click()
+        for stroke in strokes:
+            drag(browser, stroke)
+        assert certainty(browser).startswith(doubt)
+    browser.find_element("id", "undo").click()  # only the 2 is left
+    assert browser.find_element("id", "digit").text != "–"
+    assert not certainty(browser).startswith("several")
+    browser.find_element("id", "undo").click()
+    assert certainty(browser) == "draw a digit"
+
+
+def test_a_picture_is_taken_and_light_ink_turned_dark(browser: Any, tmp_path: Path) -> None:
+    open_page(browser, tmp_path, untrained("lenet5-modern"), "lenet5-modern")
+    browser.execute_async_script(
+        "const done = arguments[0], board = new OffscreenCanvas(400, 300);"
+        "const pen = board.getContext('2d'); pen.fillStyle = '#223';"
+        "pen.fillRect(0, 0, 400, 300); pen.fillStyle = '#eee'; pen.fillRect(180, 50, 30, 200);"
+        "board.convertToBlob().then(window.lenet.takePicture).then(done);"
+    )
+    ink, _, _ = read_page(browser)
+    rows = np.flatnonzero(ink.reshape(28, 28).any(axis=1))
+    assert (len(rows), np.ptp(rows)) == (20, 19)  # an upright bar, 20 pixels high
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390)])
+def test_pad_verdict_and_layers_share_a_screen_at_the_devices_sharpness(
+    width: int, height: int, browser: Any, tmp_path: Path
+) -> None:
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    open_page(browser, tmp_path, untrained("lenet5"), "lenet5")
+    tall, pad = browser.execute_script(
+        "return [document.documentElement.scrollHeight, document.getElementById('pad').width]"
+    )
+    browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert (tall, pad) == (height, 560)
 
 
 @pytest.mark.parametrize("width", [360, 1120])
