@@ -119,6 +119,11 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         "how many images earlier networks leave differs by seed: set train.images_per_epoch",
     )
     refuse(
+        config.data.balance and train.order == "constant",
+        ("data", "balance"),
+        "balanced classes are drawn anew in each epoch: set train.order=shuffled",
+    )
+    refuse(
         train.no_augment_epochs > train.epochs,
         ("train", "no_augment_epochs"),
         f"{train.no_augment_epochs} plain epochs are more than the {train.epochs} epochs there are",

@@ -80,6 +80,9 @@ class Data(Section):
     split_seed: int = Field(default=0, ge=0, lt=2**63)
     """Seed that decides which images are for validation or left out; apart from the run's seed, so
     that all seeds of an experiment are compared on the same images."""
+    balance: bool = False
+    """Train on each class equally often, however many images it has: in each epoch a large class
+    gives a part of its images, drawn anew, and a small one gives its images several times."""
     distorted_copies: int = Field(default=0, ge=0, le=100)
     """Distorted copies of each training image, drawn once, beside the originals (1998: 9)."""
     distort: list[TransformSpec] = []

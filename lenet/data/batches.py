@@ -39,6 +39,7 @@ class Batches:
         preprocess: Images (B, C, H, W) → inputs.
         batch_size: Images per batch; the last batch of an epoch may be smaller.
         order: ``shuffled`` anew in each epoch, or ``constant``.
+        balance: Draw each class equally often; see `draw_balanced`. The order is shuffled.
         images_per_epoch: Images in an epoch; a constant order continues where the last epoch ended.
         augment: Images, labels (B,), generator, part → images of the part.
         mix: Images, labels (B,), generator → images, targets (B, classes).
@@ -56,6 +57,7 @@ class Batches:
         *,
         batch_size: int,
         order: Literal["shuffled", "constant"] = "shuffled",
+        balance: bool = False,
         images_per_epoch: int | None = None,
         augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
@@ -69,6 +71,7 @@ class Batches:
         self.preprocess = preprocess
         self.batch_size = batch_size
         self.order = order
+        self.balance = balance
         everything = torch.arange(len(split), device=split.labels.device)
         self.pools = dict(zip(seeds, pools or [everything] * len(seeds), strict=True))
         self.images_per_epoch = images_per_epoch or len(split)
@@ -148,6 +151,10 @@ class Batches:
     def _order(self, seed: int, epoch: int) -> Tensor:
         pool = self.pools[seed]
         n = len(pool)
+        if self.balance:
+            draw = generator(seed, "order", epoch)
+            places = draw_balanced(self.split.labels[pool].cpu(), self.images_per_epoch, draw)
+            return pool[places.to(pool.device)]
         if self.order == "shuffled":
             order = torch.randperm(n, generator=generator(seed, "order", epoch))
             places = torch.arange(self.images_per_epoch)
@@ -155,3 +162,29 @@ class Batches:
             order = torch.randperm(n, generator=generator(seed, "order"))
             places = torch.arange(self.images_per_epoch) + (epoch - 1) * self.images_per_epoch
         return pool[order[places % n].to(pool.device)]
+
+
+def draw_balanced(labels: Tensor, n: int, draw: torch.Generator) -> Tensor:
+    """Draw images so that each class comes equally often, to one image.
+
+    Within a class no image comes twice before all have come once: sampling with weights, but
+    without the luck that leaves images of a small class out.
+
+    Args:
+        labels: int64 (N,), on the CPU. Classes without images are passed over.
+        n: How many to draw.
+        draw: Decides which images, their order, and which classes get one more.
+
+    Returns:
+        Their indices, int64 (n,), shuffled.
+    """
+    classes = torch.where(labels.bincount())[0]
+    quotas = torch.full_like(classes, n // len(classes))
+    quotas[torch.randperm(len(classes), generator=draw)[: n % len(classes)]] += 1
+    drawn = []
+    for label, quota in zip(classes, quotas.tolist(), strict=True):
+        members = torch.where(labels == label)[0]
+        rounds = ceil(quota / len(members))
+        orders = [torch.randperm(len(members), generator=draw) for _ in range(max(rounds, 1))]
+        drawn.append(members[torch.cat(orders)[:quota]])
+    return torch.cat(drawn)[torch.randperm(n, generator=draw)]

@@ -81,6 +81,7 @@ class Components:
             self.classifiers[seeds[0]].preprocess,
             batch_size=train.batch_size,
             order=train.order,
+            balance=self.config.data.balance,
             images_per_epoch=train.images_per_epoch,
             augment=self.augment,
             mix=self.mix,

@@ -98,6 +98,11 @@ def test_what_does_not_fit_together_is_explained(write, override: str, complaint
     assert complaint in fault
 
 
+def test_balanced_classes_need_an_order_that_is_drawn_anew(write) -> None:
+    (fault,) = faults(write(MINIMAL), "data.balance=true", "train.order=constant")
+    assert "set train.order=shuffled" in fault
+
+
 def test_numbers_are_not_silently_converted(write) -> None:
     assert "valid boolean" in faults(write(MINIMAL), "model.batch_norm=1")[0]
     assert "valid integer" in faults(write(MINIMAL), "train.epochs=3.0")[0]

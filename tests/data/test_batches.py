@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from lenet.config.load import load_config
-from lenet.data.batches import Batches
+from lenet.data.batches import Batches, draw_balanced
 from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.splits import make_splits
+from lenet.rng import generator
 
 
 def numbered(n: int) -> Split:
@@ -111,3 +112,47 @@ def test_each_seed_presents_the_images_of_its_pool_only() -> None:
     labels = source.sample(1, 2)[1]
     assert set(labels[0].tolist()) <= {1, 4, 7}
     assert sorted(labels[1].tolist()) == [2, 9]
+
+
+def test_balanced_classes_come_equally_often_and_their_images_too() -> None:
+    # 12 draws from 9 images of class 0, 2 of class 1 and 1 of class 4: four of each class.
+    labels = torch.tensor([0] * 9 + [1] * 2 + [4])
+    drawn = draw_balanced(labels, 12, generator(0, "order", 1))
+    assert labels[drawn].bincount().tolist() == [4, 4, 0, 0, 4]
+    counts = drawn.bincount(minlength=12).tolist()
+    assert sorted(counts[:9]) == [0] * 5 + [1] * 4  # four different ones of the nine
+    assert counts[9:] == [2, 2, 4]
+
+
+def test_what_cannot_be_shared_out_goes_to_classes_drawn_by_lot() -> None:
+    labels = torch.tensor([0, 0, 0, 1, 2])
+    counts = [
+        labels[draw_balanced(labels, 4, generator(0, "order", epoch))]
+        .bincount(minlength=3)
+        .tolist()
+        for epoch in range(30)
+    ]
+    assert all(sorted(each) == [1, 1, 2] for each in counts)
+    assert {each.index(2) for each in counts} == {0, 1, 2}
+    assert len(draw_balanced(labels, 2, generator(0, "order", 1))) == 2  # fewer than classes
+
+
+def test_a_large_class_shows_all_its_images_over_the_epochs_as_often_as_expected() -> None:
+    # 90 of class 0 and 10 of class 1: each epoch 50 of the 90, so an image comes with p = 5/9.
+    labels = torch.tensor([0] * 90 + [1] * 10)
+    epochs = [draw_balanced(labels, 100, generator(0, "order", epoch)) for epoch in range(200)]
+    counts = torch.cat(epochs).bincount(minlength=100)
+    assert counts[90:].tolist() == [1000] * 10
+    expected, deviation = 200 * 5 / 9, (200 * 5 / 9 * 4 / 9) ** 0.5  # 111 and 7.0
+    assert (counts[:90] - expected).abs().max() < 4.5 * deviation
+
+
+def test_balanced_epochs_differ_repeat_and_keep_to_the_pool() -> None:
+    source, fresh = batches(balance=True), batches(balance=True)
+    assert seen(source, 1) != seen(source, 2)
+    assert seen(source, 2) == seen(fresh, 2)
+    pools = [torch.tensor([2, 3, 5, 7])]
+    assert sorted(seen(batches(balance=True, pools=pools, images_per_epoch=4), 1)) == [2, 3, 5, 7]
+    both = batches(balance=True, seeds=[3, 4])
+    for index, seed in enumerate((3, 4)):
+        assert seen(both, 1, index) == seen(batches(balance=True, seeds=[seed]), 1)

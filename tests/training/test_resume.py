@@ -82,6 +82,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
             schedule={"kind": "one-cycle"}, train={"order": "constant", "images_per_epoch": 50}
         ),
         a_config(train={"keep": "best-validation"}, evaluate={"every": 2}),
+        a_config(data={"balance": True}),
         a_config(**EVERYTHING),
         a_config(**EVERYTHING, optimizer={"kind": "adamw"}),
         a_config(**OF_1998),
@@ -93,6 +94,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
         "steps",
         "constant order",
         "best",
+        "balanced",
         "all",
         "all with adamw",
         "1998",
