@@ -422,6 +422,7 @@ class Config(Section):
     deterministic: bool | None = None
     """Same seed, same bits; None: on CPU yes, elsewhere as fast as it goes."""
     kernels: Literal["auto", "torch", "fast"] = "auto"
-    """What computes the updates. fast: compiled steps for LeNet-5 on CPUs with AVX-512, the same as
-    PyTorch's to rounding; auto: fast where they cover the config and the machine, else PyTorch. A
-    resumed run keeps what it began with."""
+    """What computes updates and error counts. fast: compiled kernels for lenet5-modern and compact
+    on CPUs with AVX2 or AVX-512, the same as PyTorch's to rounding; auto: fast where they cover the
+    config and the machine and are faster, else PyTorch. A resumed run goes on with what it began
+    with."""

@@ -47,6 +47,8 @@ class Batches:
         teach: Augmented images, labels (B,) or targets (B, classes) → targets (B, classes).
         pools: Indices of the images that each seed trains on; None: all.
         share: The part of each batch to present; its images are those of the whole batch.
+        raw: Leave preprocessing to a learner on the CPU: instead of inputs, present images
+            (S, B, C, H, W), uint8 unless something changed them.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Batches:
         teach: Callable[[Tensor, Tensor], Tensor] | None = None,
         pools: Sequence[Tensor] | None = None,
         share: Share = ALL,
+        raw: bool = False,
     ) -> None:
         self.split = split
         self.seeds = list(seeds)
@@ -80,6 +83,7 @@ class Batches:
         self.last_augmented = last_augmented
         self.teach = teach
         self.share = share
+        self.raw = raw
         self._orders: tuple[int, list[Tensor]] = (0, [])
 
     @property
@@ -123,10 +127,15 @@ class Batches:
 
     def _prepare(self, seed: int, indices: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
         part = self.share.part(len(indices))
-        distorted = epoch <= self.last_augmented
-        if not distorted or (self.augment is None and self.mix is None):
+        changes = self.augment is not None or self.mix is not None
+        distorted = changes and epoch <= self.last_augmented
+        if not distorted:
             indices, part = indices[part], slice(None)
-        images, targets = scale_pixels(self.split.images[indices]), self.split.labels[indices]
+        targets = self.split.labels[indices]
+        if self.raw and not distorted and self.teach is None:
+            # By NumPy: torch would wake its threads, which then are in the way of the learner's.
+            return torch.from_numpy(self.split.images.numpy()[indices.numpy()]), targets
+        images = scale_pixels(self.split.images[indices])
         if distorted:
             # Mixing needs the whole batch, whatever part of it is here.
             early = slice(None) if self.mix is not None else part
@@ -139,7 +148,7 @@ class Batches:
                 images, targets = images[part], targets[part]
         if self.teach is not None:
             targets = self.teach(images, targets)
-        return self.preprocess(images), targets
+        return images if self.raw else self.preprocess(images), targets
 
     def _orders_of(self, epoch: int) -> list[Tensor]:
         """Return the images' indices in the order of an epoch, for each seed."""

@@ -84,6 +84,16 @@ class Preprocessing(nn.Module):
         """Whether digits are brought to one slant or width."""
         return self.upright or self.width is not None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it does nothing but scale grey levels and surround the picture."""
+        return not self.normalizes_shape and self.scale == 1 and self.places is None
+
+    @property
+    def plain_levels(self) -> tuple[float, float]:
+        """What 0 and 1 become, for those who do it themselves; unchanged if it is not plain."""
+        return (self.background, self.full) if self.is_plain else (0.0, 1.0)
+
     def forward(self, images: Tensor) -> Tensor:
         """Images in [0, 1], (B, C, H, W) → input (B, C, size, size)."""
         if self.normalizes_shape:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy.typing as npt
 import torch
@@ -14,7 +14,9 @@ from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import Description, describe_dataset
 from lenet.device import naming_memory
 from lenet.errors import RunError, UsageError, count
-from lenet.evaluation.evaluate import Result, count_errors, evaluate, infer, infer_draws
+from lenet.evaluation.evaluate import Result, count_errors, infer, infer_draws, to_floats
+from lenet.kernels.plan import NotCoveredError, plan_network, values_of
+from lenet.kernels.support import missing
 from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
 from lenet.rng import derive_seed
@@ -37,6 +39,8 @@ class Classifier:
     """The classes, and the format of the images, that it was built for."""
     batch_size: int = 1000
     """Images at a time when evaluating."""
+    kernels: Literal["torch", "fast"] = "torch"
+    """What infers many images; compiled kernels where they cover the network."""
 
     @property
     def outputs(self) -> str:
@@ -60,10 +64,8 @@ class Classifier:
 
     def evaluate(self, split: Split) -> Result:
         """Count the errors on a split that lies on the model's device."""
-        with naming_memory("evaluate.batch_size", self.batch_size):
-            return evaluate(
-                self.model, self.preprocess, split, self.loss, self.classify, self.batch_size
-            )
+        outputs = self.infer(split.images)
+        return count_errors(outputs, split.labels, self.loss, self.classify, split.classes)
 
     def count(self, outputs: Tensor, labels: Tensor) -> Result:
         """Count the errors of outputs (N, classes) against labels (N,)."""
@@ -85,8 +87,27 @@ class Classifier:
 
     def infer(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W), uint8 or float in [0, 1] → outputs (N, classes)."""
+        if self.kernels == "fast" and len(images) >= MANY and images.device.type == "cpu":
+            try:
+                return self._infer_fast(images)
+            except NotCoveredError:
+                pass
         with naming_memory("evaluate.batch_size", self.batch_size):
             return infer(self.model, self.preprocess, images, self.batch_size)
+
+    def _infer_fast(self, images: Tensor) -> Tensor:
+        plan = plan_network(self.model, self.data.channels, self.preprocess.size)
+        if missing():
+            raise NotCoveredError(missing())
+        from lenet.kernels.network import FastNetwork
+
+        network = FastNetwork(plan, torch.get_num_threads(), self.preprocess.plain_levels)
+        plan.pack(values_of(self.model), network.weights)
+        if self.preprocess.is_plain:
+            return network.infer(images)
+        prepare = self.preprocess
+        batches = torch.split(images, self.batch_size)
+        return torch.cat([network.infer(prepare(to_floats(batch))) for batch in batches])
 
 
 @dataclass(frozen=True)
@@ -104,6 +125,9 @@ class Ensemble:
         """Return the probability of each class, (N, classes); see `Classifier.__call__`."""
         return torch.stack([classifier(images) for classifier in self.classifiers]).mean(dim=0)
 
+
+MANY = 1000
+"""Images from which on it pays to hand a network to compiled kernels."""
 
 MAX_PARAMETERS = 100_000_000
 """So that a typing error does not fill the memory; the largest network here has 25 million."""

@@ -95,9 +95,13 @@ def infer(
     model.eval()
     outputs = []
     for batch in torch.split(images, batch_size):
-        pixels = batch if batch.is_floating_point() else scale_pixels(batch)
-        outputs.append(model(preprocess(pixels)))
+        outputs.append(model(preprocess(to_floats(batch))))
     return torch.cat(outputs)
+
+
+def to_floats(images: Tensor) -> Tensor:
+    """Return images, uint8 or float, as floats in [0, 1]."""
+    return images if images.is_floating_point() else scale_pixels(images)
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """Trained networks before the images that they are judged by, one by one or together."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -109,7 +110,8 @@ def _open(
     chosen = choose_device(device)
     datasets: dict[str, Dataset] = {}
     for run in [run for name in names for run in open_runs(name)]:
-        classifier = load_classifier(run, chosen)
+        kernels = run.read_json("environment.json").get("kernels", "torch")
+        classifier = replace(load_classifier(run, chosen), kernels=kernels)
         name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
         key = name + run.config.data.model_dump_json()
         if key not in datasets:

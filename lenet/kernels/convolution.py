@@ -1,9 +1,10 @@
-"""Convolution, ReLU and max-pooling by 2, forward and back, for blocks of sixteen images.
+"""Convolution, ReLU and pooling, forward and back, for one block of images side by side.
 
-Shapes of one block, each value a vector of sixteen images: inputs (C, H, H), weights (C, k, k, M),
-outputs before pooling (M, O, O) with O = H - k + 1, after it (M, P, P) with P = O / 2. `shape` is
-(C, M, H, k), where H is even and C and M are multiples of 4 or 6, or C is 1. Arrays are flat;
-`first` and `last` bound the blocks.
+Each value is a vector. Inputs are (C, S, S), padding included, weights (C, k, k, M), sums z
+(M, O, O) with O = S - k + 1, what is handed on (M, side, side), padding included. The gradient of z
+is (M, O + 2, O + 2) with a border of zeros. Convolutions compute 2×2 positions at a time; the last
+ones overlap the ones before where O is odd. Arguments that name a state are the number of its first
+vector in `memory`.
 """
 
 from numpy import float32
@@ -15,6 +16,8 @@ from lenet.kernels.lanes import (
     inner,
     load,
     load_many,
+    multiply,
+    multiply_add,
     relu,
     spread,
     spread_many,
@@ -26,12 +29,16 @@ from lenet.kernels.lanes import (
     wins,
     zeros,
 )
+from lenet.kernels.plan import AVERAGE, GLOBAL, MAX, NONE
 
 LOST = 4
 """The winner among four positions where ReLU let none through."""
 
 FORWARD, TURNED = 1, -1
 """Directions of the kernels."""
+
+WIDE, NARROW = (6, 4) if LANES == 16 else (3, 2)
+"""Channels in a tile: those whose sums, at four positions each, fill the registers."""
 
 
 def _make_correlate(tile):
@@ -61,7 +68,7 @@ def _make_correlate(tile):
     return correlate
 
 
-_correlate4, _correlate6 = _make_correlate(4), _make_correlate(6)
+_correlate_wide, _correlate_narrow = _make_correlate(WIDE), _make_correlate(NARROW)
 
 
 @inner
@@ -70,159 +77,221 @@ def correlate(
     kernel, top, bottom, left, right,
 ):  # fmt: skip
     """Sum over channels and the taps [top, bottom) × [left, right) → sums, tile × 4 vectors."""
-    if tile == 6:
-        _correlate6(
+    if tile == WIDE:
+        _correlate_wide(
             inputs, weight, sums, at, direction, row, area, channels, stride, first,
             kernel, top, bottom, left, right,
         )  # fmt: skip
     else:
-        _correlate4(
+        _correlate_narrow(
             inputs, weight, sums, at, direction, row, area, channels, stride, first,
             kernel, top, bottom, left, right,
         )  # fmt: skip
 
 
 @inner
-def convolve_relu_pool(
-    inputs, weight, bias, pooled, winners, sums, first, last, shape
-):  # fmt: skip
-    """Convolve, ReLU and pool; `winners` (M, P, P) tells which position, 0 to 3 or `LOST`, won."""
-    channels_in, channels_out, size, kernel = shape
-    places = (size - kernel + 1) // 2
-    tile = 4 if channels_out % 4 == 0 else 6
-    lost = spread(float32(LOST))
-    for n in range(first, last):
-        for y in range(places):
-            for x in range(places):
-                at = (n * channels_in * size + 2 * y) * size + 2 * x
-                for start in range(0, channels_out, tile):
-                    correlate(
-                        tile, inputs, weight, sums, at, FORWARD, size, size * size, channels_in,
-                        channels_out, start, kernel, 0, kernel, 0, kernel,
-                    )  # fmt: skip
-                    for m in range(tile):
-                        best, winner = load(sums, 4 * m), spread(float32(0))
-                        for q in range(1, 4):
-                            candidate = load(sums, 4 * m + q)
-                            winner = wins(candidate, best, spread(float32(q)), winner)
-                            best = wins(candidate, best, candidate, best)
-                        best = add(best, spread(bias[start + m]))
-                        out = ((n * channels_out + start + m) * places + y) * places + x
-                        store(pooled, out, relu(best))
-                        store(winners, out, where_positive(best, winner, lost))
-
-
-@inner
-def unpool(gradient, winners, out, n, block, shape):
-    """Hand the gradients of block n's maxima to the positions that won them.
-
-    Args:
-        gradient: Of the pooled outputs, (blocks, M, P, P).
-        winners: From `convolve_relu_pool`.
-        out: Where to: one block (M, O + 2, O + 2), whose border of zeros is left alone.
-        n: Which block of `winners`.
-        block: Which block of `gradient`.
-        shape: Of the convolution before.
-    """
-    _, channels, size, kernel = shape
-    places = (size - kernel + 1) // 2
-    row = 2 * places + 2
-    for channel in range(channels):
-        for y in range(places):
-            for x in range(places):
-                i = (channel * places + y) * places + x
-                value = load(gradient, block * channels * places * places + i)
-                winner = load(winners, n * channels * places * places + i)
-                o = (channel * row + 2 * y + 1) * row + 2 * x + 1
-                for q in range(4):
-                    here = where_equal(winner, spread(float32(q)), value)
-                    store(out, o + (q // 2) * row + q % 2, here)
-
-
-@inner
-def gradient_of_inputs(gradient, weight, out, sums, shape):
-    """Correlate one block's gradient with the kernels turned round.
-
-    Args:
-        gradient: From `unpool`, (M, O + 2, O + 2).
-        weight: As (M, k, k, C).
-        out: (C, H, H).
-        sums: Room for 24 vectors.
-        shape: Of the convolution.
-    """
-    channels_in, channels_out, size, kernel = shape
+def convolve(memory, inputs, weight, z, sums, channels_in, channels_out, size, kernel):
+    """Convolve without bias."""
     places = size - kernel + 1
+    tile = WIDE if channels_out % WIDE == 0 else NARROW
+    for row in range(0, places, 2):
+        y = min(row, places - 2)
+        for column in range(0, places, 2):
+            x = min(column, places - 2)
+            for start in range(0, channels_out, tile):
+                correlate(
+                    tile, memory, weight, sums, inputs + y * size + x, FORWARD, size, size * size,
+                    channels_in, channels_out, start, kernel, 0, kernel, 0, kernel,
+                )  # fmt: skip
+                for m in range(tile):
+                    o = z + ((start + m) * places + y) * places + x
+                    for q in range(4):
+                        store(memory, o + (q // 2) * places + q % 2, load(sums, 4 * m + q))
+
+
+@inner
+def activate(memory, z, out, winners, slope, offset, channels, places, pool, side, pad):
+    """Let slope · z + offset of each channel through ReLU, and pool.
+
+    `winners` (M, P, P) tells which position, 0 to 3 or `LOST`, was largest.
+    """
+    lost, zero = spread(float32(LOST)), spread(float32(0))
+    pooled = side - 2 * pad
+    for m in range(channels):
+        a, b = spread(slope[m]), spread(offset[m])
+        i = z + m * places * places
+        if pool == GLOBAL:
+            mean = zero
+            for k in range(places * places):
+                mean = add(mean, relu(multiply_add(load(memory, i + k), a, b)))
+            store(memory, out + m, multiply(mean, spread(float32(1.0 / (places * places)))))
+            continue
+        for y in range(pooled):
+            o = out + (m * side + y + pad) * side + pad
+            if pool == MAX:
+                w = winners + (m * pooled + y) * pooled
+                for x in range(pooled):
+                    j = i + 2 * y * places + 2 * x
+                    best, winner = multiply_add(load(memory, j), a, b), zero
+                    for q in range(1, 4):
+                        value = load(memory, j + (q // 2) * places + q % 2)
+                        candidate = multiply_add(value, a, b)
+                        winner = wins(candidate, best, spread(float32(q)), winner)
+                        best = wins(candidate, best, candidate, best)
+                    store(memory, o + x, relu(best))
+                    store(memory, w + x, where_positive(best, winner, lost))
+            elif pool == AVERAGE:
+                for x in range(pooled):
+                    j = i + 2 * y * places + 2 * x
+                    mean = zero
+                    for q in range(4):
+                        value = load(memory, j + (q // 2) * places + q % 2)
+                        mean = add(mean, relu(multiply_add(value, a, b)))
+                    store(memory, o + x, multiply(mean, spread(float32(0.25))))
+            else:
+                for x in range(pooled):
+                    value = load(memory, i + y * places + x)
+                    store(memory, o + x, relu(multiply_add(value, a, b)))
+
+
+@inner
+def activate_back(memory, d, z, winners, d_z, slope, offset, channels, places, pool):
+    """Hand gradients `d` of what was pooled, (M, P, P), to the positions that they come from."""
+    zero = spread(float32(0))
     row = places + 2
-    tile = 4 if channels_in % 4 == 0 else 6
-    for y in range(0, size, 2):
-        for x in range(0, size, 2):
-            top, bottom = max(0, y - places + 1), min(y + 2, kernel)
-            left, right = max(0, x - places + 1), min(x + 2, kernel)
+    pooled = places // 2
+    for m in range(channels):
+        a, b = spread(slope[m]), spread(offset[m])
+        i, o = z + m * places * places, d_z + (m * row + 1) * row + 1
+        if pool != NONE and pool != GLOBAL:
+            if 2 * pooled < places:  # nobody looked at the last row and column
+                for k in range(places):
+                    store(memory, o + (places - 1) * row + k, zero)
+                    store(memory, o + k * row + places - 1, zero)
+            for y in range(pooled):
+                for x in range(pooled):
+                    k = (m * pooled + y) * pooled + x
+                    value = load(memory, d + k)
+                    if pool == MAX:
+                        winner = load(memory, winners + k)
+                        for q in range(4):
+                            to = o + (2 * y + q // 2) * row + 2 * x + q % 2
+                            store(memory, to, where_equal(winner, spread(float32(q)), value))
+                    else:
+                        value = multiply(value, spread(float32(0.25)))
+                        for q in range(4):
+                            v, h = 2 * y + q // 2, 2 * x + q % 2
+                            state = multiply_add(load(memory, i + v * places + h), a, b)
+                            store(memory, o + v * row + h, where_positive(state, value, zero))
+        else:
+            share = spread(float32(1.0 / (places * places)))
+            for y in range(places):
+                for x in range(places):
+                    k = y * places + x
+                    state = multiply_add(load(memory, i + k), a, b)
+                    if pool == GLOBAL:
+                        value = multiply(load(memory, d + m), share)
+                    else:
+                        value = load(memory, d + m * places * places + k)
+                    store(memory, o + y * row + x, where_positive(state, value, zero))
+
+
+@inner
+def gradient_of_inputs(
+    memory, d_z, weight, out, sums, channels_in, channels_out, size, kernel, padding
+):  # fmt: skip
+    """Correlate the gradient of z with the kernels turned round → out (C, H, H) without padding.
+
+    `weight` is (M, k, k, C).
+    """
+    places = size - kernel + 1
+    row, side = places + 2, size - 2 * padding
+    tile = WIDE if channels_in % WIDE == 0 else NARROW
+    for down in range(0, side, 2):
+        y = min(down, side - 2)
+        v = y + padding
+        top, bottom = max(0, v - places + 1), min(v + 2, kernel)
+        for across in range(0, side, 2):
+            x = min(across, side - 2)
+            h = x + padding
+            left, right = max(0, h - places + 1), min(h + 2, kernel)
             for start in range(0, channels_in, tile):
                 correlate(
-                    tile, gradient, weight, sums, (y + 1) * row + x + 1, TURNED, row, row * row,
-                    channels_out, channels_in, start, kernel, top, bottom, left, right,
+                    tile, memory, weight, sums, d_z + (v + 1) * row + h + 1, TURNED, row,
+                    row * row, channels_out, channels_in, start, kernel, top, bottom, left, right,
                 )  # fmt: skip
                 for c in range(tile):
-                    o = ((start + c) * size + y) * size + x
+                    o = out + ((start + c) * side + y) * side + x
                     for q in range(4):
-                        store(out, o + (q // 2) * size + q % 2, load(sums, 4 * c + q))
+                        store(memory, o + (q // 2) * side + q % 2, load(sums, 4 * c + q))
 
 
 def _make_gradient_of_weights(tile, kernel):
     size = tile * kernel
 
     @inner
-    def gradient_of_weights(inputs, gradient, weight, bias, n, shape):
-        """Add one block's gradients of the weights and biases, each lane for itself.
-
-        Args:
-            inputs: (blocks, C, H, H).
-            gradient: From `unpool`, (M, O + 2, O + 2).
-            weight: Sums as (C, k, M, k).
-            bias: Sums (M,).
-            n: Which block of the inputs.
-            shape: Of the convolution.
-        """
-        channels_in, channels_out, height, _ = shape
+    def gradient_of_weights(memory, inputs, d_z, weight, channels_in, channels_out, height):
+        """Add the gradients of the weights, each lane for itself, to sums as (C, k, M, k)."""
         places = height - kernel + 1
         row = places + 2
-        for m in range(channels_out):
-            bias_sum = load(bias, m)
-            for y in range(places):
-                i = (m * row + y + 1) * row + 1
-                for x in range(places):
-                    bias_sum = add(bias_sum, load(gradient, i + x))
-            store(bias, m, bias_sum)
         for start in range(0, channels_out, tile):
             for channel in range(channels_in):
                 for tap in range(kernel):
                     o = ((channel * kernel + tap) * channels_out + start) * kernel
                     registers = load_many(weight, o, 1, size)
                     for y in range(places):
-                        i = ((n * channels_in + channel) * height + y + tap) * height
-                        j = (start * row + y + 1) * row + 1
+                        i = inputs + (channel * height + y + tap) * height
+                        j = d_z + (start * row + y + 1) * row + 1
                         for x in range(places):
                             registers = add_outer(
                                 registers,
-                                load_many(gradient, j + x, row * row, tile),
-                                load_many(inputs, i + x, 1, kernel),
+                                load_many(memory, j + x, row * row, tile),
+                                load_many(memory, i + x, 1, kernel),
                             )
                     store_many(weight, o, registers)
 
     return gradient_of_weights
 
 
-gradient_of_weights3 = _make_gradient_of_weights(3, 5)
-"""Of 5×5 kernels, three outputs at a time."""
-gradient_of_weights4 = _make_gradient_of_weights(4, 5)
-"""Of 5×5 kernels, four outputs at a time."""
+TILES3 = (8, 6, 4) if LANES == 16 else (4, 3, 2)
+TILES5 = (4, 3) if LANES == 16 else (2, 2)
+"""Outputs at a time, the first that divides their number."""
+_weights3a, _weights3b, _weights3c = (_make_gradient_of_weights(tile, 3) for tile in TILES3)
+_weights5a, _weights5b = (_make_gradient_of_weights(tile, 5) for tile in TILES5)
 
 
 @inner
-def add_lanes_of_weights(sums, out, shape):
+def gradient_of_weights(memory, inputs, d_z, weight, channels_in, channels_out, height, kernel):
+    """Add the gradients of the weights, each lane for itself, to sums as (C, k, M, k)."""
+    if kernel == 3:
+        if channels_out % TILES3[0] == 0:
+            _weights3a(memory, inputs, d_z, weight, channels_in, channels_out, height)
+        elif channels_out % TILES3[1] == 0:
+            _weights3b(memory, inputs, d_z, weight, channels_in, channels_out, height)
+        else:
+            _weights3c(memory, inputs, d_z, weight, channels_in, channels_out, height)
+    elif channels_out % TILES5[0] == 0:
+        _weights5a(memory, inputs, d_z, weight, channels_in, channels_out, height)
+    else:
+        _weights5b(memory, inputs, d_z, weight, channels_in, channels_out, height)
+
+
+@inner
+def gradient_of_biases(memory, d_z, sums, channels, places):
+    """Add the gradients of the biases, each lane for itself, to sums (M,)."""
+    row = places + 2
+    for m in range(channels):
+        bias_sum = load(sums, m)
+        for y in range(places):
+            i = d_z + (m * row + y + 1) * row + 1
+            for x in range(places):
+                bias_sum = add(bias_sum, load(memory, i + x))
+        store(sums, m, bias_sum)
+
+
+@inner
+def add_lanes_of_weights(sums, out, channels_in, channels_out, kernel):
     """Add the lanes of sums (C, k, M, k) → out (C, k, k, M)."""
-    channels_in, channels_out, _, kernel = shape
     for i in range(channels_in * kernel):
         for m in range(channels_out):
             for x in range(kernel):
@@ -231,16 +300,15 @@ def add_lanes_of_weights(sums, out, shape):
 
 
 @inner
-def add_lanes(sums, out):
-    """Add the lanes of vectors (n, 16) → out (n,)."""
-    for i in range(len(sums) // LANES):
+def add_lanes(sums, out, n):
+    """Add the lanes of n vectors → out (n,)."""
+    for i in range(n):
         out[i] = total(load(sums, i))
 
 
 @inner
-def turn_weights(weight, out, shape):
+def turn_weights(weight, out, channels_in, channels_out, kernel):
     """(C, k, k, M) → (M, k, k, C)."""
-    channels_in, channels_out, _, kernel = shape
     area = kernel * kernel
     for channel in range(channels_in):
         for tap in range(area):

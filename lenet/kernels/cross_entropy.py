@@ -1,4 +1,4 @@
-"""Softmax cross-entropy of ten classes, with soft or smoothed targets, and its gradient."""
+"""Softmax cross-entropy, with soft or smoothed targets, and its gradient."""
 
 import numpy as np
 from numpy import float32
@@ -8,12 +8,15 @@ from lenet.kernels.lanes import LANES, inner
 
 @inner
 def cross_entropy(
-    logits, labels, shares, soft, smoothing, gradient, row, first, last, count, classes, shape
+    memory, stride, logits, labels, shares, soft, smoothing, gradient, row,
+    first, last, count, classes, units,
 ):  # fmt: skip
     """Sum the losses of blocks, count their errors, and leave the gradient of the batch's mean.
 
     Args:
-        logits: (blocks, units, 16), of which the first `classes` count.
+        memory: States, as in `dense`.
+        stride: Vectors of a block.
+        logits: Of which the first `classes` count.
         labels: int64 (B,), or anything if `soft`.
         shares: float32 (B · classes,), shares of each class if `soft`.
         soft: Whether targets are shares.
@@ -24,24 +27,25 @@ def cross_entropy(
         last: One after the last.
         count: B.
         classes: Number of classes.
-        shape: Of the last layer, as in `dense`; units beyond the classes are idle.
+        units: Of the last layer; those beyond the classes are idle.
 
     Returns:
         The sum of the losses, and how many images had another class larger than theirs.
     """
-    _, units = shape
     losses, errors = 0.0, 0
     even = float32(smoothing) / float32(classes)
     keep = float32(1) - float32(smoothing)
     for n in range(first, last):
         for lane in range(LANES):
-            image, at = n * LANES + lane, n * units * LANES + lane
+            image = n * LANES + lane
+            at = (n * stride + logits) * LANES + lane
+            to = (n * stride + gradient) * LANES + lane
             if image >= count:
                 for o in range(units):
-                    gradient[at + o * LANES] = 0
+                    memory[to + o * LANES] = 0
                 continue
             for o in range(classes, units):
-                gradient[at + o * LANES] = 0
+                memory[to + o * LANES] = 0
             label, said = 0, 0
             for o in range(classes):
                 share = float32(0)
@@ -52,20 +56,20 @@ def cross_entropy(
                 elif o == labels[image]:
                     share, label = float32(1), o
                 row[o] = share * keep + even
-                if logits[at + o * LANES] > logits[at + said * LANES]:
+                if memory[at + o * LANES] > memory[at + said * LANES]:
                     said = o
-            largest = logits[at + said * LANES]
+            largest = memory[at + said * LANES]
             errors += label != said
             exponentials, shared, dot = float32(0), float32(0), float32(0)
             for o in range(classes):
-                below = logits[at + o * LANES] - largest
+                below = memory[at + o * LANES] - largest
                 exponential = np.exp(below)
-                gradient[at + o * LANES] = exponential
+                memory[to + o * LANES] = exponential
                 exponentials += exponential
                 shared += row[o]
                 dot += row[o] * below
             losses += np.log(exponentials) * shared - dot
             for o in range(classes):
-                probability = gradient[at + o * LANES] / exponentials
-                gradient[at + o * LANES] = (probability * shared - row[o]) / float32(count)
+                probability = memory[to + o * LANES] / exponentials
+                memory[to + o * LANES] = (probability * shared - row[o]) / float32(count)
     return losses, errors

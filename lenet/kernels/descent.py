@@ -3,21 +3,38 @@
 from numpy import float32
 
 from lenet.kernels.lanes import LANES, add, inner, load, multiply_add, spread, store
-from lenet.kernels.layout import DECAYING, NOT_DECAYING, TRAINED
 
 
 @inner
-def _descend(
-    weights, gradients, velocity, average, parts, part, section,
+def descend(
+    weights, gradients, velocity, average, parts, part, start, stop, trained,
     rate, momentum, nesterov, decay, averaging, keep,
 ):  # fmt: skip
-    """Make a thread's part of an update of one section."""
-    vectors = TRAINED // LANES
-    start = max(vectors * part // parts, section[0] // LANES)
-    stop = min(vectors * (part + 1) // parts, section[1] // LANES)
+    """Make a thread's part of an update, as `torch.optim.SGD` does and then `WeightAverage`.
+
+    Args:
+        weights: All values of the plan.
+        gradients: (parts, trained): the gradient is their sum.
+        velocity: The momenta, as `weights`.
+        average: As `weights`, or anything.
+        parts: How many threads there are.
+        part: Which one this is.
+        start: The first value to update.
+        stop: One after the last.
+        trained: How many values learn.
+        rate: Learning rate.
+        momentum: Share of the last step that is kept.
+        nesterov: Whether to look ahead.
+        decay: Pull towards zero.
+        averaging: Whether there is an average.
+        keep: Share of the average that is kept.
+    """
+    vectors = trained // LANES
+    low = max(vectors * part // parts, start // LANES)
+    high = min(vectors * (part + 1) // parts, stop // LANES)
     back, kept, moved = spread(float32(-rate)), spread(float32(momentum)), spread(float32(1 - keep))
     pull, minus = spread(float32(decay)), spread(float32(-1))
-    for i in range(start, stop):
+    for i in range(low, high):
         weight, gradient = load(weights, i), load(gradients, i)
         for other in range(1, parts):
             gradient = add(gradient, load(gradients, other * vectors + i))
@@ -33,43 +50,9 @@ def _descend(
 
 
 @inner
-def follow(values, average, keep):
+def follow(values, average, trained, keep):
     """Let an average move towards the running statistics, which do not descend."""
     moved, minus = spread(float32(1 - keep)), spread(float32(-1))
-    for i in range(TRAINED // LANES, len(values) // LANES):
+    for i in range(trained // LANES, len(values) // LANES):
         past = load(average, i)
         store(average, i, multiply_add(moved, multiply_add(minus, past, load(values, i)), past))
-
-
-@inner
-def descend(
-    weights, gradients, velocity, average, parts, part,
-    rate, momentum, nesterov, decay, averaging, keep,
-):  # fmt: skip
-    """Make a thread's part of an update, as `torch.optim.SGD` does and then `WeightAverage`.
-
-    Args:
-        weights: All sections of `layout`.
-        gradients: (parts, sections): the gradient is their sum.
-        velocity: The momenta, as `weights`.
-        average: As `weights`, or anything.
-        parts: How many threads there are.
-        part: Which one this is.
-        rate: Learning rate.
-        momentum: Share of the last step that is kept.
-        nesterov: Whether to look ahead.
-        decay: Pull towards zero of the sections that decay.
-        averaging: Whether there is an average.
-        keep: Share of the average that is kept.
-    """
-    for section in DECAYING:
-        _descend(
-            weights, gradients, velocity, average, parts, part, section,
-            rate, momentum, nesterov, decay, averaging, keep,
-        )  # fmt: skip
-    none = decay * 0
-    for section in NOT_DECAYING:
-        _descend(
-            weights, gradients, velocity, average, parts, part, section,
-            rate, momentum, nesterov, none, averaging, keep,
-        )  # fmt: skip

@@ -1,9 +1,9 @@
-"""Vector registers for Numba: sixteen float32 values, the lanes, at a time.
+"""Vector registers for Numba: sixteen float32 values, the lanes, at a time; eight with AVX2.
 
 Plain Numba loops keep their sums in memory, which makes convolutions ten times slower. `Lanes` is
-a type of one AVX-512 register, and the functions below are single instructions on it, or few; a
-tuple of them stays in registers. Arrays are flat float32; where an index counts vectors, vector i
-is the values from 16·i on.
+a type of one register, and the functions below are single instructions on it, or few; a tuple of
+them stays in registers. Arrays are flat float32; where an index counts vectors, vector i is the
+values from LANES · i on.
 """
 
 import hashlib
@@ -15,7 +15,9 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic, models, register_model
 
-LANES = 16
+from lenet.kernels.support import register_lanes
+
+LANES = register_lanes() or 8
 """Images in a register."""
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
@@ -183,6 +185,13 @@ def spread_many(typing, array, i, step, n):
     return types.UniTuple(lanes, count)(array, types.intp, types.intp, n), generate
 
 
+@inner
+def fill(array, start, stop, value):
+    """Make values of an array equal; slices that are assigned to take far longer to compile."""
+    for i in range(start, stop):
+        array[i] = value
+
+
 @intrinsic(prefer_literal=True)
 def zeros(typing, n):
     """A tuple of n vectors of zeros."""
@@ -306,7 +315,7 @@ def total(typing, a):
 
 @intrinsic
 def transpose(typing, array, i, step, out, o, out_step):
-    """Write sixteen rows of sixteen values, at value i, i + step, …, as columns of out.
+    """Write a square of as many rows as lanes, at value i, i + step, …, as columns of out.
 
     Column k becomes vector o + k · out_step of out.
     """

@@ -1,157 +1,326 @@
-"""One thread's part of an update of LeNet-5 without batch norm."""
+"""One thread's part of an update, or of an evaluation: the plan's rows forward, and back."""
+
+from numpy import float32
 
 from lenet.kernels.convolution import (
+    activate,
+    activate_back,
     add_lanes,
     add_lanes_of_weights,
-    convolve_relu_pool,
+    convolve,
+    gradient_of_biases,
     gradient_of_inputs,
-    gradient_of_weights3,
-    gradient_of_weights4,
+    gradient_of_weights,
     turn_weights,
-    unpool,
 )
 from lenet.kernels.cross_entropy import cross_entropy
+from lenet.kernels.dense import gradient_of_weights as gradient_of_dense_weights
 from lenet.kernels.dense import weigh, weigh_back
-from lenet.kernels.descent import descend
-from lenet.kernels.lanes import LANES, entry
-from lenet.kernels.layout import (
-    C1,
-    C1_BIAS,
-    C1_BIAS_SUMS,
-    C1_SHAPE,
-    C1_SUMS,
-    C3,
-    C3_BIAS,
-    C3_BIAS_SUMS,
-    C3_SHAPE,
-    C3_SUMS,
-    C3_TURNED,
-    C5,
-    C5_BIAS,
-    C5_SHAPE,
-    C5_STATES,
-    CLASSES,
-    D_C1,
-    D_C3,
-    D_C5,
-    D_F6,
-    D_LOGITS,
-    D_S2,
-    D_S4,
-    F6,
-    F6_BIAS,
-    F6_SHAPE,
-    F6_STATES,
-    GRADIENT_ROWS,
-    INPUT_ROWS,
-    LOGITS,
-    OUTPUT,
-    OUTPUT_BIAS,
-    OUTPUT_SHAPE,
-    PIXELS,
-    ROW,
-    S2,
-    S2_WINNERS,
-    S4,
-    S4_WINNERS,
+from lenet.kernels.descent import descend, follow
+from lenet.kernels.lanes import LANES, entry, fill, inner, transpose
+from lenet.kernels.normalization import (
+    add_up_products,
+    add_up_squares,
+    coefficients,
+    coefficients_back,
+    coefficients_of_running,
+    count_live,
+    normalize_back,
+    normalize_relu,
+)
+from lenet.kernels.plan import (
+    BIAS,
+    BIAS_SUMS,
+    CHANNELS_IN,
+    CHANNELS_OUT,
+    CONVOLVES,
+    D_IN,
+    D_OUT,
+    D_Z,
+    EPSILON,
+    FORGETTING,
+    GAIN,
+    HAS_BIAS,
+    IN,
+    KERNEL,
+    MEAN,
+    NORM,
+    OUT,
+    PAD,
+    POOL,
+    RELU,
+    SHIFT,
+    SIDE,
+    SIZE,
     SUMS,
-    TRAINED,
-    X,
+    TILE_SUMS,
+    TURNED,
+    VARIANCE,
+    WEIGHT,
+    WINNERS,
+    Z,
 )
 from lenet.kernels.threads import meet
-from lenet.kernels.views import (
-    gradient_of_dense_layers,
-    lay_side_by_side,
-    own_of,
-    share_of,
-    states_of,
-    weights_of,
-)
+
+SLOPE, OFFSET, SLOPE_BACK, OFFSET_BACK, FACTOR = range(5)
+"""Coefficients of a layer's batch norm, forward and back."""
 
 
-def make_step(sources):
-    """Return the compiled step; `sources` is `lanes.SOURCES`, a part of its cache's key."""
+@inner
+def lay_side_by_side(
+    pixels, images, low, full, stage, memory, at, n, first, count, channels, side, size
+):  # fmt: skip
+    """Prepare a block's images and write them side by side, surrounded by the layer's padding.
+
+    Args:
+        pixels: uint8 (B, channels, side, side), scaled to [0, 1] here; empty: take `images`.
+        images: float32, likewise.
+        low: What 0 becomes, and the background around the image, up to the input's size.
+        full: What 1 becomes.
+        stage: Room for the images of a block, one behind the other.
+        memory: Of all blocks.
+        at: The vector to begin with.
+        n: Which block.
+        first: The first image of the block.
+        count: B; images beyond it are zeros.
+        channels: Of the input.
+        side: Width and height of the images.
+        size: (Width and height of the input, the layer's padding).
+    """
+    inputs, padding = size
+    across = inputs + 2 * padding
+    values = (channels * across * across + LANES - 1) // LANES * LANES
+    spare = (inputs - side) // 2
+    scale = float32(full - low)
+    background = float32(low)
+    for lane in range(LANES):
+        image = first + lane
+        row = stage[lane * values : (lane + 1) * values]
+        fill(row, 0, values, 0.0)
+        if image >= count:
+            continue
+        for c in range(channels):
+            for y in range(inputs):
+                o = (c * across + y + padding) * across + padding
+                line = row[o : o + inputs]
+                fill(line, 0, inputs, background)
+                if spare <= y < spare + side:
+                    i = ((image * channels + c) * side + y - spare) * side
+                    part = line[spare : spare + side]
+                    if len(pixels):
+                        bytes_ = pixels[i : i + side]
+                        for x in range(side):
+                            part[x] = float32(bytes_[x]) / float32(255) * scale + background
+                    else:
+                        floats = images[i : i + side]
+                        for x in range(side):
+                            part[x] = floats[x] * scale + background
+    for v in range(0, values, LANES):
+        transpose(stage, v, values, memory, at + v, 1)
+
+
+def make_run(sources):
+    """Return the compiled function; `sources` is `lanes.SOURCES`, a part of its cache's key."""
 
     @entry
-    def step(
-        images, labels, shares, soft, smoothing,
-        weights, gradients, velocity, average, memory, scratch, losses, errors,
-        control, part, parts, count, rate, momentum, nesterov, decay, averaging, keep,
+    def run(
+        plan, sizes, pixels, images, low, full, side, labels, shares, soft, smoothing,
+        weights, gradients, velocity, average, memory, scratch, rows, coefficient, moments,
+        statistics, losses, errors, outputs, control, part, parts, count,
+        training, rate, momentum, nesterov, decay, averaging, keep,
     ):  # fmt: skip
-        """One thread's part of an update; see `FusedLeNet5.learn`."""
+        """One thread's part of an update, or of an inference; see `network`."""
         _ = sources
+        channels, size, padding, classes, decaying, trained, stride, rows_in = sizes
+        layers = len(plan)
         blocks = (count + 2 * LANES - 1) // (2 * LANES) * 2
-        first, last = share_of(blocks, part, parts)
-        own, gradient = scratch[part], gradients[part * TRAINED : (part + 1) * TRAINED]
-        sums = own_of(own, SUMS)
+        pairs = blocks // 2
+        first, last = pairs * part // parts * 2, pairs * (part + 1) // parts * 2
+        own = scratch[part]
+        sums = own[: TILE_SUMS * LANES]
+        input_rows = rows[part, : (last - first) * rows_in * LANES]
+        gradient_rows = rows[part, (last - first) * rows_in * LANES :]
+        meetings = 0
 
-        x = states_of(memory, X, blocks)
-        s2, s2_winners = states_of(memory, S2, blocks), states_of(memory, S2_WINNERS, blocks)
-        s4, s4_winners = states_of(memory, S4, blocks), states_of(memory, S4_WINNERS, blocks)
-        c5, f6 = states_of(memory, C5_STATES, blocks), states_of(memory, F6_STATES, blocks)
-        logits = states_of(memory, LOGITS, blocks)
-        lay_side_by_side(images, x, first, last, PIXELS, count)
-        convolve_relu_pool(
-            x, weights_of(weights, C1), weights_of(weights, C1_BIAS), s2, s2_winners, sums,
-            first, last, C1_SHAPE,
-        )  # fmt: skip
-        convolve_relu_pool(
-            s2, weights_of(weights, C3), weights_of(weights, C3_BIAS), s4, s4_winners, sums,
-            first, last, C3_SHAPE,
-        )  # fmt: skip
-        weigh(
-            s4, weights_of(weights, C5), weights_of(weights, C5_BIAS), c5, sums,
-            first, last, C5_SHAPE, True,
-        )  # fmt: skip
-        weigh(
-            c5, weights_of(weights, F6), weights_of(weights, F6_BIAS), f6, sums,
-            first, last, F6_SHAPE, True,
-        )  # fmt: skip
-        weigh(
-            f6, weights_of(weights, OUTPUT), weights_of(weights, OUTPUT_BIAS), logits, sums,
-            first, last, OUTPUT_SHAPE, False,
-        )  # fmt: skip
-
-        d_logits, d_f6 = states_of(memory, D_LOGITS, blocks), states_of(memory, D_F6, blocks)
-        d_c5, d_s4 = states_of(memory, D_C5, blocks), states_of(memory, D_S4, blocks)
-        # One image a row takes more room in some layers than in others: each thread has its own.
-        rows = states_of(memory, INPUT_ROWS, blocks)[first * C5_SHAPE[0] * LANES :]
-        d_rows = states_of(memory, GRADIENT_ROWS, blocks)[first * C5_SHAPE[1] * LANES :]
-        losses[part], errors[part] = cross_entropy(
-            logits, labels, shares, soft, smoothing, d_logits, own_of(own, ROW),
-            first, last, count, CLASSES, OUTPUT_SHAPE,
-        )  # fmt: skip
-        weigh_back(d_logits, weights_of(weights, OUTPUT), f6, d_f6, sums, first, last, OUTPUT_SHAPE)
-        weigh_back(d_f6, weights_of(weights, F6), c5, d_c5, sums, first, last, F6_SHAPE)
-        weigh_back(d_c5, weights_of(weights, C5), s4, d_s4, sums, first, last, C5_SHAPE)
-        gradient_of_dense_layers(
-            s4, c5, f6, d_c5, d_f6, d_logits, rows, d_rows, gradient, sums, first, last
-        )
-
-        # Block by block, so that what one layer hands to the next stays in the cache.
-        turned, d_c1, d_c3, d_s2 = (
-            own_of(own, C3_TURNED), own_of(own, D_C1), own_of(own, D_C3), own_of(own, D_S2),
-        )  # fmt: skip
-        turn_weights(weights_of(weights, C3), turned, C3_SHAPE)
-        c1_sums, c1_bias_sums = own_of(own, C1_SUMS), own_of(own, C1_BIAS_SUMS)
-        c3_sums, c3_bias_sums = own_of(own, C3_SUMS), own_of(own, C3_BIAS_SUMS)
-        for array in (c1_sums, c1_bias_sums, c3_sums, c3_bias_sums):
-            array[:] = 0
+        # Forward.
         for n in range(first, last):
-            unpool(d_s4, s4_winners, d_c3, n, n, C3_SHAPE)
-            gradient_of_weights4(s2, d_c3, c3_sums, c3_bias_sums, n, C3_SHAPE)
-            gradient_of_inputs(d_c3, turned, d_s2, sums, C3_SHAPE)
-            unpool(d_s2, s2_winners, d_c1, n, 0, C1_SHAPE)
-            gradient_of_weights3(x, d_c1, c1_sums, c1_bias_sums, n, C1_SHAPE)
-        add_lanes_of_weights(c1_sums, weights_of(gradient, C1), C1_SHAPE)
-        add_lanes_of_weights(c3_sums, weights_of(gradient, C3), C3_SHAPE)
-        add_lanes(c1_bias_sums, weights_of(gradient, C1_BIAS))
-        add_lanes(c3_bias_sums, weights_of(gradient, C3_BIAS))
-
-        if meet(control, parts, 1):
-            descend(
-                weights, gradients, velocity, average, parts, part,
-                rate, momentum, nesterov, decay, averaging, keep,
+            lay_side_by_side(
+                pixels, images, low, full, rows[part], memory, n * stride + plan[0, IN], n,
+                n * LANES, count, channels, side, (size, padding),
             )  # fmt: skip
+        for number in range(layers):
+            layer = plan[number]
+            c_in, c_out = layer[CHANNELS_IN], layer[CHANNELS_OUT]
+            slope, offset = coefficient[part, number, SLOPE], coefficient[part, number, OFFSET]
+            weight = weights[layer[WEIGHT] :]
+            bias = weights[layer[BIAS] : layer[BIAS] + c_out]
+            gain, shift = weights[layer[GAIN] :], weights[layer[SHIFT] :]
+            mean, variance = weights[layer[MEAN] :], weights[layer[VARIANCE] :]
+            own_statistics = statistics[number, 0, part]
+            for direction in range(2):
+                for which in range(2):
+                    fill(statistics[number, direction, part, which], 0, c_out, 0.0)
+            norm = layer[NORM] != 0
+            places = layer[SIZE] - layer[KERNEL] + 1 if layer[CONVOLVES] else 1
+            unseen = bias if layer[CONVOLVES] else bias[:0]  # what z lacks
+            waits = norm and training
+            if norm and not training:
+                coefficients_of_running(
+                    c_out, EPSILON, gain, shift, unseen, mean, variance, slope, offset
+                )
+            elif not norm:
+                fill(slope, 0, c_out, 1.0)
+                for channel in range(c_out):
+                    offset[channel] = bias[channel]
+            if layer[CONVOLVES]:
+                for n in range(first, last):
+                    at = n * stride
+                    convolve(
+                        memory, at + layer[IN], weight, at + layer[Z], sums, c_in, c_out,
+                        layer[SIZE], layer[KERNEL],
+                    )  # fmt: skip
+                    if not waits:
+                        activate(
+                            memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
+                            offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
+                        )  # fmt: skip
+            else:
+                weigh(
+                    memory, stride, layer[IN], weight, bias, layer[Z] if norm else layer[OUT],
+                    sums, first, last, c_in, c_out, layer[RELU] != 0 and not norm,
+                )  # fmt: skip
+            if waits:
+                for n in range(first, last):
+                    add_up_squares(
+                        memory, n * stride + layer[Z], own_statistics, sums,
+                        count_live(n, count), c_out, places * places,
+                    )  # fmt: skip
+                meetings += 1
+                if not meet(control, parts, meetings):
+                    return
+                coefficients(
+                    statistics[number, 0], parts, part, c_out, count * places * places, EPSILON,
+                    FORGETTING, gain, shift, unseen, mean, variance, slope, offset,
+                    moments[part, number],
+                )  # fmt: skip
+            if norm:
+                for n in range(first, last):
+                    at = n * stride
+                    if not layer[CONVOLVES]:
+                        normalize_relu(memory, at + layer[Z], slope, offset, at + layer[OUT], c_out)
+                    elif waits:
+                        activate(
+                            memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
+                            offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
+                        )  # fmt: skip
 
-    return step
+        end = plan[layers - 1]
+        if not training:
+            for n in range(first, last):
+                for lane in range(count_live(n, count)):
+                    for o in range(classes):
+                        value = memory[(n * stride + end[OUT] + o) * LANES + lane]
+                        outputs[(n * LANES + lane) * classes + o] = value
+            return
+
+        # Back.
+        gradient = gradients[part * trained : (part + 1) * trained]
+        losses[part], errors[part] = cross_entropy(
+            memory, stride, end[OUT], labels, shares, soft, smoothing, end[D_OUT],
+            own[: TILE_SUMS * LANES], first, last, count, classes, end[CHANNELS_OUT],
+        )  # fmt: skip
+        for number in range(layers - 1, -1, -1):
+            layer = plan[number]
+            c_in, c_out = layer[CHANNELS_IN], layer[CHANNELS_OUT]
+            values = coefficient[part, number]
+            slope, offset = values[SLOPE], values[OFFSET]
+            weight, gain = weights[layer[WEIGHT] :], weights[layer[GAIN] :]
+            d_weight = gradient[layer[WEIGHT] :]
+            d_bias = gradient[layer[BIAS] :]
+            norm, convolves = layer[NORM] != 0, layer[CONVOLVES] != 0
+            size_in, kernel = layer[SIZE], layer[KERNEL]
+            places = size_in - kernel + 1 if convolves else 1
+            border = 1 if convolves else 0
+            d_z = layer[D_Z] if convolves else layer[D_OUT]
+            turned = own[layer[TURNED] * LANES :]
+            weight_sums, bias_sums = own[layer[SUMS] * LANES :], own[layer[BIAS_SUMS] * LANES :]
+            if convolves:
+                fill(weight_sums, 0, c_in * kernel * kernel * c_out * LANES, 0.0)
+                fill(bias_sums, 0, c_out * LANES, 0.0)
+                if number:
+                    turn_weights(weight, turned, c_in, c_out, kernel)
+            if norm:
+                for n in range(first, last):
+                    at = n * stride
+                    if convolves:
+                        activate_back(
+                            memory, at + layer[D_OUT], at + layer[Z], at + layer[WINNERS],
+                            at + d_z, slope, offset, c_out, places, layer[POOL],
+                        )  # fmt: skip
+                    add_up_products(
+                        memory, at + d_z, at + layer[Z], statistics[number, 1, part], sums,
+                        count_live(n, count), c_out, places, border,
+                    )  # fmt: skip
+                meetings += 1
+                if not meet(control, parts, meetings):
+                    return
+                coefficients_back(
+                    statistics[number, 1], parts, part, c_out, count * places * places, gain,
+                    moments[part, number], gradient[layer[GAIN] :], gradient[layer[SHIFT] :],
+                    values[SLOPE_BACK], values[OFFSET_BACK], values[FACTOR],
+                )  # fmt: skip
+            # Block by block, so that what one function hands to the next stays in the cache.
+            for n in range(first, last):
+                at = n * stride
+                if norm:
+                    normalize_back(
+                        memory, at + d_z, at + layer[Z], values[SLOPE_BACK], values[OFFSET_BACK],
+                        values[FACTOR], sums, count_live(n, count), c_out, places, border,
+                    )  # fmt: skip
+                elif convolves:
+                    activate_back(
+                        memory, at + layer[D_OUT], at + layer[Z], at + layer[WINNERS], at + d_z,
+                        slope, offset, c_out, places, layer[POOL],
+                    )  # fmt: skip
+                if convolves:
+                    gradient_of_weights(
+                        memory, at + layer[IN], at + d_z, weight_sums, c_in, c_out, size_in, kernel
+                    )
+                    if layer[HAS_BIAS]:
+                        gradient_of_biases(memory, at + d_z, bias_sums, c_out, places)
+                    if number:
+                        before = plan[number - 1]
+                        gradient_of_inputs(
+                            memory, at + d_z, turned, at + layer[D_IN], sums, c_in, c_out,
+                            size_in, kernel, before[PAD],
+                        )  # fmt: skip
+            if convolves:
+                add_lanes_of_weights(weight_sums, d_weight, c_in, c_out, kernel)
+                add_lanes(bias_sums, d_bias, c_out)
+            else:
+                gradient_of_dense_weights(
+                    memory, stride, layer[IN], d_z, input_rows, gradient_rows, d_weight, d_bias,
+                    sums, first, last, c_in, c_out,
+                )  # fmt: skip
+                if not layer[HAS_BIAS]:
+                    fill(d_bias, 0, c_out, 0.0)
+                if number:
+                    weigh_back(
+                        memory, stride, d_z, weight, layer[IN], layer[D_IN], sums, first, last,
+                        c_in, c_out,
+                    )  # fmt: skip
+
+        if not meet(control, parts, meetings + 1):
+            return
+        descend(
+            weights, gradients, velocity, average, parts, part, 0, decaying, trained,
+            rate, momentum, nesterov, decay, averaging, keep,
+        )  # fmt: skip
+        descend(
+            weights, gradients, velocity, average, parts, part, decaying, trained, trained,
+            rate, momentum, nesterov, decay * 0, averaging, keep,
+        )  # fmt: skip
+        if averaging and part == 0:
+            follow(weights, average, trained, keep)
+
+    return run

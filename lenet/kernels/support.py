@@ -1,17 +1,24 @@
-"""Whether this machine can run the kernels."""
+"""Whether this machine can run the kernels, and how wide its registers are."""
 
 from importlib.util import find_spec
+
+
+def register_lanes() -> int:
+    """Return how many float32 values a vector register holds: 16, 8, or 0 without AVX2."""
+    from llvmlite import binding
+    from numba import config
+
+    if config.CPU_FEATURES is None:
+        features = {name for name, has in binding.get_host_cpu_features().items() if has}
+    else:  # NUMBA_CPU_FEATURES overrides what the processor says of itself
+        features = {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
+    if "avx512f" in features:
+        return 16
+    return 8 if {"avx2", "fma"} <= features else 0
 
 
 def missing() -> str | None:
     """Return what this machine lacks to run the kernels, e.g. ``the package numba``, or None."""
     if find_spec("numba") is None:
         return "the package numba (pip install 'lenet[fast]')"
-    from llvmlite import binding
-    from numba import config
-
-    if config.CPU_FEATURES is None:
-        found = bool(binding.get_host_cpu_features().get("avx512f"))
-    else:  # NUMBA_CPU_FEATURES overrides what the processor says of itself
-        found = "+avx512f" in config.CPU_FEATURES.split(",")
-    return None if found else "a processor with AVX-512"
+    return None if register_lanes() else "a processor with AVX2 or AVX-512"

@@ -15,6 +15,7 @@ from lenet.data.datasets import Split
 from lenet.data.sources import describe_dataset
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
+from lenet.kernels.plan import plan_network
 from lenet.losses import CurvedLoss
 from lenet.runs.files import compute_checksum
 from lenet.training.backpropagation import write_rules
@@ -61,13 +62,20 @@ class Components:
     starts: dict[int, Start]
     """What each seed's network took over from a trained one; empty without ``train.from``."""
 
-    def batches(self, split: Split, seeds: Sequence[int], share: Share = ALL) -> Batches:
+    def batches(
+        self,
+        split: Split,
+        seeds: Sequence[int],
+        share: Share = ALL,
+        kernels: Kernels = "torch",
+    ) -> Batches:
         """Return the batches of each step.
 
         Args:
             split: The training images, on the device.
             seeds: Those that learn together.
             share: The part of each batch that this process trains on.
+            kernels: What computes the updates; the fast ones preprocess themselves if they can.
 
         Raises:
             UsageError: The earlier networks of boosting leave nothing to learn from.
@@ -75,10 +83,11 @@ class Components:
         train, pools = self.config.train, None
         if self.config.data.boosting is not None:
             pools = [choose_images(split, self.earlier[seed], seed) for seed in seeds]
+        preprocess = self.classifiers[seeds[0]].preprocess
         return Batches(
             split,
             seeds,
-            self.classifiers[seeds[0]].preprocess,
+            preprocess,
             batch_size=train.batch_size,
             order=train.order,
             balance=self.config.data.balance,
@@ -89,6 +98,7 @@ class Components:
             teach=self.teacher.teach if self.teacher else None,
             pools=pools,
             share=share,
+            raw=kernels == "fast" and preprocess.is_plain,
         )
 
     def learner(
@@ -245,7 +255,9 @@ def build_learner(
     if world and world.size > 1:
         rule = partial(DataParallelLearner, world)
     elif kernels == "fast":
-        rule = FusedLearner
+        first = classifiers[0]
+        plan = plan_network(first.model, first.data.channels, config.input.size)
+        rule = partial(FusedLearner, plan, first.preprocess.plain_levels)
     elif len(classifiers) > 1 and can_stack(classifiers[0].model, device):
         # One small network keeps no CPU core waiting; a GPU has room for all of them at once.
         rule = ThreadedLearner if device.type == "cpu" else StackedLearner
@@ -301,7 +313,7 @@ def is_faster_together(
     classifiers = [components.classifiers[seed] for seed in seeds]
     if not can_stack(classifiers[0].model, components.device):
         return False
-    inputs, targets = components.batches(split, seeds).batch(1, 0)
+    inputs, targets = components.batches(split, seeds, kernels=kernels).batch(1, 0)
     copies = [replace(each, model=deepcopy(each.model)) for each in classifiers]
     alone, together = (
         build_learner(config, copies[:n], seeds[:n], 1, components.device, kernels=kernels)

@@ -8,11 +8,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from lenet.config.schema import SGD, Config, CrossEntropy, LeNet5Modern
+from lenet.config.schema import SGD, Compact, Config, CrossEntropy, LeNet5Modern
 from lenet.data.sources import describe_dataset
 from lenet.errors import UsageError
-from lenet.kernels.layout import C1_SHAPE, CLASSES
+from lenet.kernels.plan import NotCoveredError, Plan, plan_network, values_of
 from lenet.kernels.support import missing
+from lenet.models import build_model
 from lenet.runs.run import Run
 from lenet.training.gradient import GradientLearner
 
@@ -34,19 +35,28 @@ class FusedLearner(GradientLearner):
     model, so that states are the same, and either learner goes on from the other's.
 
     Args:
-        models: Modern LeNet-5s that `why_not` has no objection to, on the CPU.
+        plan: Of the networks.
+        levels: What pixels of 0 and 1 become; batches are images, or inputs if this is (0, 1).
+        models: Networks that `why_not` has no objection to, on the CPU.
         arguments: The other arguments of `GradientLearner`: a cross-entropy, and SGD.
         options: The other arguments of `GradientLearner`.
     """
 
-    def __init__(self, models: Sequence[nn.Module], *arguments: Any, **options: Any) -> None:
-        from lenet.kernels.lenet5 import FusedLeNet5
+    def __init__(
+        self,
+        plan: Plan,
+        levels: tuple[float, float],
+        models: Sequence[nn.Module],
+        *arguments: Any,
+        **options: Any,
+    ) -> None:
+        from lenet.kernels.network import FastNetwork
 
         super().__init__(models, *arguments, **options)
+        self.plan = plan
         threads = torch.get_num_threads()
-        batch_norm = any(isinstance(m, nn.BatchNorm2d) for m in self.models[0].modules())
         self.pool = ThreadPoolExecutor(threads) if len(self.models) > 1 else None
-        self.fused = [FusedLeNet5(1 if self.pool else threads, batch_norm) for _ in self.models]
+        self.fused = [FastNetwork(plan, 1 if self.pool else threads, levels) for _ in self.models]
         for index in range(len(self.models)):
             self._pack(index)
 
@@ -89,29 +99,25 @@ class FusedLearner(GradientLearner):
 
     def _pack(self, index: int) -> None:
         """Hand weights, momenta and average over to the kernels."""
-        from lenet.kernels.layout import pack
-
         fused, average = self.fused[index], self.averages[index]
-        pack(_values(self.models[index]), fused.weights)
+        self.plan.pack(values_of(self.models[index]), fused.weights)
         if average is not None:
-            pack(_values(average.model), fused.average)
-        pack(self._velocity(index), fused.velocity)
+            self.plan.pack(values_of(average.model), fused.average)
+        self.plan.pack(self._velocity(index), fused.velocity)
 
     def _unpack(self, index: int) -> None:
         """Take weights, momenta and average back from the kernels."""
-        from lenet.kernels.layout import unpack
-
         fused, average = self.fused[index], self.averages[index]
         if self.updates and not self.optimizers[index].state:
             self.make_momenta(index)
-        unpack(fused.weights, _values(self.models[index]))
+        self.plan.unpack(fused.weights, values_of(self.models[index]))
         if average is not None:
-            unpack(fused.average, _values(average.model))
+            self.plan.unpack(fused.average, values_of(average.model))
         for model in [self.models[index]] + ([average.model] if average is not None else []):
             for buffer in model.buffers():
                 if not buffer.is_floating_point():  # batch norm counts its batches
                     buffer.fill_(self.updates)
-        unpack(fused.velocity, self._velocity(index))
+        self.plan.unpack(fused.velocity, self._velocity(index))
 
     def _velocity(self, index: int) -> dict[str, Tensor]:
         """Return the optimizer's momenta by the names of the weights, as far as it has any."""
@@ -123,21 +129,28 @@ class FusedLearner(GradientLearner):
         }
 
 
-def _values(model: nn.Module) -> dict[str, Tensor]:
-    """Return the weights of a model and its running statistics, as they are used, not copied."""
-    return {name: value for name, value in model.state_dict().items() if value.is_floating_point()}
+def plan_of(config: Config) -> Plan:
+    """Return the plan of a config's network.
+
+    Raises:
+        NotCoveredError: The kernels do not cover it.
+    """
+    model, data = config.model, describe_dataset(config.data)
+    if not isinstance(model, LeNet5Modern | Compact):
+        raise NotCoveredError(f"the network {model.kind}")
+    if isinstance(model, LeNet5Modern) and model.dropout:
+        raise NotCoveredError("dropout")
+    size, classes = config.input.size, len(data.classes)
+    with torch.device("meta"):  # shapes without memory
+        network = build_model(
+            model.kind, size, in_channels=data.channels, classes=classes, **model.options()
+        )
+    return plan_network(network, data.channels, size)
 
 
 def why_not(config: Config, device: torch.device, processes: int = 1) -> str | None:
     """Return why the kernels cannot train a config here, or None if they can."""
-    model, loss, optimizer = config.model, config.loss, config.optimizer
-    if not isinstance(model, LeNet5Modern):
-        return f"the fast kernels know lenet5-modern, not {model.kind}"
-    data = describe_dataset(config.data)
-    if (data.channels, len(data.classes)) != (C1_SHAPE[0], CLASSES):
-        return f"the fast kernels know grey images of {CLASSES} classes, not {config.data.name}"
-    if (model.activation, model.pooling, model.dropout) != ("relu", "max", 0.0):
-        return "the fast kernels know lenet5-modern with relu and max-pooling, without dropout"
+    loss, optimizer = config.loss, config.optimizer
     if not isinstance(loss, CrossEntropy):
         return f"the fast kernels know cross-entropy, not {loss.kind}"
     if not isinstance(optimizer, SGD):
@@ -148,8 +161,13 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
         return f"the fast kernels are for the CPU, not for {device.type}"
     if processes > 1:
         return "the fast kernels do not divide a batch among processes"
-    lack = missing()
-    return f"the fast kernels need {lack}" if lack else None
+    if lack := missing():
+        return f"the fast kernels need {lack}"
+    try:
+        plan_of(config)
+    except NotCoveredError as error:
+        return f"the fast kernels do not know {error}"
+    return None
 
 
 def choose_kernels(config: Config, device: torch.device, processes: int = 1) -> Kernels:
@@ -163,7 +181,9 @@ def choose_kernels(config: Config, device: torch.device, processes: int = 1) -> 
     reason = why_not(config, device, processes)
     if reason and config.kernels == "fast":
         raise UsageError(reason, ("kernels",))
-    return "torch" if reason else "fast"
+    # PyTorch's own blocks of channels suit compact's many; there the kernels were not faster.
+    slower = config.kernels == "auto" and isinstance(config.model, Compact)
+    return "torch" if reason or slower else "fast"
 
 
 def kernels_of(
@@ -186,13 +206,14 @@ def kernels_of(
 
 def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: None) -> None:
     """Load a config's kernels, or compile them if this machine has not done so yet."""
-    from lenet.kernels.lenet5 import FusedLeNet5
-
     notice = threading.Timer(
         PATIENCE_SECONDS, say, ["compiling kernels (once, takes some seconds)"]
     )
     notice.daemon = True
     notice.start()
-    fused = FusedLeNet5(1, isinstance(config.model, LeNet5Modern) and config.model.batch_norm)
-    fused.learn(torch.zeros(1, 1, 32, 32), torch.zeros(1, dtype=torch.int64), rate=0.0)
+    from lenet.kernels.network import FastNetwork
+
+    plan = plan_of(config)
+    image = torch.zeros(1, plan.channels, plan.size, plan.size)
+    FastNetwork(plan, 1).learn(image, torch.zeros(1, dtype=torch.int64), rate=0.0)
     notice.cancel()

@@ -68,14 +68,15 @@ def train(
     seeds = [run.seed for run in runs]
     components = components or build(config, seeds, device)
 
-    # Data: the batch of each step.
-    batches = components.batches(splits.train, seeds, world.share if world else ALL)
-
-    # Model, loss, optimizer, schedule.
-    classifiers = [components.classifiers[seed] for seed in seeds]
     kernels = kernels_of(runs, config, device, world.size if world else 1, say)
     if kernels == "fast":
         compile_kernels(config, say)
+
+    # Data: the batch of each step.
+    batches = components.batches(splits.train, seeds, world.share if world else ALL, kernels)
+
+    # Model, loss, optimizer, schedule.
+    classifiers = [replace(components.classifiers[seed], kernels=kernels) for seed in seeds]
     learner = components.learner(seeds, batches.steps_per_epoch, world, kernels)
 
     # Resume.

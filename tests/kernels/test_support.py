@@ -10,7 +10,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("features", "expected"),
-    [("+avx2,-avx512f", "a processor with AVX-512"), ("+avx2,+avx512f", None)],
+    [
+        ("+avx", "a processor with AVX2 or AVX-512"),
+        ("+avx2,+fma,-avx512f", None),
+        ("+avx512f", None),
+    ],
 )
 def test_numbas_setting_hides_and_shows_registers(
     features: str, expected: str | None, monkeypatch: pytest.MonkeyPatch

@@ -1,7 +1,6 @@
 """The learner of the compiled kernels against the one of PyTorch."""
 
 import json
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ from torch.nn import functional as F
 
 from lenet.config.load import load_config
 from lenet.config.schema import Config
-from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.kernels import support
+from lenet.kernels.plan import plan_network
 from lenet.kernels.support import missing
 from lenet.losses import CrossEntropy
 from lenet.models.lenet5_modern import LeNet5Modern
@@ -50,8 +49,11 @@ def learner(
     batch_norm: bool = False,
     **options: Any,
 ) -> GradientLearner:
+    models = [a_model(seed, batch_norm) for seed in seeds]
+    if rule is FusedLearner:
+        rule = partial(FusedLearner, plan_network(models[0], 1, 32), (0.0, 1.0))  # type: ignore[assignment]
     return rule(
-        [a_model(seed, batch_norm) for seed in seeds],
+        models,
         seeds,
         loss=CrossEntropy(0.1),
         classify=lambda outputs: outputs.argmax(1),
@@ -149,13 +151,13 @@ def quickstart(*changes: str) -> Config:
     return load_config("quickstart", [*SMALL, *changes]).config
 
 
+@needs_kernels
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        (["model={kind: mlp}"], "know lenet5-modern, not mlp"),
-        (["model.dropout=0.1"], "without dropout"),
-        (["model.pooling=average"], "with relu and max-pooling"),
-        (["model.activation=tanh"], "with relu and max-pooling"),
+        (["model={kind: mlp}"], "do not know the network mlp"),
+        (["model.dropout=0.1"], "do not know dropout"),
+        (["model.activation=tanh"], "do not know the layer Tanh"),
         (["loss={kind: squared-targets}"], "know cross-entropy, not squared-targets"),
         (["optimizer={kind: adamw}"], "know sgd, not adamw"),
     ],
@@ -174,17 +176,13 @@ def test_other_devices_and_several_processes_are_left_to_pytorch() -> None:
     assert "among processes" in str(why_not(quickstart(), CPU, processes=2))
 
 
-def test_other_numbers_of_classes_are_left_to_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    letters = replace(SOURCES["kmnist"], classes=tuple("abcdefghijklmnopqrstuvwxyz"))
-    monkeypatch.setitem(SOURCES, "kmnist", letters)
-    reason = why_not(quickstart("data.name=kmnist"), CPU)
-    assert reason == "the fast kernels know grey images of 10 classes, not kmnist"
-
-
 @needs_kernels
 def test_auto_is_fast_where_it_can_be_and_torch_can_be_had() -> None:
     assert choose_kernels(quickstart(), CPU) == "fast"
     assert choose_kernels(quickstart("kernels=torch"), CPU) == "torch"
+    compact = ("model={kind: compact}", "input.size=28")
+    assert choose_kernels(quickstart(*compact), CPU) == "torch"  # not faster there
+    assert choose_kernels(quickstart(*compact, "kernels=fast"), CPU) == "fast"
 
 
 @needs_kernels
