@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.app import say
+from lenet.cli.app import is_terminal, say
 from lenet.cli.options import (
     Data,
     Device,
@@ -17,6 +17,9 @@ from lenet.cli.options import (
     print_table,
 )
 from lenet.tables import Table
+
+SEEDS_EVERY = 10.0
+"""Seconds between looks for seeds that have finished while the dashboard is open."""
 
 
 def runs(
@@ -109,16 +112,18 @@ def dashboard(
     """Show runs in TensorBoard, until Ctrl-C."""
     from threading import Event
 
-    from lenet.cli.tensorboard import start_tensorboard
+    from lenet.cli.tensorboard import open_browser, opening_view, start_tensorboard
     from lenet.figures.seed_bands import write_seeds
 
     address = start_tensorboard(folder, port, host)
-    for means in write_seeds(folder, say):
-        say(f"mean ± sd over the seeds: {means}")
-    typer.echo(address)
+    shown = write_seeds(folder, say)
+    typer.echo(opening_view(address))
     say("press Ctrl-C to stop")
+    if is_terminal():
+        open_browser(opening_view(address))
     try:
-        Event().wait()
+        while not Event().wait(SEEDS_EVERY):
+            shown |= write_seeds(folder, say, shown)
     except KeyboardInterrupt:
         say("stopped")
 

@@ -1,7 +1,12 @@
 """TensorBoard, started with the options that runs need."""
 
+import json
 import logging
+import os
+import sys
+import webbrowser
 from pathlib import Path
+from urllib.parse import urlencode
 
 from tensorboard import program
 
@@ -10,6 +15,24 @@ from lenet.errors import RunError, UsageError
 KEPT = {"images": 1000, "text": 1000, "pr_curves": 1000, "scalars": 10_000}
 """Steps of each kind that are shown; left alone, TensorBoard shows ten images, chosen at random.
 (Not 0, which means all to its slow loader and none to its fast one.)"""
+
+
+PINNED = ("errors/test", "loss/train", "learning_rate")
+"""Scalars that stand above all others when the page is opened."""
+
+
+def opening_view(address: str) -> str:
+    """Return the address that opens the scalars, without smoothing and with `PINNED` pinned."""
+    cards = json.dumps([{"plugin": "scalars", "tag": tag} for tag in PINNED])
+    return f"{address}?{urlencode({'smoothing': 0, 'pinnedCards': cards})}#timeseries"
+
+
+def open_browser(address: str) -> None:
+    """Open an address in the user's browser, if there is a screen for it."""
+    if sys.platform in ("darwin", "win32") or any(
+        map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY"))
+    ):
+        webbrowser.open(address)
 
 
 def start_tensorboard(root: Path, port: int | None = None, host: str = "127.0.0.1") -> str:

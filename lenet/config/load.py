@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,7 +109,8 @@ def load_config(
     if seed is not None:
         place = Place("--seed")
         root = root.merged(Node({"seed": Node(seed, place)}, place))
-    return ConfigFile(_validate(root), _name(path, overrides) if path else "experiment", root)
+    config = _validate(root)
+    return ConfigFile(config, _name(path, overrides, config) if path else "experiment", root)
 
 
 def is_picture_folder(source: str | Path) -> bool:
@@ -320,14 +322,24 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _name(path: Path, overrides: Sequence[str]) -> str:
-    """Name an experiment: its config's name and what was changed on the command line."""
+def _name(path: Path, overrides: Sequence[str], config: Config) -> str:
+    """Name an experiment: its config's name and what was changed on the command line.
+
+    Keys are cut to their last part where no other key of the config ends in it. Only characters
+    that addresses of pages keep as they are may stand here: TensorBoard puts the name into some.
+    """
     resolved, base = path.resolve(), CONFIGS.resolve()
     own = resolved.relative_to(base) if resolved.is_relative_to(base) else Path(path.name)
     name = re.sub(r"[^A-Za-z0-9._/-]+", "-", own.with_suffix("").as_posix()).strip("-.") or "config"
     if not overrides:
         return name
-    change = re.sub(r"[^A-Za-z0-9._=,-]+", "-", ",".join(overrides))
+    ends = Counter(key.rpartition(".")[2] for key in flatten_config(config))
+    changes = []
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        last = key.rpartition(".")[2]
+        changes.append((last if ends[last] == 1 else key) + equals + value)
+    change = re.sub(r"[^A-Za-z0-9._=,-]+", "-", ",".join(changes))
     if len(change) > 80:
         change = change[:71] + "-" + hashlib.blake2b(change.encode(), digest_size=4).hexdigest()
-    return f"{name}+{change}"
+    return f"{name},{change}"

@@ -31,6 +31,6 @@ def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
     panels[0][0].legend(loc="upper left", fontsize=7)
-    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognises characters up to here",
+    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognizes characters up to here",
                      fontsize=7)  # fmt: skip
     return figure

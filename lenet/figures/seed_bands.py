@@ -1,8 +1,9 @@
 """Mean ± sd over the seeds of an experiment, as a run of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 
 from lenet.errors import RunError
 from lenet.figures.curves import Curve
@@ -15,7 +16,11 @@ FOLDER = "seeds"
 """Name of the folder, beside the seeds' own, that holds an experiment's events."""
 
 
-def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> list[Path]:
+def write_seeds(
+    root: Path,
+    say: Callable[[str], None] = lambda line: None,
+    known: Mapping[Path, int] = MappingProxyType({}),
+) -> dict[Path, int]:
     """Write mean ± sd of every experiment in a folder that has two or more finished seeds.
 
     Tags are ``seeds/errors/SPLIT/mean``, ``low`` and ``high``, the latter two one sample standard
@@ -25,21 +30,23 @@ def write_seeds(root: Path, say: Callable[[str], None] = lambda line: None) -> l
         root: The folder of the runs.
         say: Takes a line for each experiment that is left out: its numbers are damaged, or its
             folder cannot be written.
+        known: What was written before; an experiment with no more finished seeds is left alone.
 
     Returns:
-        The folders written, ``EXPERIMENT/seeds``.
+        The folders that were to be written, ``EXPERIMENT/seeds``, with the number of seeds.
     """
-    written = []
+    written = {}
     finished = [run for run in find_runs(root) if run.finished]
     for folder, runs in groupby(finished, key=lambda run: run.folder.parent):
         members = list(runs)
-        if len(members) > 1:
+        if len(members) > max(1, known.get(folder / FOLDER, 0)):
             try:
                 _write(folder / FOLDER, members)
             except (OSError, RunError) as error:
                 say(f"no mean ± sd of {folder}: {error}")
             else:
-                written.append(folder / FOLDER)
+                say(f"mean ± sd over {len(members)} seeds: {folder / FOLDER}")
+            written[folder / FOLDER] = len(members)
     return written
 
 

@@ -164,7 +164,7 @@ def new_figure(height: float, title: str = "") -> Figure:
 def shorten(name: str, most: int = 40) -> str:
     """Leave out the middle of a name that has more than `most` (≥ 3) characters.
 
-    Names of runs with overrides list them, ``gap+train.epochs=2,…``, and can be long.
+    Names of runs with overrides list them, ``gap,epochs=2,…``, and can be long.
     """
     if len(name) <= most:
         return name

@@ -85,7 +85,7 @@ def address(browser: Any, runs: list[Run]) -> Iterator[str]:
         late.start()
         try:
             assert served.stdout is not None
-            address = served.stdout.readline().strip()
+            address = served.stdout.readline().strip().partition("?")[0]
             late.cancel()
             assert address
             yield address

@@ -169,17 +169,20 @@ def test_an_error_about_a_key_is_put_where_the_key_stands(write) -> None:
     ("file", "overrides", "name"),
     [
         ("my exp!.yaml", [], "my-exp"),
-        ("c.yaml", ["train.epochs=3"], "c+train.epochs=3"),
-        ("c.yaml", ["augment=[{A: {b: 1}}]"], "c+augment=-A-b-1-"),
+        ("c.yaml", ["train.epochs=3"], "c,epochs=3"),
+        ("c.yaml", ["train.epochs=3", "model.kind=lenet1"], "c,epochs=3,model.kind=lenet1"),
+        ("c.yaml", ["augment=[{A: {b: 1}}]"], "c,augment=-A-b-1-"),
     ],
 )
 def test_an_experiment_is_named_after_its_config_and_changes(write, file, overrides, name) -> None:
-    assert _name(write(MINIMAL, file), overrides) == name
+    path = write(MINIMAL, file)
+    assert _name(path, overrides, load_config(path).config) == name
 
 
 def test_experiments_with_different_long_changes_have_different_names(write) -> None:
     path = write(MINIMAL)
-    first, second = (_name(path, [f"{'x' * 200}={i}"]) for i in (1, 2))
+    config = load_config(path).config
+    first, second = (_name(path, [f"{'x' * 200}={i}"], config) for i in (1, 2))
     assert first != second and len(first) < 100
 
 

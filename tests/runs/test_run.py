@@ -85,7 +85,7 @@ def test_names_cannot_leave_their_folder(name: str, tmp_path: Path) -> None:
 
 
 def test_names_may_have_parts() -> None:
-    check_name("paper/lenet5+optimizer.lr=0.1")
+    check_name("paper/lenet5,lr=0.1")
 
 
 def test_what_is_no_run_folder_is_refused(tmp_path: Path) -> None:

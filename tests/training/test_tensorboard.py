@@ -223,7 +223,7 @@ def seeds_of(root: Path, *errors: list[int]) -> None:
 
 def test_means_over_seeds_are_a_run_of_their_own(tmp_path: Path) -> None:
     seeds_of(tmp_path, [100, 80], [110, 84])
-    assert write_seeds(tmp_path) == [tmp_path / "small" / "seeds"]
+    assert write_seeds(tmp_path) == {tmp_path / "small" / "seeds": 2}
     events = read(tmp_path / "small" / "seeds")
     shown = {
         bound: [(p.step, p.value) for p in events.Scalars(f"seeds/errors/test/{bound}")]
@@ -246,6 +246,18 @@ def test_means_are_replaced_and_count_finished_seeds_only(tmp_path: Path) -> Non
     assert [p.value for p in read(folder).Scalars("seeds/errors/test/mean")] == [105]
 
 
+def test_means_are_written_again_only_when_more_seeds_have_finished(tmp_path: Path) -> None:
+    seeds_of(tmp_path, [100], [110])
+    known = write_seeds(tmp_path)
+    said: list[str] = []
+    assert write_seeds(tmp_path, said.append, known) == {} and said == []
+    run = begin(tmp_path, seed=2)
+    run.append("metrics.jsonl", {"epoch": 1, "errors/test": 120})
+    run.write_json("result.json", {})
+    assert write_seeds(tmp_path, said.append, known) == {tmp_path / "small" / "seeds": 3}
+    assert "over 3 seeds" in said[0]
+
+
 def test_an_experiment_whose_numbers_are_damaged_is_named_and_the_others_go_on(
     tmp_path: Path,
 ) -> None:
@@ -257,15 +269,16 @@ def test_an_experiment_whose_numbers_are_damaged_is_named_and_the_others_go_on(
     seeds_of(blocked, [100], [110])
     (blocked / "small" / "seeds").write_text("in the way")
     said: list[str] = []
-    assert write_seeds(tmp_path, said.append) == [tmp_path / "good" / "small" / "seeds"]
-    first, second = said
+    known = write_seeds(tmp_path, said.append)
+    assert set(known.values()) == {2}
+    first, _, second = said
     assert str(damaged) in first
     assert first.startswith("no mean ± sd of ") and second.startswith("no mean ± sd of ")
 
 
 def test_a_single_seed_has_no_mean(tmp_path: Path) -> None:
     seeds_of(tmp_path, [100])
-    assert write_seeds(tmp_path) == []
+    assert write_seeds(tmp_path) == {}
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
