@@ -87,7 +87,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
         marker = MARKERS[number // 7 % len(MARKERS)]
         for split in SPLITS:
             curve = Curve.of(histories, f"accuracy/{split}")
-            left_out = (several and split == "validation") or (many and split == "train")
+            left_out = many and split != "test"
             if curve is not None and not left_out:
                 colour = f"C{number % 7}" if several else style.SPLIT_COLOURS[split]
                 label = f"{style.shorten(name)}: {split}" if several else split
@@ -97,7 +97,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
         rate = Curve.of(histories, "learning_rate")
         if rate is not None:
             colour = f"C{number % 7}" if several else style.faint()
-            below.plot(rate.epochs, rate.mean, color=colour, marker=marker, markersize=2.5)
+            below.step(rate.epochs, rate.mean, where="mid", color=colour, linewidth=1.4)
             rates.append(float(rate.mean.max()))
     above.set_yscale("log")
     # The lines decide the limits: a band may reach 0, which has no place on a logarithmic axis.
@@ -108,10 +108,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     above.yaxis.set_minor_locator(NullLocator())
     above.yaxis.set_minor_formatter(NullFormatter())
     above.set_ylabel("error rate")
-    if many:
-        figure.legend(loc="outside right upper")
-    else:
-        above.legend(loc="upper right", ncols=1 if several else 3)
+    figure.legend(loc="outside right upper")  # where it hides no line
     below.set_ylabel("learning rate")
     if rates and max(rates) > 20 * min(rates):  # on a linear axis the smaller would look like 0
         below.set_yscale("log")

@@ -50,6 +50,7 @@ _COMMON: dict[Any, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "image.interpolation": "nearest",
+    "svg.fonttype": "none",  # text stays text, which can be searched and read aloud
     "svg.hashsalt": "lenet",
 }
 
