@@ -39,9 +39,8 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         y, x = reading.seen.box
         whole = reading.seen.ink.ndim == 3
         original.imshow(np.broadcast_to(picture, (*picture.shape[:2], 3)))
-        frame = Rectangle(
-            (x.start, y.start), x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1"
-        )
+        corner = (x.start - 0.5, y.start - 0.5)  # a pixel's middle is at its whole numbers
+        frame = Rectangle(corner, x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1")
         if not whole:
             original.add_patch(frame)
         original.set_title(_shorten(reading.path.name), fontsize=7, fontweight="normal")

@@ -25,7 +25,7 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
     for found in (found for line in scan.lines for found in line):
         rows, columns = found.box
         wide, high = columns.stop - columns.start, rows.stop - rows.start
-        corner = (columns.start, rows.start)
+        corner = (columns.start - 0.5, rows.start - 0.5)  # a pixel's middle is at whole numbers
         axes[0].add_patch(Rectangle(corner, wide, high, fill=False, edgecolor="C1"))
         axes[0].annotate(
             str(found.digit), corner, xytext=(1, 1), textcoords="offset points", color="C0",

@@ -26,7 +26,7 @@ from lenet.data.pictures import (
     read_picture,
     working_side,
 )
-from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, find_ink
+from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, find_ink, is_cutout
 
 Box = tuple[slice, slice]  # rows, columns
 
@@ -65,11 +65,24 @@ def digitize(picture: Picture) -> Digit:
         PictureError: No ink is found.
     """
     ink = find_ink(picture)
-    groups = group_marks(ink)
+    groups = [whole] if (whole := _take_all(ink)) else group_marks(ink)
     if not groups:
         raise PictureError("no ink: only specks")
     box, mask = groups[0]
     return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
+
+
+def _take_all(ink: Ink) -> tuple[Box, Mask] | None:
+    """Return box and mask of all the ink of a small picture, None of a larger one.
+
+    So small a picture was cut out around its digit: strokes that reach the rim or stand apart are
+    the digit's.
+    """
+    if not is_cutout(ink.shape):
+        return None
+    mask = ink > HAZE
+    rows, columns = (ndimage.find_objects(mask.astype(np.int8)) or [(slice(0), slice(0))])[0]
+    return (rows, columns), mask[rows, columns]
 
 
 # The file (None for an array), its digit (None if there is none), and the error (None if none).

@@ -18,6 +18,8 @@ Mask = npt.NDArray[np.bool_]
 Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
 
 SMALL = 64  # px: shows light and paper, too coarse for fine lines
+WIDEST = 1.5  # width by height of a small picture that holds one digit
+LEVEL = 0.15  # of the range of tones: how far paper varies around its plane
 MIN_CONTRAST = 0.07  # of the range from black to white: fainter marks are not ink
 TABLE_RIM = 0.6  # of a picture's rim: a table shows around the page
 LEAST_PAGE = 0.1  # of the picture
@@ -28,6 +30,7 @@ LEAST_FILL = 0.8  # of the rectangle around a large page; perspective takes 0.1
 LEAST_FILL_SMALL = 0.91  # around a smaller page; a bold 0 or 8 with filled holes has up to 0.9
 CLEAR_LEAD = 0.5  # of 1: lead in rim and area by which a tone is clearly the paper
 CLEAR_RIM = 0.8  # of 1: or lead in rim alone
+CLEAR_CUTOUT = 0.5  # the same of a picture cut out around a digit
 SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
 THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, or of the picture's height if that is more
 FLATTEST_STROKE = 8  # width by height: flatter lines are rules, not parts of digits
@@ -50,7 +53,10 @@ def find_ink(picture: Picture) -> Ink:
     height, width = picture.shape[:2]
     if min(height, width) < 4:
         raise PictureError(f"{width} × {height} pixels are too few for a digit")
-    if min(height, width) < SMALL:  # too small for ruled lines or a table
+    if is_cutout(picture.shape):
+        tone, paper = _orient_cutout(picture)
+        relief = np.maximum(tone - _level_paper(tone, paper), 0)
+    elif min(height, width) < SMALL:  # too small for ruled lines or a table
         tone = _orient(picture)  # (H, W), ink above paper
         relief = np.maximum(tone - _estimate_paper(tone), 0)
     else:
@@ -63,6 +69,59 @@ def find_ink(picture: Picture) -> Ink:
             relief = _measure_relief(picture, np.ones(picture.shape[:2], dtype=bool))
     ink: Ink = np.minimum(relief / _ink_level(relief), 1)
     return ink
+
+
+def is_cutout(shape: tuple[int, ...]) -> bool:
+    """Whether a picture is so small that it was cut out around one digit."""
+    height, width = shape[:2]
+    return max(height, width) <= SMALL and width <= WIDEST * height
+
+
+def _orient_cutout(picture: Picture) -> tuple[Plane, Mask]:
+    """Orient the tones of a small picture, of which the digit may fill more than the paper does.
+
+    The ink is the tone that has less of the rim or, where that is unclear, lies in fewer pieces:
+    strokes hang together and cut the paper up.
+
+    Returns:
+        (H, W) tone, higher in the ink, and where the paper is.
+    """
+    tone = _project(picture.astype(np.float32) / 255)
+    high = tone > _otsu(tone)
+    lead = 2 * float(_walk_rim(high).mean()) - 1
+    if abs(lead) < CLEAR_CUTOUT:
+        pieces = [ndimage.label(side, EIGHT)[1] for side in (high, ~high)]
+        lead += float(np.log((pieces[0] + 0.5) / (pieces[1] + 0.5)))
+    return (-tone, high) if lead > 0 else (tone, ~high)
+
+
+def _project(colours: npt.NDArray[np.float32]) -> Plane:
+    """Project (H, W, C) on the axis along which it varies most."""
+    flat = colours.reshape(-1, colours.shape[2])
+    centred = flat - flat.mean(axis=0)
+    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1] / np.sqrt(len(centred.T))
+    tone: Plane = (flat @ axis.astype(np.float32)).reshape(colours.shape[:2])
+    return tone
+
+
+def _walk_rim(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The values around a picture's rim, clockwise."""
+    return np.concatenate([values[0], values[1:, -1], values[-1, -2::-1], values[-2:0:-1, 0]])
+
+
+def _level_paper(tone: Plane, paper: Mask) -> Plane:
+    """Fit a plane to the paper of a small picture, most of which strokes may hide."""
+    basis = _plane(*tone.shape)
+    values = tone.ravel()
+    on_paper = paper.ravel()
+    level = np.full_like(values, np.quantile(values[on_paper], 0.25))
+    for _ in range(2):
+        on_paper = on_paper & (values <= level + LEVEL * np.ptp(values))
+        if on_paper.sum() < 0.1 * on_paper.size:
+            break
+        slope, *_ = np.linalg.lstsq(basis[on_paper], values[on_paper], rcond=None)
+        level = basis @ slope
+    return level.reshape(tone.shape)
 
 
 def _measure_relief(picture: Picture, page: Mask) -> Plane:
@@ -152,7 +211,7 @@ def _orient(picture: Picture) -> Plane:
     axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
     projected = (residual @ axis).reshape(height, width)
     high = projected > _otsu(projected)
-    rim = np.concatenate([high[0], high[1:, -1], high[-1, -2::-1], high[-2:0:-1, 0]])  # clockwise
+    rim = _walk_rim(high)
     lead = float(rim.mean() + high.mean()) - 1  # from -1 to 1
     changes = np.count_nonzero(rim != np.roll(rim, 1))  # two where one edge crosses the picture
     unclear = abs(lead) < CLEAR_LEAD and abs(2 * rim.mean() - 1) < CLEAR_RIM

@@ -6,6 +6,7 @@ import pytest
 from lenet.data.datasets import Dataset
 from lenet.data.pictures import PictureError
 from lenet.reading.digitize import digitize, fit_ink
+from lenet.reading.ink import find_ink
 
 
 def bar(tone: int = 0, paper: int = 255, height: int = 120, width: int = 100) -> np.ndarray:
@@ -69,6 +70,30 @@ def test_separate_strokes_of_one_digit_stay_together_and_specks_are_left_out() -
     picture[110:112, 5:7] = 0
     box = digitize(picture).box
     assert (box[0].start, box[0].stop, box[1].start, box[1].stop) == (30, 90, 50, 80)
+
+
+def test_all_ink_of_a_small_picture_is_its_digit_s() -> None:
+    picture = np.full((32, 32, 1), 255, dtype=np.uint8)
+    picture[0:3, 4:28] = 0  # a bar along the upper rim
+    picture[20:32, 14:18] = 0  # and a stem far below it, which reaches the lower rim
+    picture[14, 15] = 0  # a broken stroke's dot
+    digit = digitize(picture)
+    rows, columns = digit.box
+    assert (rows.start, rows.stop, columns.start, columns.stop) == (0, 32, 4, 28)
+    assert digit.others == 0
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["dark", "light"])
+@pytest.mark.parametrize("side", [16, 64])
+def test_a_bold_digit_that_fills_its_small_picture_is_the_ink(side: int, turned: bool) -> None:
+    eight = np.ones((16, 16), dtype=np.uint8)  # more than half of the rim and of the picture
+    eight[3:7, 5:11] = eight[9:13, 5:11] = 0
+    eight[7:9, :2] = eight[7:9, -2:] = 0
+    for corner in (eight, eight[::-1], eight[:, ::-1], eight[::-1, ::-1]):
+        corner[:3, :3] = 0
+    eight = eight.repeat(side // 16, axis=0).repeat(side // 16, axis=1)
+    picture = np.where((eight == 1) ^ turned, 20, 230).astype(np.uint8)[..., None]
+    np.testing.assert_array_equal(find_ink(picture) > 0.5, eight == 1)
 
 
 def test_several_digits_are_counted() -> None:
