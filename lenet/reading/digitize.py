@@ -26,7 +26,7 @@ from lenet.data.pictures import (
     read_picture,
     working_side,
 )
-from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, find_ink, is_cutout
+from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, fills, find_ink, is_cutout
 
 Box = tuple[slice, slice]  # rows, columns
 
@@ -36,7 +36,9 @@ CENTRE = 14.5  # px: middle of pixel 14 (from 0), where MNIST's files have the c
 FINE = 4  # strokes are measured and thickened at 4 × 20 = 80 pixels
 # px of 20, MNIST's 1 % and 30 % quantiles: strokes thinner than THIN are thickened to STROKE.
 THIN, STROKE = 1.5, 2.2
+OPEN = 0.5  # of a loop's depth: thickened strokes reach so far into it
 EDGE = 2  # px: how far a stroke's soft edge reaches beyond pixels that are surely ink
+FAINT = 0.3  # of full ink: a stroke goes on in such pixels where the pen was light
 HAZE = 0.1  # of full ink: below this is the paper's grain or the haze around a stroke
 
 
@@ -65,21 +67,15 @@ def digitize(picture: Picture) -> Digit:
         PictureError: No ink is found.
     """
     ink = find_ink(picture)
-    groups = [whole] if (whole := _take_all(ink)) else group_marks(ink)
+    groups = [_take_all(ink)] if is_cutout(ink.shape) else group_marks(ink)
     if not groups:
         raise PictureError("no ink: only specks")
     box, mask = groups[0]
     return Digit(fit_ink(np.where(mask, ink[box], 0)), box, others=_count_rivals(groups))
 
 
-def _take_all(ink: Ink) -> tuple[Box, Mask] | None:
-    """Return box and mask of all the ink of a small picture, None of a larger one.
-
-    So small a picture was cut out around its digit: strokes that reach the rim or stand apart are
-    the digit's.
-    """
-    if not is_cutout(ink.shape):
-        return None
+def _take_all(ink: Ink) -> tuple[Box, Mask]:
+    """Return box and mask of all the ink, strokes that reach the rim or stand apart included."""
     mask = ink > HAZE
     rows, columns = (ndimage.find_objects(mask.astype(np.int8)) or [(slice(0), slice(0))])[0]
     return (rows, columns), mask[rows, columns]
@@ -119,12 +115,15 @@ def _take_whole(picture: Picture, size: int, channels: int) -> Digit:
     return Digit(pixels, (slice(0, picture.shape[0]), slice(0, picture.shape[1])), others=0)
 
 
-def is_near(group: Box, mark: Box) -> bool:
-    """Whether a mark belongs to a group on a page that holds one digit: the gap is small."""
-    return bool(_gap(group, mark) <= 0.12 * (group[0].stop - group[0].start))
+def is_near(group: Box, mark: Box, height: int) -> bool:
+    """Whether a mark belongs to a group on a page that holds one digit: the gap is small.
+
+    It is measured by the `height` of all ink, as a digit may be in fragments.
+    """
+    return bool(_gap(group, mark) <= 0.12 * height)
 
 
-def is_in_column(group: Box, mark: Box) -> bool:
+def is_in_column(group: Box, mark: Box, _: int) -> bool:
     """Whether a mark belongs to a group on a page of many digits: one stands above the other."""
     shared = min(group[1].stop, mark[1].stop) - max(group[1].start, mark[1].start)
     narrower = min(box[1].stop - box[1].start for box in (group, mark))
@@ -132,35 +131,53 @@ def is_in_column(group: Box, mark: Box) -> bool:
     return bool(shared > 0.5 * narrower and _gap(group, mark) <= 0.25 * height)
 
 
-def group_marks(ink: Ink, belongs: Callable[[Box, Box], bool] = is_near) -> list[tuple[Box, Mask]]:
+def group_marks(
+    ink: Ink, belongs: Callable[[Box, Box, int], bool] = is_near
+) -> list[tuple[Box, Mask]]:
     """Find connected marks and group those that belong to one digit.
 
     Args:
         ink: (H, W) in [0, 1].
-        belongs: Whether a mark (its box is the second) goes to a group (its box is the first).
+        belongs: Whether a mark (its box is the second) goes to a group (its box is the first); the
+            third argument is the height of all marks together.
 
     Returns:
         Box and mask within it per digit, the most ink first. Specks are left out, and so are marks
-        that touch the picture's rim unless there are no others.
+        that touch the picture's rim unless there are no others or they fill the picture.
     """
-    marks, count = ndimage.label(ink > 0.5, EIGHT)
-    boxes: list[Box] = ndimage.find_objects(marks)
-    weights = np.bincount(marks.ravel(), minlength=count + 1)[1:]  # pixels
+    marks, count = _label_strokes(ink)
     if count == 0:
         return []
+    boxes: list[Box] = ndimage.find_objects(marks)
+    weights = np.bincount(marks.ravel(), minlength=count + 1)[1:]  # pixels
     at_rim = np.array([_touches_rim(box, ink.shape) for box in boxes])
-    if weights[~at_rim].sum() >= max(12, 0.05 * weights[at_rim].sum()):
+    if weights[~at_rim].sum() >= max(12, 0.05 * weights[at_rim].sum()) and not fills(ink > 0.5):
         weights = np.where(at_rim, 0, weights)
     order = [int(i) for i in np.argsort(-weights) if weights[i] >= 0.02 * weights.max()]
     groups: list[tuple[Box, set[int]]] = []
+    rows = [boxes[i][0] for i in order]
+    height = max(r.stop for r in rows) - min(r.start for r in rows)
     for i in order:
-        for g, (box, members) in enumerate(groups):
-            if belongs(box, boxes[i]):
-                groups[g] = (_hull(box, boxes[i]), members | {i + 1})
+        box, members = boxes[i], {i + 1}
+        # A mark may join groups that were apart without it; the first, the heaviest, takes it in.
+        for place, (other, others) in enumerate(groups):
+            if belongs(other, box, height):
+                box, members = _hull(other, box), others | members
+                groups[place] = (box, members)
                 break
         else:
-            groups.append((boxes[i], {i + 1}))
+            groups.append((box, members))
     return [_cut_group(ink, marks, box, members) for box, members in groups]
+
+
+def _label_strokes(ink: Ink) -> tuple[npt.NDArray[np.int32], int]:
+    """Number the connected strokes, their faint parts included; returns the highest number too."""
+    faint, count = ndimage.label(ink > FAINT, EIGHT)
+    surest = np.zeros(count + 1, dtype=bool)
+    surest[faint[ink > 0.5]] = True
+    surest[0] = False
+    numbers = np.where(surest, surest.cumsum(), 0).astype(np.int32)
+    return numbers[faint], int(surest.sum())
 
 
 def _touches_rim(box: Box, shape: tuple[int, ...]) -> bool:
@@ -231,7 +248,7 @@ def fit_ink(ink: Ink) -> Ink:
     radius = _missing_radius(fine)
     if radius:
         # Thickened within its own box, so that the digit keeps its size.
-        fine = ndimage.grey_dilation(fine, footprint=_disk(radius), mode="constant")
+        fine = _thicken(fine, radius)
     small = fine.reshape(rows, FINE, columns, FINE).mean(axis=(1, 3))  # (≤ 20, ≤ 20)
     mass = small.sum()
     y = CENTRE - (small.sum(axis=1) @ (np.arange(rows) + 0.5)) / mass
@@ -242,6 +259,24 @@ def fit_ink(ink: Ink) -> Ink:
     field = np.zeros((FIELD, FIELD), dtype=np.float32)
     field[top : top + rows, left : left + columns] = small
     return field
+
+
+def _thicken(fine: npt.NDArray[np.float64], radius: int) -> npt.NDArray[np.float64]:
+    """Thicken strokes by fine pixels on each side, and keep the middle of small loops open."""
+    thick: npt.NDArray[np.float64] = ndimage.grey_dilation(
+        fine, footprint=_disk(radius), mode="constant"
+    )
+    ink = fine > 0.5
+    holes = ndimage.binary_fill_holes(ink) & ~ink
+    if not (holes & (thick > 0.5)).any():
+        return thick
+    numbers, count = ndimage.label(holes)
+    depth = ndimage.distance_transform_edt(holes)
+    deepest = ndimage.maximum(depth, numbers, np.arange(count + 1))
+    deepest[0] = np.inf
+    middle = depth > OPEN * np.maximum(deepest[numbers], 1)
+    kept: npt.NDArray[np.float64] = np.where(middle, fine, thick)
+    return kept
 
 
 @lru_cache(maxsize=256)

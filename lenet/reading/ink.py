@@ -28,9 +28,14 @@ LARGE_PAGE = 0.45  # of the picture: no stroke fills so much
 LONGEST_PAGE = 2.5  # long side by short side of smaller pages: anything longer is a stroke
 LEAST_FILL = 0.8  # of the rectangle around a large page; perspective takes 0.1
 LEAST_FILL_SMALL = 0.91  # around a smaller page; a bold 0 or 8 with filled holes has up to 0.9
+SHARP = 0.5  # of the difference between page and table: the least step at the page's edge
+LONGEST_CONTACT = 0.7  # of a side of the picture: a stroke that reaches it
+MAIN_PIECE = 0.8  # of the ink, in the largest piece of a picture that one digit fills
+STROKES = 0.05, 0.45  # of the picture's longer side: the thickness of its strokes
 CLEAR_LEAD = 0.5  # of 1: lead in rim and area by which a tone is clearly the paper
 CLEAR_RIM = 0.8  # of 1: or lead in rim alone
 CLEAR_CUTOUT = 0.5  # the same of a picture cut out around a digit
+VIGNETTE = 0.3  # of a plane's residual: a curved surface of light leaves less
 SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
 THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, or of the picture's height if that is more
 FLATTEST_STROKE = 8  # width by height: flatter lines are rules, not parts of digits
@@ -53,22 +58,30 @@ def find_ink(picture: Picture) -> Ink:
     height, width = picture.shape[:2]
     if min(height, width) < 4:
         raise PictureError(f"{width} × {height} pixels are too few for a digit")
-    if is_cutout(picture.shape):
-        tone, paper = _orient_cutout(picture)
-        relief = np.maximum(tone - _level_paper(tone, paper), 0)
-    elif min(height, width) < SMALL:  # too small for ruled lines or a table
-        tone = _orient(picture)  # (H, W), ink above paper
-        relief = np.maximum(tone - _estimate_paper(tone), 0)
-    else:
-        page = _find_page(picture)
-        try:
-            relief = _measure_relief(*page)
-        except PictureError:  # what looked like a page is empty
-            if page[1].all():
-                raise
-            relief = _measure_relief(picture, np.ones(picture.shape[:2], dtype=bool))
+    relief = _measure_cutout(picture)
+    if relief is None:
+        relief = _measure_scene(picture)
     ink: Ink = np.minimum(relief / _ink_level(relief), 1)
     return ink
+
+
+def _measure_scene(picture: Picture) -> Plane:
+    """Measure the relief of a picture that shows more than a digit.
+
+    Raises:
+        PictureError: No pixel stands out.
+    """
+    if min(picture.shape[:2]) < SMALL:  # too small for ruled lines or a table
+        tone = _orient(picture)  # (H, W), ink above paper
+        relief: Plane = np.maximum(tone - _estimate_paper(tone), 0)
+        return relief
+    page = _find_page(picture)
+    try:
+        return _measure_relief(*page)
+    except PictureError:  # what looked like a page is empty
+        if page[1].all():
+            raise
+        return _measure_relief(picture, np.ones(picture.shape[:2], dtype=bool))
 
 
 def is_cutout(shape: tuple[int, ...]) -> bool:
@@ -77,31 +90,61 @@ def is_cutout(shape: tuple[int, ...]) -> bool:
     return max(height, width) <= SMALL and width <= WIDEST * height
 
 
-def _orient_cutout(picture: Picture) -> tuple[Plane, Mask]:
-    """Orient the tones of a small picture, of which the digit may fill more than the paper does.
+def fills(mask: Mask) -> bool:
+    """Whether connected strokes reach from rim to rim, as in a picture cut out around a digit.
 
-    The ink is the tone that has less of the rim or, where that is unclear, lies in fewer pieces:
-    strokes hang together and cut the paper up.
-
-    Returns:
-        (H, W) tone, higher in the ink, and where the paper is.
+    Shadows and tables do not: they run along the rim or are thicker than strokes.
     """
-    tone = _project(picture.astype(np.float32) / 255)
+    small = _reduce(mask, SMALL) > 0.5
+    pieces, count = ndimage.label(small, EIGHT)
+    if count == 0:
+        return False
+    sizes = np.bincount(pieces.ravel())
+    piece = pieces == 1 + sizes[1:].argmax()
+    contacts = [float(piece[place].mean()) for place in ((0,), (-1,), (..., 0), (..., -1))]
+    spans = min(contacts[:2]) > 0 or min(contacts[2:]) > 0
+    if not spans or max(contacts) > LONGEST_CONTACT or piece.sum() < MAIN_PIECE * small.sum():
+        return False
+    width = 2 * float(ndimage.distance_transform_edt(piece).max())
+    return bool(STROKES[0] <= width / max(small.shape) <= STROKES[1])
+
+
+def _measure_cutout(picture: Picture) -> Plane | None:
+    """Measure the relief of a picture that was cut out around a digit; None of other pictures.
+
+    The digit may fill more of it than the paper does. The ink is the tone that has less of the rim
+    or, where that is unclear, lies in fewer pieces: strokes hang together and cut the paper up.
+    """
+    small: Plane = _reduce(picture, SMALL).astype(np.float32) / np.float32(255)  # (h, w, C)
+    axis = _find_axis(small.reshape(-1, small.shape[2]))
+    tone: Plane = (small @ axis).astype(np.float32)
     high = tone > _otsu(tone)
+    if is_cutout(picture.shape):
+        sides = [high, ~high]
+    else:
+        sides = [side for side in (high, ~high) if fills(side)]
+        if not sides:
+            return None
     lead = 2 * float(_walk_rim(high).mean()) - 1
     if abs(lead) < CLEAR_CUTOUT:
         pieces = [ndimage.label(side, EIGHT)[1] for side in (high, ~high)]
         lead += float(np.log((pieces[0] + 0.5) / (pieces[1] + 0.5)))
-    return (-tone, high) if lead > 0 else (tone, ~high)
+    ink_is_high = lead <= 0 if len(sides) == 2 else sides[0] is high
+    sign = np.float32(1 if ink_is_high else -1)
+    paper = _level_paper(sign * tone, high != ink_is_high)
+    relief: Plane = np.maximum(
+        sign * (picture @ (axis / 255)) - _enlarge(paper, picture.shape[:2]), 0
+    )
+    return relief
 
 
-def _project(colours: npt.NDArray[np.float32]) -> Plane:
-    """Project (H, W, C) on the axis along which it varies most."""
-    flat = colours.reshape(-1, colours.shape[2])
-    centred = flat - flat.mean(axis=0)
-    axis = np.linalg.eigh(centred.T @ centred)[1][:, -1] / np.sqrt(len(centred.T))
-    tone: Plane = (flat @ axis.astype(np.float32)).reshape(colours.shape[:2])
-    return tone
+def _find_axis(colours: Plane) -> npt.NDArray[np.float32]:
+    """The direction, (C,), along which colours (N, C) vary most; tones along it have range 1."""
+    if colours.shape[1] == 1:
+        return np.ones(1, dtype=np.float32)
+    centred = colours - colours.mean(axis=0)
+    axis: Plane = np.linalg.eigh(centred.T @ centred)[1][:, -1] / np.sqrt(colours.shape[1])
+    return axis.astype(np.float32)
 
 
 def _walk_rim(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -114,7 +157,9 @@ def _level_paper(tone: Plane, paper: Mask) -> Plane:
     basis = _plane(*tone.shape)
     values = tone.ravel()
     on_paper = paper.ravel()
-    level = np.full_like(values, np.quantile(values[on_paper], 0.25))
+    level = np.full_like(values, _quantile(values[on_paper], 0.25))
+    if float(np.median(values[on_paper])) == level[0]:  # a drawing or a scan
+        return level.reshape(tone.shape)
     for _ in range(2):
         on_paper = on_paper & (values <= level + LEVEL * np.ptp(values))
         if on_paper.sum() < 0.1 * on_paper.size:
@@ -169,7 +214,7 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
     pieces, _ = ndimage.label(page)
     largest = pieces == 1 + np.argmax(np.bincount(pieces.ravel(), minlength=2)[1:])
     page = ndimage.binary_fill_holes(largest)
-    if not _is_sheet(page):
+    if not _is_sheet(page) or not _has_sharp_edge(page, tone):
         return picture, everywhere
     page = ndimage.binary_erosion(page, EIGHT, border_value=1)
     rows = np.arange(picture.shape[0]) * page.shape[0] // picture.shape[0]
@@ -196,18 +241,25 @@ def _is_sheet(piece: Mask) -> bool:
     return bool(long <= LONGEST_PAGE * short and piece.sum() >= LEAST_FILL_SMALL * short * long)
 
 
+def _has_sharp_edge(page: Mask, tone: Plane) -> bool:
+    """Whether the tone changes at a page's edge and not, as in a vignette, on the way to it."""
+    inside = page & ~ndimage.binary_erosion(page, EIGHT, iterations=2, border_value=1)
+    outside = ndimage.binary_dilation(page, EIGHT, iterations=2) & ~page
+    step = abs(float(np.median(tone[inside]) - np.median(tone[outside])))
+    return step >= SHARP * abs(float(np.median(tone[page]) - np.median(tone[~page])))
+
+
 def _orient(picture: Picture) -> Plane:
     """Project colours on the axis along which ink and paper differ most; ink gets higher values.
 
     Paper is the tone with more of the picture's rim and area. If that is unclear, as on both sides
     of a shadow's edge, it is the tone that thin strokes interrupt.
     """
-    small = _reduce(picture, SMALL).astype(np.float32) / 255  # (h, w, C)
+    small: Plane = _reduce(picture, SMALL).astype(np.float32) / np.float32(255)  # (h, w, C)
     height, width, channels = small.shape
     colours = small.reshape(-1, channels)
-    # Light may vary across a photo more than faint ink does, so subtract a plane first.
-    plane = _plane(height, width)
-    residual = colours - plane @ (plane.T @ colours)
+    # Light may vary across a photo more than faint ink does, so flatten it first.
+    residual = _flatten_light(colours, height, width)
     axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
     projected = (residual @ axis).reshape(height, width)
     high = projected > _otsu(projected)
@@ -223,6 +275,33 @@ def _orient(picture: Picture) -> Plane:
     sign = (-1 if paper_is_high else 1) / np.sqrt(channels)
     tone: Plane = picture.astype(np.float32) @ (axis * (sign / 255)).astype(np.float32)
     return tone
+
+
+def _flatten_light(colours: Plane, height: int, width: int) -> Plane:
+    """Subtract from (height × width, C) colours the light, a plane or, in a vignette, a bowl."""
+    plane, surface = _plane(height, width), _surface(height, width)
+    level, bowl = (_fit_most(colours, basis) for basis in (plane, surface))
+    if np.median(np.abs(bowl)) < VIGNETTE * np.median(np.abs(level)):
+        return bowl
+    residual: Plane = colours - plane @ (plane.T @ colours)
+    return residual
+
+
+def _fit_most(colours: Plane, basis: Plane) -> Plane:
+    """What a surface leaves of (N, C) colours that is fitted to them without those far from it."""
+    residual = colours - basis @ (basis.T @ colours)
+    away = np.abs(residual).max(axis=1)
+    near = away <= 1.5 * np.median(away)
+    left: Plane = colours - basis @ np.linalg.lstsq(basis[near], colours[near], rcond=None)[0]
+    return left
+
+
+@lru_cache(maxsize=64)
+def _surface(height: int, width: int) -> Plane:
+    """Orthonormal columns that span the surfaces of degree two, (height × width, 6)."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].reshape(2, -1)
+    basis = np.stack([np.ones_like(y), y, x, y * y, x * y, x * x], axis=1)
+    return np.linalg.qr(basis)[0].astype(np.float32)
 
 
 @lru_cache(maxsize=64)
@@ -255,11 +334,15 @@ def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
         return lowest[:1, :1]
     paper: Plane = ndimage.grey_dilation(lowest, size=window, mode="nearest")  # an opening
     paper = ndimage.uniform_filter(paper, size=5, mode="nearest")
-    if paper.shape == tone.shape:
-        return paper
-    rows = np.linspace(0, small.shape[0] - 1, tone.shape[0])
-    columns = np.linspace(0, small.shape[1] - 1, tone.shape[1])
-    return _interpolate(_interpolate(paper, rows).T, columns).T
+    return _enlarge(paper, tone.shape)
+
+
+def _enlarge(values: Plane, shape: tuple[int, ...]) -> Plane:
+    """Interpolate a coarse plane to `shape`."""
+    if values.shape == shape:
+        return values
+    rows, columns = (np.linspace(0, n - 1, m) for n, m in zip(values.shape, shape, strict=True))
+    return _interpolate(_interpolate(values, rows).T, columns).T
 
 
 def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:

@@ -96,6 +96,40 @@ def test_a_bold_digit_that_fills_its_small_picture_is_the_ink(side: int, turned:
     np.testing.assert_array_equal(find_ink(picture) > 0.5, eight == 1)
 
 
+def test_fragments_are_joined_by_the_height_of_all_ink() -> None:
+    picture = np.full((200, 160, 1), 255, dtype=np.uint8)
+    picture[40:50, 50:110] = 0  # the bar of a 7, 10 pixels high
+    picture[58:160, 80:90] = 0  # its stem begins 8 pixels below
+    box = digitize(picture).box
+    assert (box[0].start, box[0].stop, box[1].start, box[1].stop) == (40, 160, 50, 110)
+
+
+def test_a_stroke_goes_on_where_the_pen_was_light() -> None:
+    picture = np.full((200, 160, 1), 255, dtype=np.uint8)
+    picture[40:120, 70:85] = 0
+    picture[120:160, 70:85] = 155  # two fifths of full ink
+    assert (digitize(picture).box[0].start, digitize(picture).box[0].stop) == (40, 160)
+
+
+def test_a_digit_that_fills_a_larger_picture_keeps_its_strokes_at_the_rim() -> None:
+    picture = np.full((200, 150, 1), 255, dtype=np.uint8)
+    picture[0:30, 30:120] = picture[170:200, 30:120] = picture[85:115, 30:120] = 0
+    picture[0:115, 90:120] = picture[85:200, 30:60] = 0  # a 2 of thick strokes
+    box = digitize(picture).box
+    assert (box[0].start, box[0].stop, box[1].start, box[1].stop) == (0, 200, 30, 120)
+
+
+def test_thickening_leaves_a_small_loop_open() -> None:
+    ink = np.zeros((80, 40), dtype=np.float32)
+    ink[:, 2:4] = 1  # a thin stem
+    ink[70:80, 2:12] = 1
+    ink[72:78, 4:10] = 0  # a loop of 6 × 6: 1.5 of the 20 pixels
+    field = fit_ink(ink[:, 2:12])
+    rows = np.flatnonzero(field.any(axis=1))
+    loop = field[rows[-1] - 2 : rows[-1] + 1]
+    assert loop.min(axis=0)[np.flatnonzero(field.any(axis=0))[1] :].min() < 0.8
+
+
 def test_several_digits_are_counted() -> None:
     two = np.concatenate([bar(), bar()], axis=1)
     assert digitize(bar()).others == 0

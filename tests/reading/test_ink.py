@@ -67,3 +67,12 @@ def test_a_foot_that_stands_on_a_ruled_line_stays() -> None:
     ink = find_ink(picture)
     assert ink[236:242, 210:275].mean() > 0.9
     assert ink[300:302].max() < 0.1  # the line below is gone
+
+
+def test_ink_in_the_middle_of_a_vignette_is_the_darker_tone() -> None:
+    y, x = np.mgrid[-1:1:360j, -1:1:400j]
+    light = 1 - 0.4 * (x**2 + y**2) / 2
+    picture = (stroke(ink=130) * light[..., None]).astype(np.uint8)
+    ink = find_ink(picture)
+    assert ink[ROWS, COLUMNS].mean() > 0.9
+    assert (ink > 0.5).mean() < 0.03
