@@ -1,7 +1,7 @@
 """Commands that put trained networks to use."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -109,7 +109,10 @@ def export(
 
 def scan(
     run: RunName,
-    image: Annotated[str, typer.Argument(help="A picture file, or - for standard input.")],
+    images: Annotated[
+        list[str],
+        typer.Argument(metavar="IMAGE...", help="Files, folders, globs, or - for standard input."),
+    ],
     way: Annotated[
         str,
         typer.Option(
@@ -122,40 +125,57 @@ def scan(
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Read a line or a page of digits."""
-    from lenet.data.pictures import PictureError, guarded_decoding, read_scaled
+    """Read lines or pages of digits."""
+    from lenet.data.pictures import PictureError, guarded_decoding, list_pictures, read_scaled
     from lenet.reading.predict import load_ensemble
     from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 
     if way not in ("marks", "convolution"):
         raise UsageError(f"no way {way!r}; there are marks, convolution")
+    paths = list_pictures(images)
     if show is not None:
-        _check_picture(show, overwrite, [Path(image)])
+        if len(paths) > 1:
+            raise UsageError(f"--show draws one page, not {len(paths)}; name one picture")
+        _check_picture(show, overwrite, paths)
     ensemble = load_ensemble(run)
     if way == "convolution" and len(ensemble.classifiers) > 1:
         raise UsageError(
             f"one network slides over a page, not {len(ensemble.classifiers)}; name a run"
         )
-    try:
-        with guarded_decoding():
-            picture, scale = read_scaled(Path(image), PAGE_SIDE)
-        if way == "marks":
-            found = scan_marks(ensemble, picture)
-        else:
-            found = scan_convolution(ensemble.classifiers[0], picture)
-    except PictureError as error:
-        raise PictureError(f"{image}: {error}") from error
-    if as_json:
-        print_json([[digit.as_dict(scale) for digit in line] for line in found.lines])
-    else:
-        typer.echo(found.text())
-    if show is not None:
-        from lenet.figures.scans import draw_scan
-        from lenet.figures.style import applied, save
+    pages: list[dict[str, Any]] = []
+    for path in paths:
+        try:
+            with guarded_decoding():
+                picture, scale = read_scaled(path, PAGE_SIDE)
+            if way == "marks":
+                found = scan_marks(ensemble, picture)
+            else:
+                found = scan_convolution(ensemble.classifiers[0], picture)
+        except PictureError as error:
+            if len(paths) == 1:
+                raise PictureError(f"{path}: {error}") from error
+            pages.append({"path": str(path), "error": str(error)})
+            if not as_json:
+                say(f"{path}: {error}")
+            continue
+        pages.append({"path": str(path), "lines": found.as_dicts(scale)})
+        if not as_json:
+            name = f"{path}: " if len(paths) > 1 else ""
+            for line in found.text().splitlines():
+                typer.echo(name + line)
+        if show is not None:
+            from lenet.figures.scans import draw_scan
+            from lenet.figures.style import applied, save
 
-        with applied():
-            save(draw_scan(picture, found), show)
-        say(f"drawn in {show}")
+            with applied():
+                save(draw_scan(picture, found), show)
+            say(f"drawn in {show}")
+    if as_json:
+        print_json(pages)
+    failed = sum("error" in page for page in pages)
+    if failed:
+        say(f"{failed} of {len(pages)} pictures could not be read")
+        raise typer.Exit(1)
 
 
 def _check_picture(show: Path, overwrite: bool, pictures: list[Path]) -> None:

@@ -9,6 +9,7 @@ Deviation: the paper's recognizer was trained to reject what lies between charac
 were decoded by a graph; here a position counts if the ink around it has its centre of mass there.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ DIGIT = 20  # px: the height that the network was trained on
 SMALLEST = 0.35  # of the median height: smaller marks are dots and dashes
 WINDOW = (24, 20)  # px: rows and columns in which a digit stands
 LEAST_SUPPORT = 0.4  # probability times centring from which a position holds a digit
+MOST_PIXELS = 2**24  # of a scaled page: memory stays below 2 GB
+STRIP = 64  # rows of the class map at a time
 STEP = 4  # px: two subsamplings halve the map twice
 
 
@@ -68,6 +71,17 @@ class Scan:
 
     lines: list[list[Found]]
     class_map: npt.NDArray[np.float32] | None = None
+
+    def as_dicts(self, scale: float = 1.0) -> list[dict[str, Any]]:
+        """Return the lines for JSON; a line's probability is that of all its digits together."""
+        return [
+            {
+                "text": "".join(str(found.digit) for found in line),
+                "probability": math.prod(found.probability for found in line),
+                "digits": [found.as_dict(scale) for found in line],
+            }
+            for line in self.lines
+        ]
 
     def text(self) -> str:
         """The digits as lines of text."""
@@ -110,7 +124,11 @@ def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
     """
     ink, groups = _find_marks(picture)
     scale = DIGIT / float(np.median([box[0].stop - box[0].start for box, _ in groups]))
-    page = _scale(ink, scale)
+    top, left = (min(box[axis].start for box, _ in groups) for axis in (0, 1))
+    bottom, right = (max(box[axis].stop for box, _ in groups) for axis in (0, 1))
+    if (bottom - top) * (right - left) * scale**2 > MOST_PIXELS:
+        raise PictureError("its digits are too small for so large a page; cut out a part of it")
+    page = _scale(ink[top:bottom, left:right], scale)
     class_map = run_convolution(classifier, torch.from_numpy(page)[None, None])[0].numpy()
     # Class map (y, x) is centred on page pixel STEP · (y, x): the page is padded by half a field.
     centred = _measure_centring(page)[::STEP, ::STEP]
@@ -123,7 +141,7 @@ def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
         y, x = divmod(int(at), columns)
         if support[y, x] < LEAST_SUPPORT:
             break
-        centre_y, centre_x = STEP * y / scale, STEP * x / scale
+        centre_y, centre_x = top + STEP * y / scale, left + STEP * x / scale
         box = (
             slice(max(int(centre_y - half), 0), int(centre_y + half)),
             slice(max(int(centre_x - 0.7 * half), 0), int(centre_x + 0.7 * half)),
@@ -155,8 +173,19 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
     half = preprocess.size // 2
     padded = nn.functional.pad(page, (half, half, half, half))
     shown = padded * (preprocess.full - preprocess.background) + preprocess.background
-    states = shown
-    for layer in _leaves(classifier):
+    layers = _leaves(classifier)
+    rows = (shown.shape[2] - 2 * half) // STEP + 1
+    strips = [
+        shown[:, :, STEP * first : STEP * (min(first + STRIP, rows) - 1) + 2 * half]
+        for first in range(0, rows, STRIP)
+    ]  # they overlap, so that together they are the whole map
+    states = torch.cat([_slide(layers, strip) for strip in strips], dim=2)
+    return probabilities(states.movedim(1, -1), classifier.outputs).movedim(-1, 1)
+
+
+def _slide(layers: list[nn.Module], states: Tensor) -> Tensor:
+    """Apply a LeNet-5's layers to all places of (1, 1, H, W)."""
+    for layer in layers:
         match layer:
             case nn.Flatten() | nn.Dropout():
                 continue
@@ -172,7 +201,7 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
                 states = layer(flat).T.reshape(1, -1, *states.shape[2:])
             case _:
                 states = layer(states)
-    return probabilities(states.movedim(1, -1), classifier.outputs).movedim(-1, 1)
+    return states
 
 
 def _measure_centring(page: Ink) -> npt.NDArray[np.float32]:

@@ -77,6 +77,16 @@ def test_the_sliding_network_reads_wide_strings(mnist: Dataset) -> None:
     assert right >= 0.9 * 100
 
 
+def test_a_speck_on_a_large_page_takes_little_memory_and_too_many_specks_are_refused() -> None:
+    classifier = load_ensemble(NAME).classifiers[0]
+    picture = np.full((2048, 2048, 1), 255, dtype=np.uint8)
+    picture[1000:1006, 1000:1003] = 0
+    assert len(scan_convolution(classifier, picture).lines) <= 1  # it took 10 GB once
+    picture[10:16, 10:13] = picture[2030:2036, 2030:2033] = 0
+    with pytest.raises(PictureError, match="too small for so large a page"):
+        scan_convolution(classifier, picture)
+
+
 def test_networks_that_cannot_slide_and_empty_pages_are_refused() -> None:
     linear = build_classifier(load_config("modern/plain", ["model={kind: linear}"]).config)
     with pytest.raises(UsageError, match="only a LeNet-5 can be applied to a whole page"):
@@ -97,5 +107,17 @@ def test_the_command_prints_the_string_and_draws_the_page(mnist: Dataset, tmp_pa
     assert (result.exit_code, result.stdout) == (0, f"{written}\n")
     assert np.asarray(Image.open(shown)).std() > 10
     result = CliRunner().invoke(app, ["scan", NAME, str(page), "--json"])
-    assert [found["digit"] for found in json.loads(result.stdout)[0]] == [int(c) for c in written]
+    (read,) = json.loads(result.stdout)
+    assert read["path"] == str(page)
+    (line,) = read["lines"]
+    assert line["text"] == written
+    assert [found["digit"] for found in line["digits"]] == [int(c) for c in written]
+    assert line["probability"] == pytest.approx(
+        np.prod([found["probability"] for found in line["digits"]])
+    )
+    Image.new("L", (100, 100), 255).save(tmp_path / "blank.png")
+    shown.unlink()
+    result = CliRunner().invoke(app, ["scan", NAME, str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (1, f"{page}: {written}\n")
+    assert "blank.png: no ink" in result.stderr
     assert CliRunner().invoke(app, ["scan", NAME, str(page), "--way", "luck"]).exit_code == 2
