@@ -113,12 +113,16 @@ def draw_cam(subject: Subject) -> Figure:
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         style.bare(axes)
+    names = style.short_names(subject.names)
+    longest = max(len(names[label]) for labels in asked for label in labels) + len("? 99 %")
+    size = min(9.0, 72 * side / (0.6 * longest))
     for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
         cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
         picture = style.grey(inputs[image]).cpu()
         axes = next(cell)
         axes.imshow(picture.numpy())
-        axes.set_title(with_article(subject.names[int(subject.test.labels[index])]), loc="center")
+        truth = with_article(names[int(subject.test.labels[index])])
+        axes.set_title(truth, loc="center", fontsize=size)
         maps = found.values[labels, image].cpu()
         full = float(maps.abs().max())  # one scale for all classes of an image
         for label, map_ in zip(labels, maps, strict=True):
@@ -126,8 +130,9 @@ def draw_cam(subject: Subject) -> Figure:
             axes.imshow(overlay(picture, map_, found.step, full).numpy())
             share = float(subject.probabilities[index, label])
             axes.set_title(
-                f"{subject.names[label]}? {100 * share:.0f} %", loc="center", fontweight="normal"
-            )
+                f"{names[label]}? {100 * share:.0f} %",
+                loc="center", fontweight="normal", fontsize=size,
+            )  # fmt: skip
     return figure
 
 

@@ -65,11 +65,15 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
         x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
         label=f"all {len(wrong)} misclassified",
     )  # fmt: skip
-    for label, name in enumerate(subject.names):
+    # Ten digits are large; many or long names become small, down to what can be read.
+    names = style.short_names(subject.names)
+    written = len(names) * max(map(len, names))
+    size = max(7.0, min(17.0, 17 * (40 / written) ** 0.5))
+    for label, name in enumerate(names):
         if (labels == label).any():
             x, y = np.median(points[labels == label], axis=0)
             axes.text(
-                x, y, name, fontsize=17, fontweight="bold", ha="center", va="center",
+                x, y, name, fontsize=size, fontweight="bold", ha="center", va="center",
                 path_effects=[withStroke(linewidth=3, foreground=style.paper())],
             )  # fmt: skip
     axes.set_aspect("equal", adjustable="datalim")

@@ -15,9 +15,9 @@ from lenet.figures import style
 from lenet.figures.subject import Subject
 
 COLUMNS = 16
+NAMED_COLUMNS = 8
+"""Where the classes' names are too long to stand beneath one of 16 images."""
 MOST = 480
-GAP = (4, 14)
-"""Pixels between images, across and down; the caption stands in the lower gap."""
 
 
 def draw_errors(subject: Subject) -> Figure:
@@ -51,22 +51,33 @@ def _draw_grid(
 ) -> Figure:
     """Draw images of a split by their indices (M,), with labels and predictions (N,)."""
     marked = [int(i) for i in indices if int(i) in doubtful]
-    rows = max(1, -(-len(indices) // COLUMNS))
+    names = style.short_names(split.classes)
+    level = max(map(len, names)) <= 2
+    columns, arrow = (COLUMNS, " → ") if level else (NAMED_COLUMNS, "\n→ ")
+    rows = max(1, -(-len(indices) // columns))
     side = split.images.shape[-1]
-    across, down = side + GAP[0], side + GAP[1]
-    inches = style.WIDTH / (COLUMNS * across)
+    gap = side / 7  # pixels; the caption stands in the larger one below
+    across, down = side + gap, side * 3 / 2
+    inches = style.WIDTH / (columns * across)
+    longest = 2 * max(map(len, names)) + 3 if level else max(map(len, names)) + 2
+    size = min(7.5, 72 * across * inches / (0.55 * longest))  # points
     figure = style.new_figure(rows * down * inches + (0.75 if marked else 0.5), title)
     axes = style.bare(figure.subplots())
-    axes.set_xlim(-GAP[0], COLUMNS * across)
-    axes.set_ylim(rows * down, -GAP[0])
+    axes.set_xlim(-gap, columns * across)
+    axes.set_ylim(rows * down, -gap)
     axes.set_aspect("equal")
     for place, index in enumerate(indices.tolist()):
-        x, y = place % COLUMNS * across, place // COLUMNS * down
+        x, y = place % columns * across, place // columns * down
         pixels = split.images[index].cpu().permute(1, 2, 0).numpy()
         axes.imshow(pixels, extent=(x, x + side, y + side, y), vmin=0, vmax=255)
-        truth, said = (split.classes[int(labels[index])] for labels in (split.labels, predictions))
+        truth, said = (names[int(labels[index])] for labels in (split.labels, predictions))
         axes.text(
-            x + side / 2, y + side + 2, f"{truth} → {said}", ha="center", va="top", fontsize=7.5
+            x + side / 2,
+            y + side + gap / 2,
+            f"{truth}{arrow}{said}",
+            ha="center",
+            va="top",
+            fontsize=size,
         )
         if index in doubtful:
             axes.add_patch(

@@ -1,6 +1,7 @@
 """The states of every layer for one image, from input to output."""
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import torch
 from matplotlib.axes import Axes
@@ -21,6 +22,10 @@ COLUMNS = 16
 MOST = 64
 """At most this many feature maps are drawn; the caption gives their number."""
 LARGEST_MAP = 1.05
+LINE = 10
+"""Characters in a line of a class's name."""
+MOST_BARS = 12
+"""At most this many classes have a bar for their output."""
 BITMAP = (12, 7)
 """Height and width of the bitmap that LeNet-5's 84 units of F6 form."""
 
@@ -40,7 +45,7 @@ def draw_maps(subject: Subject) -> Figure:
     rows = [_plan(layer, bitmaps=targets is not None) for layer in layers[:-1]]
     height = LARGEST_MAP + sum(h for _, _, h in rows) + 0.22 * len(rows) + 1.87
 
-    names = subject.names
+    names = style.short_names(subject.names)
     label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
         height,
@@ -69,7 +74,8 @@ def draw_maps(subject: Subject) -> Figure:
         if targets is not None and states.shape[1:] == BITMAP:
             _draw_targets(axes, targets.cpu(), LEFT + wide + 0.3, y, tall)
         y += tall + 0.22
-    _name(axes, y, "output", f"{last.size} {classifier.outputs}")
+    cut = f",\nthe best {MOST_BARS}" if len(names) > MOST_BARS else ""
+    _name(axes, y, "output", f"{last.size} {classifier.outputs}{cut}")
     _draw_outputs(axes, last.units[0].tolist(), names, said, y, x)
     axes.set_aspect("auto")
     return figure
@@ -125,21 +131,31 @@ def _draw_targets(axes: Axes, targets: Tensor, x: float, y: float, tall: float) 
 def _draw_outputs(
     axes: Axes, values: Sequence[float], names: Sequence[str], said: int, y: float, width: float
 ) -> None:
-    """Draw a bar per class with its number; the prediction's has a colour."""
-    low, high = min(0.0, *values), max(0.0, *values)
+    """Draw a bar per class with its number; the prediction's has a colour.
+
+    Of many classes, those are drawn whose outputs come next to the prediction's.
+    """
+    likely = sorted(range(len(values)), key=lambda label: abs(values[label] - values[said]))
+    shown = sorted(likely[:MOST_BARS])
+    drawn = [values[label] for label in shown]
+    low, high = min(0.0, *drawn), max(0.0, *drawn)
     scale = 0.8 / (high - low or 1.0)
     zero = y + 0.15 + high * scale
     axes.plot((LEFT, LEFT + width - 0.3), (zero, zero), color=style.faint(), linewidth=0.8)
-    for label, (name, value) in enumerate(zip(names, values, strict=True)):
-        x = LEFT + (label + 0.5) * (width - 0.3) / len(values)
+    room = (width - 0.3) / len(shown)  # inches
+    written = {label: fill(names[label], LINE) for label in shown}
+    longest = max(len(line) for text in written.values() for line in text.splitlines())
+    size = min(9.0, 72 * room / (0.65 * longest))
+    for place, (label, value) in enumerate(zip(shown, drawn, strict=True)):
+        x = LEFT + (place + 0.5) * room
         colour = "C1" if label == said else style.faint()
-        axes.bar(x, -value * scale, 0.32, bottom=zero, color=colour)
+        axes.bar(x, -value * scale, min(0.32, 0.8 * room), bottom=zero, color=colour)
         axes.text(
             x, zero - max(value, 0) * scale - 0.03, f"{value:.1f}", ha="center", va="bottom",
             fontsize=8,
         )  # fmt: skip
         axes.text(
-            x, y + 1.0, name, ha="center", va="top",
+            x, y + 1.0, written[label], ha="center", va="top", fontsize=size,
             color="C1" if label == said else style.foreground(),
             fontweight="bold" if label == said else "normal",
         )  # fmt: skip

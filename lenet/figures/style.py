@@ -5,7 +5,7 @@ leave no global state. The same figure saved twice gives the same bytes.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ WIDTH = 8.3
 """Inches across. Saved at `DPI` and shown 830 px wide, text has its natural size."""
 DPI = 200
 LONGEST_TITLE = 76
+LONGEST_NAME = 16
+"""Characters of a class's name in a figure."""
 """Characters that fit across the figure in bold."""
 FORMATS = ("png", "svg", "pdf")
 
@@ -171,6 +173,11 @@ def shorten(name: str, most: int = 40) -> str:
         return name
     head = most // 2
     return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Return the names of classes, the long ones shortened."""
+    return [shorten(name, LONGEST_NAME) for name in names]
 
 
 def bare(axes: Axes) -> Axes:

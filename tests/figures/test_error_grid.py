@@ -48,3 +48,9 @@ def test_a_run_without_mistakes_gets_an_empty_grid(make_subject) -> None:
     subject = make_subject()
     subject.test.labels.copy_(subject.predictions)
     assert captions(draw_errors(subject)) == []
+
+
+def test_long_names_stand_in_two_lines_beneath_larger_images(make_subject) -> None:
+    figure = draw_errors(make_subject(names=["golden retriever", "cat"]))
+    captions = {text.get_text() for text in figure.axes[0].texts}
+    assert captions <= {"golden retriever\n→ cat", "cat\n→ golden retriever"} and captions

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from lenet.data.preprocessing import scale_pixels
-from lenet.figures.maps import draw_maps
+from lenet.figures.maps import MOST_BARS, draw_maps
 
 
 def names(figure) -> list[str]:
@@ -44,3 +44,11 @@ def test_nothing_reaches_beyond_the_page(make_subject, kind: str) -> None:
     axes = draw_maps(make_subject(kind)).axes[0]
     assert max(image.get_extent()[1] for image in axes.images) <= axes.get_xlim()[1]
     assert max(image.get_extent()[2] for image in axes.images) <= axes.get_ylim()[0]
+
+
+def test_of_many_classes_the_best_have_bars_with_their_names(make_subject) -> None:
+    names = [f"kind {i}" for i in range(47)]
+    subject = make_subject(names=names)
+    texts = [text.get_text() for text in draw_maps(subject).axes[0].texts]
+    best = subject.outputs[0].topk(MOST_BARS).indices.sort().values.tolist()
+    assert [text for text in texts if text in names] == [names[label] for label in best]
