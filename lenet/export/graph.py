@@ -46,12 +46,15 @@ class Reader(nn.Module):
 def export_onnx(request: Request) -> str:
     """Write an ONNX file and compare it with PyTorch in onnxruntime.
 
+    The file's metadata name the classes; see `Request.metadata`.
+
     Raises:
         UsageError: The packages of the extra ``onnx`` are missing.
         RunError: onnxruntime's outputs differ by more than `TOLERANCE`, or, in 8 bits, the classes
             of training images; nothing is written.
     """
     try:
+        onnx = importlib.import_module("onnx")
         importlib.import_module("onnxscript")
         importlib.import_module("onnxruntime")
     except ImportError:
@@ -75,7 +78,9 @@ def export_onnx(request: Request) -> str:
         sentence = _verify(module, images, _open_session(draft))
         if request.quantize:
             draft, sentence = _quantize_graph(request, draft)
-        write_atomically(request.path, draft.read_bytes())
+        model = onnx.load(draft)
+        onnx.helper.set_model_props(model, request.metadata())
+        write_atomically(request.path, model.SerializeToString())
     return sentence
 
 
@@ -138,6 +143,8 @@ def _quantize_graph(request: Request, file: Path) -> tuple[Path, str]:
 def export_torch(request: Request) -> str:
     """Write a torch.export program, load it again and compare it with the network.
 
+    Its extra files are `Request.metadata`.
+
     Raises:
         RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
     """
@@ -151,7 +158,7 @@ def export_torch(request: Request) -> str:
     )
     with TemporaryDirectory() as folder:
         draft = Path(folder) / "network.pt2"
-        torch.export.save(program, draft)
+        torch.export.save(program, draft, extra_files=request.metadata())
         sentence = _verify(module, images, torch.export.load(draft).module())
         write_atomically(request.path, draft.read_bytes())
     return sentence

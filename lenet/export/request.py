@@ -1,11 +1,13 @@
 """What is to be exported, and how."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from lenet.config.load import dump_config
 from lenet.data.splits import make_splits
 from lenet.evaluation.classifier import Classifier
 from lenet.runs.run import Run
@@ -33,6 +35,15 @@ class Request:
     preprocess: bool = False
     quantize: bool = False
     data: Path | None = None
+
+    def metadata(self) -> dict[str, str]:
+        """Return what a file says of itself: the model, the classes as a JSON list, the config."""
+        config = self.run.config
+        return {
+            "model": config.model.kind,
+            "classes": json.dumps(self.classifier.data.classes, ensure_ascii=False),
+            "config": dump_config(config),
+        }
 
     def training_images(self, n: int) -> Tensor:
         """Return the first images that the network was trained on, uint8 (n, C, H, W).

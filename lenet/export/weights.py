@@ -1,15 +1,14 @@
-"""Export the weights alone, with the run's config as metadata."""
+"""Export the weights alone, with the run's config and its classes as metadata."""
 
 from safetensors.torch import save
 
-from lenet.config.load import dump_config
 from lenet.errors import UsageError
 from lenet.export.request import Request
 from lenet.runs.files import write_atomically
 
 
 def export_weights(request: Request) -> str:
-    """Write a safetensors file whose metadata hold the run's config as YAML.
+    """Write a safetensors file with the run's `Request.metadata`.
 
     Raises:
         UsageError: Preprocessing or fewer bits are asked for; the format holds no graph.
@@ -20,7 +19,5 @@ def export_weights(request: Request) -> str:
         )
     state = request.classifier.model.state_dict()
     tensors = {name: value.contiguous() for name, value in state.items()}
-    config = request.run.config
-    metadata = {"model": config.model.kind, "config": dump_config(config)}
-    write_atomically(request.path, save(tensors, metadata))
+    write_atomically(request.path, save(tensors, request.metadata()))
     return f"{sum(t.numel() for t in tensors.values()):,} parameters"

@@ -1,5 +1,6 @@
 """Exported graphs give PyTorch's outputs, or are not exported."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,7 @@ def test_onnx_and_torch_export_agree_with_pytorch_at_any_batch_size(
         )
         assert sentence.startswith("largest difference to PyTorch on 1,000 images: ")
     session = runtime.InferenceSession(tmp_path / "onnx", providers=["CPUExecutionProvider"])
+    assert session.get_modelmeta().custom_metadata_map["classes"] == json.dumps([*"0123456789"])
     (argument,) = session.get_inputs()
     (found,) = session.run(None, {argument.name: given.numpy()})
     torch.testing.assert_close(torch.from_numpy(found), expected.detach(), atol=1e-4, rtol=1e-4)
@@ -79,6 +81,7 @@ def test_safetensors_carries_the_config(tmp_path: Path) -> None:
         == "61,706 parameters"
     )
     with safe_open(path, framework="pt") as file:
+        assert json.loads(file.metadata()["classes"]) == [*"0123456789"]
         assert file.metadata()["model"] == "lenet5-modern"
         assert "kind: lenet5-modern" in file.metadata()["config"]
     with pytest.raises(UsageError, match="leave out --preprocess"):
