@@ -50,8 +50,10 @@ class Data(Section):
     """Which images, and how they are divided."""
 
     name: Literal[
-        "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "mnist-sample", "files"
-    ] = "mnist"
+        "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "emnist-balanced",
+        "emnist-letters", "emnist-byclass", "emnist-bymerge", "emnist-mnist", "mnist-sample",
+        "files",
+    ] = "mnist"  # fmt: skip
     """The dataset; `lenet data list` describes them. files: your own, at `path`."""
     root: str | None = None
     """Folder that holds the files; None looks in $LENET_DATA, then in data/."""

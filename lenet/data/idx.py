@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lenet.errors import DataError
 
-MAX_FILE_BYTES = 300_000_000
+MAX_FILE_BYTES = 600_000_000
 """More than the largest of the known datasets has; a packed file may pretend to any size."""
 
 TYPES = {8: (torch.uint8, 1), 12: (torch.int32, 4)}

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 
 from lenet.config.schema import Data
 from lenet.errors import RunError, UsageError
@@ -54,6 +55,10 @@ class Source(Description):
     """Training and test images."""
     transposed: bool = False
     """Whether the files hold each image column by column."""
+    first_label: int = 0
+    """The label of the first class in the files."""
+    split: str | None = None
+    """Which of several datasets of that class it is."""
 
 
 _MNIST_FILES = (
@@ -62,6 +67,31 @@ _MNIST_FILES = (
     "t10k-images-idx3-ubyte",
     "t10k-labels-idx1-ubyte",
 )
+
+_CAPITALS, _SMALL = tuple(ascii_uppercase), tuple(ascii_lowercase)
+_MERGED = (*DIGITS, *_CAPITALS, *"abdefghnqrt")
+"""EMNIST's classes where the small letters that look like capitals count as these."""
+
+
+def _emnist(split: str, about: str, classes: tuple[str, ...], train: int, test: int) -> Source:
+    """Return a split of EMNIST, whose files hold each image column by column."""
+    images, labels = "images-idx3-ubyte", "labels-idx1-ubyte"
+    return Source(
+        about=about,
+        classes=classes,
+        torchvision="EMNIST",
+        split=split,
+        files=(
+            f"emnist-{split}-train-{images}",
+            f"emnist-{split}-train-{labels}",
+            f"emnist-{split}-test-{images}",
+            f"emnist-{split}-test-{labels}",
+        ),
+        images=(train, test),
+        transposed=True,
+        first_label=1 if split == "letters" else 0,
+    )
+
 
 SOURCES: dict[str, Source] = {
     "mnist": Source(
@@ -101,18 +131,22 @@ SOURCES: dict[str, Source] = {
         ),
         images=(60_000, 60_000),
     ),
-    "emnist-digits": Source(
-        about="280,000 digits from the same collection as MNIST",
-        torchvision="EMNIST",
-        files=(
-            "emnist-digits-train-images-idx3-ubyte",
-            "emnist-digits-train-labels-idx1-ubyte",
-            "emnist-digits-test-images-idx3-ubyte",
-            "emnist-digits-test-labels-idx1-ubyte",
-        ),
-        images=(240_000, 40_000),
-        transposed=True,
-    ),
+    **{
+        f"emnist-{split}": _emnist(split, *about)
+        for split, about in {
+            "digits": ("280,000 digits from the same collection as MNIST", DIGITS, 240_000, 40_000),
+            "balanced": (
+                "digits and letters, 47 classes of 2,800 images each", _MERGED, 112_800, 18_800,
+            ),
+            "letters": ("26 letters, capital or small", _SMALL, 124_800, 20_800),
+            "byclass": (
+                "digits, capital and small letters, 62 classes",
+                (*DIGITS, *_CAPITALS, *_SMALL), 697_932, 116_323,
+            ),
+            "bymerge": ("the same, alike letters merged to 47 classes", _MERGED, 697_932, 116_323),
+            "mnist": ("70,000 digits, divided as MNIST is", DIGITS, 60_000, 10_000),
+        }.items()
+    },
 }  # fmt: skip
 SAMPLE = "mnist-sample"
 FILES = "files"
@@ -204,7 +238,7 @@ def fetch_dataset(name: str, root: Path) -> Path:
     first_url = _first_url(dataset)
     if not _answers(first_url):
         raise DatasetMissingError(f"{name} is not here and {first_url} does not answer")
-    extra = {"split": "digits"} if name == "emnist-digits" else {}
+    extra = {"split": source.split} if source.split else {}
     try:
         for train in (True, False):
             dataset(root, train=train, download=True, **extra)
