@@ -51,13 +51,13 @@ def train(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a network as a config says, or on a folder of your own pictures."""
-    from lenet.config.load import PICTURES, is_picture_folder, load_config
+    """Train a network as a config says, or on a folder or file of your own images."""
+    from lenet.config.load import PICTURES, is_own_data, load_config
 
-    folder, network = is_picture_folder(config), ""
+    own, network = is_own_data(config), ""
     if start is not None:
         overrides = [*overrides, f"train.from={json.dumps(start)}"]
-        if folder and not any(text.startswith("model") for text in overrides):
+        if own and not any(text.startswith("model") for text in overrides):
             from lenet.runs.find import open_runs
 
             theirs, network = open_runs(start)[0].config, f" and the network of {start}"
@@ -65,8 +65,8 @@ def train(
             overrides += [f"{key}={theirs.input.size}" for key in ("data.size", "input.size")]
             name = name or load_config(config).name
     source = load_config(config, overrides, seed=seed)
-    if folder:
-        say(f"{config} is a folder: training with the config {PICTURES}{network}")
+    if own:
+        say(f"{config} holds your own images: training with the config {PICTURES}{network}")
     from lenet.training.experiment import (
         run_experiment,  # torch comes in only for a config that is right
     )

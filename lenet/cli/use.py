@@ -1,5 +1,6 @@
 """Commands that put trained networks to use."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,10 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import Data, Json, Overwrite, print_json
-from lenet.errors import UsageError
+from lenet.errors import UsageError, shell
+
+ARRAYS = (".csv", ".npy", ".npz")
+"""Suffixes of files that hold many images."""
 
 RunName = Annotated[
     str,
@@ -30,6 +34,10 @@ def predict(
     show: Annotated[
         Path | None, typer.Option(help="Write a picture of what the network saw (png, svg, pdf).")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option(help="Write the answers as a table; IMAGE may be a CSV, NPY or NPZ file."),
+    ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
@@ -37,6 +45,18 @@ def predict(
     from lenet.data.pictures import list_pictures
 
     paths = list_pictures(images)
+    if csv is not None:
+        from lenet.runs.files import check_output
+
+        check_output(csv, overwrite=overwrite, inputs=paths)
+    if any(path.suffix.lower() in ARRAYS for path in paths):
+        if len(paths) > 1 or csv is None or show is not None or as_json:
+            raise UsageError(
+                "the images of a CSV, NPY or NPZ file are read by themselves, into a table:"
+                f" {shell('lenet', 'predict', run, paths[0])} --csv out.csv"
+            )
+        _predict_arrays(run, paths[0], csv)
+        return
     if show is not None:
         _check_picture(show, overwrite, paths)
     from lenet.reading.predict import load_ensemble, read_digits
@@ -48,6 +68,10 @@ def predict(
             typer.echo(reading.describe(reject), err=reading.digit is None)
     if as_json:
         print_json([reading.as_dict(reject) for reading in readings])
+    if csv is not None:
+        header = ("image", "label", "probability")
+        rows = [(r.path, r.label, f"{r.probability:.6f}") for r in readings if r.seen]
+        _write_table(csv, header, rows)
     if show is not None:
         from lenet.figures.readings import draw_readings
         from lenet.figures.style import applied, save
@@ -59,6 +83,33 @@ def predict(
     if failed:
         say(f"{failed} of {len(readings)} pictures could not be read")
         raise typer.Exit(1)
+
+
+def _predict_arrays(run: str, path: Path, to: Path) -> None:
+    """Write the classes of all images of a file, in the form that Kaggle takes."""
+    from lenet.data.arrays import fit_images, read_images
+    from lenet.reading.predict import load_ensemble
+
+    ensemble = load_ensemble(run)
+    data = ensemble.data
+    images = fit_images(read_images(path), data.size, data.channels)
+    labels = ensemble(images).argmax(dim=1).tolist()
+    rows = [(number, data.classes[label]) for number, label in enumerate(labels, 1)]
+    _write_table(to, ("ImageId", "Label"), rows)
+
+
+def _write_table(to: Path, header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    import csv
+    import io
+
+    from lenet.runs.files import write_atomically
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_atomically(to, text.getvalue().encode())
+    say(f"{len(rows):,} answers in {to}")
 
 
 def export(

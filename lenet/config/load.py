@@ -26,7 +26,9 @@ CONFIGS = next(
 beside it."""
 
 PICTURES = "pictures"
-"""The config by which a folder of pictures is trained that is given instead of a config."""
+"""The config by which images are trained that are given instead of a config."""
+DATA_FILES = (".csv", ".npz")
+"""Suffixes of files that hold images and labels."""
 
 SYNONYMS = {
     "passes": "epochs",
@@ -83,9 +85,9 @@ def load_config(
     """Read an experiment.
 
     Args:
-        source: A YAML file, the name of a config that comes with the project, a folder of pictures
-            (for which it is the config `PICTURES`), or what a file would hold; the name is then
-            "experiment".
+        source: A YAML file, the name of a config that comes with the project, a folder or a
+            file of images (for which it is the config `PICTURES`), or what a file would hold; the
+            name is then "experiment".
         overrides: ``section.key=value`` texts; values are YAML. A list's entries are reached by
             number: ``augment.0.RandomErasing.p=0.5``.
         seed: Replaces the config's seed.
@@ -97,7 +99,7 @@ def load_config(
     path = None
     if isinstance(source, Mapping):
         root = _extended(as_node(source, Place("config")), Path("config"), ())
-    elif is_picture_folder(source):
+    elif is_own_data(source):
         path = Path(source).resolve()
         own = {"extends": PICTURES, "data": {"path": str(source)}}
         root = _extended(as_node(own, Place(str(source))), Path("config"), ())
@@ -113,10 +115,11 @@ def load_config(
     return ConfigFile(config, _name(path, overrides, config) if path else "experiment", root)
 
 
-def is_picture_folder(source: str | Path) -> bool:
-    """Say whether a config argument is no config but a folder of the user's own pictures."""
+def is_own_data(source: str | Path) -> bool:
+    """Say whether a config argument is no config but the user's own images: a folder or a file."""
     named = (CONFIGS / f"{source}.yaml").is_file()
-    return not named and Path(source).expanduser().is_dir()
+    path = Path(source).expanduser()
+    return not named and (path.is_dir() or path.suffix.lower() in DATA_FILES)
 
 
 def find_config(source: str | Path) -> Path:

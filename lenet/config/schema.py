@@ -59,9 +59,11 @@ class Data(Section):
     """Folder that holds the files; None looks in $LENET_DATA, then in data/."""
     path: str | None = None
     """Your own images, for the name files: a folder with a folder of pictures per class, or with
-    train/ and test/ that hold such folders."""
+    train/ and test/ that hold such folders; a CSV or NPZ file; a folder of CSV, NPY or IDX
+    files."""
     size: int | None = Field(default=None, ge=4, le=128)
-    """Width and height in pixels to which your own pictures are brought; None: 32."""
+    """Width and height in pixels to which your own pictures are brought; None: 32, and arrays that
+    are square and smaller stay as they are."""
     channels: Literal[1, 3] | None = None
     """Your own pictures in grey (1) or colour (3); None: grey if all are."""
     classes: list[str] | None = Field(default=None, min_length=2)

@@ -1,11 +1,13 @@
 """A config's images, whether they come with a name or are the user's own."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from lenet.config.schema import Config, Data
+from lenet.data.arrays import holds_arrays, load_arrays
 from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.folders import load_folder
 from lenet.data.sources import FILES, SAMPLE
@@ -38,14 +40,15 @@ def load_images(
     """
     if settings.name != FILES:
         return load_dataset(trained_on or settings.name, root or settings.root)
-    dataset = load_folder(
-        Path(root or settings.path or ""),
+    path = Path(root or settings.path or "").expanduser()
+    load = load_arrays if holds_arrays(path) else partial(load_folder, progress=progress)
+    dataset = load(
+        path,
         settings.size,
         settings.channels,
         test_share=settings.test_share,
         seed=settings.split_seed,
         say=say,
-        progress=progress,
     )
     if settings.classes is not None and settings.classes != list(dataset.train.classes):
         there, here = set(settings.classes), set(dataset.train.classes)

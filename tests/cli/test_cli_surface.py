@@ -29,7 +29,7 @@ SURFACE = {
     "export": "--data --format --overwrite --preprocess --quantize --to",
     "figures": "--class --data --device --format --image --overwrite --theme --to",
     "filters": "--data --digit --format --overwrite --theme --to",
-    "predict": "--json --overwrite --reject --show",
+    "predict": "--csv --json --overwrite --reject --show",
     "publish": "--name --overwrite --to --without-weights",
     "reproduce": "--data --jobs --json --markdown --no-train --overwrite --runs --seeds --set --to --train",
     "resume": "--data --device --json",

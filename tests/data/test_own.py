@@ -101,7 +101,7 @@ def test_a_stranger_trains_on_a_folder_and_reads_pictures(
     changes = ["--set", "train.epochs=12", "--set", "train.batch_size=8", "--name", "stripes"]
     done = CliRunner().invoke(app, ["train", str(folder), *changes, "--runs", str(runs)])
     assert done.exit_code == 0, done.output
-    assert "is a folder: training with the config pictures" in done.stderr
+    assert "holds your own images: training with the config pictures" in done.stderr
     run = Run.open(runs / "stripes" / "0")
     assert run.config.data.classes == ["x", "y", "z"]
     assert (run.config.data.channels, run.config.data.size) == (3, 32)
