@@ -109,6 +109,11 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         "best-validation needs data.validation above 0: the test set chooses nothing",
     )
     refuse(
+        train.patience is not None and config.data.validation == 0,
+        ("train", "patience"),
+        "patience needs data.validation above 0: the test set does not say when to stop",
+    )
+    refuse(
         (config.data.distorted_copies > 0) != bool(config.data.distort),
         ("data", "distort"),
         "data.distort and data.distorted_copies go together",

@@ -375,10 +375,18 @@ class Training(Section):
     """Epochs at the end without augmentation and mixing."""
     keep: Literal["last", "best-validation"] = "last"
     """Which weights are the result; best-validation needs data.validation."""
+    patience: Count | None = None
+    """Stop early, so many epochs after the one with the fewest validation errors, whose weights are
+    then the result; needs data.validation. The schedule stays that of all `epochs`. None: never."""
     checkpoint_minutes: float = Field(default=5.0, gt=0)
     """A checkpoint is also written within an epoch, this often."""
     checkpoint_steps: Count | None = None
     """A checkpoint is also written within an epoch, every so many steps."""
+
+    @property
+    def kept(self) -> Literal["last", "best-validation"]:
+        """What `keep` says, or the best where training stops early."""
+        return self.keep if self.patience is None else "best-validation"
 
 
 class Distillation(Section):

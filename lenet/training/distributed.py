@@ -109,6 +109,13 @@ class World:
             runs.append(Run.open(place))
         return config, runs
 
+    def follow_first(self, ours: bool) -> bool:
+        """Return what the first process thinks, in all of them."""
+        said = [ours]
+        if self.size > 1:
+            dist.broadcast_object_list(said, src=0)
+        return said[0]
+
     def agreeing(self, stop: Callable[[], bool]) -> Callable[[], bool]:
         """Return what stops all processes at the same step, when one of them was asked to stop."""
         if self.size == 1:

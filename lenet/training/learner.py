@@ -71,6 +71,8 @@ class EpochMetrics:
     def __init__(self, seeds: Sequence[int], device: torch.device) -> None:
         self.seeds = list(seeds)
         self.device = device
+        self.watched = list(range(len(self.seeds)))
+        """Indices of the seeds whose losses matter: those that have not stopped early."""
         self.reset()
 
     def reset(self) -> None:
@@ -97,19 +99,19 @@ class EpochMetrics:
         self.unchecked.append(stats.loss_sum)
 
     def check(self, epoch: int, step: int) -> None:
-        """Look whether all losses up to `step` were finite.
+        """Look whether all losses up to `step` were finite, those of the `watched` seeds.
 
         Raises:
             DivergedError: One was not; the message says whose and at which step.
         """
         if not self.unchecked:
             return
-        finite = torch.stack(self.unchecked).isfinite()
+        finite = torch.stack(self.unchecked)[:, self.watched].isfinite()
         if not finite.all():
             bad_step, index = (~finite).nonzero()[0].tolist()
-            first = step - len(self.unchecked) + 1
+            first, seed = step - len(self.unchecked) + 1, self.seeds[self.watched[index]]
             raise DivergedError(
-                f"the loss of seed {self.seeds[index]} is not finite in epoch {epoch},"
+                f"the loss of seed {seed} is not finite in epoch {epoch},"
                 f" step {first + bad_step}: try a smaller optimizer.lr;"
                 " the last checkpoint before it is kept"
             )

@@ -93,6 +93,11 @@ def train(
     try:
         # Each epoch: learn from its batches, saving now and then …
         for epoch in range(position.epoch, config.train.epochs + 1):
+            # A seed that stopped early goes along unrecorded until all have: resuming stays exact.
+            metrics.watched = [i for i, run in enumerate(runs) if not is_out_of_patience(run)]
+            waiting = bool(metrics.watched)
+            if not (world.follow_first(waiting) if world else waiting):
+                break
             first_step = position.step if epoch == position.epoch else 0
             for step in _learn(config, epoch, first_step, batches, learner, metrics, bar):
                 stopping = stop()
@@ -110,13 +115,19 @@ def train(
 
             # … then evaluate, log and save, once, here.
             bar.begin(epoch, "evaluating")
-            for index, run in enumerate(runs):
+            for index in metrics.watched:
+                run = runs[index]
                 # What is evaluated may be a copy, or an average, of the weights that learn.
                 classifiers[index] = replace(classifiers[index], model=learner.model(index))
                 line = {"epoch": epoch, "learning_rate": learner.learning_rate}
                 line |= metrics.numbers(index)
                 _log(run, classifiers[index], dashboards[index], line, metrics.timing(), splits)
                 say(_describe(run, line, config.train.epochs, metrics.seconds))
+                if epoch < config.train.epochs and is_out_of_patience(run):
+                    say(
+                        f"seed {run.seed}: stops early, for {config.train.patience} epochs brought"
+                        " no fewer validation errors; the best weights are kept"
+                    )
             metrics.reset()
             _save(runs, learner, metrics, Position(epoch + 1, 0))
             saved_at = time.monotonic()
@@ -248,9 +259,21 @@ def _count_splits(classifier: Classifier, splits: Splits, config: Config) -> dic
     return metrics
 
 
+def is_out_of_patience(run: Run) -> bool:
+    """Say whether a run's validation errors have not fallen for as long as its config waits."""
+    patience = run.config.train.patience
+    history = run.lines("metrics.jsonl") if patience is not None else []
+    counted = [line for line in history if "errors/validation" in line]
+    if patience is None or not counted:
+        return False
+    best = min(counted, key=lambda line: line["errors/validation"])
+    waited: int = counted[-1]["epoch"] - best["epoch"]
+    return waited >= patience
+
+
 def _keeps(run: Run, counted: bool) -> bool:
     """Say whether the weights after the epoch just logged are the ones to keep so far."""
-    if run.config.train.keep == "last":
+    if run.config.train.kept == "last":
         return True
     history = [m["errors/validation"] for m in run.lines("metrics.jsonl") if "errors/test" in m]
     return counted and history[-1] < min(history[:-1], default=history[-1] + 1)
@@ -271,14 +294,14 @@ def _finish(
     classifier.model.load_state_dict(run.load_weights())
     history = run.lines("metrics.jsonl")
     kept = history[-1]
-    if run.config.train.keep == "best-validation":
+    if run.config.train.kept == "best-validation":
         kept = min((m for m in history if "errors/test" in m), key=lambda m: m["errors/validation"])
     result: dict[str, Any] = {
         "seed": run.seed,
         "dataset": splits.dataset,
         "epochs": len(history),
         "kept_epoch": kept["epoch"],
-        "kept_by": run.config.train.keep,
+        "kept_by": run.config.train.kept,
         "errors/train": kept["errors/train"],
     }
     evaluated = {"validation": splits.validation, "test": splits.test}

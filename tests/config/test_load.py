@@ -89,6 +89,7 @@ def test_missing_sections_and_kinds_are_named(write) -> None:
         ("input.size=28", "lenet5-modern takes 32×32 pixels, not 28×28: set input.size=32"),
         ("optimizer.momentum=0", "nesterov needs momentum above 0"),
         ("train.keep=best-validation", "needs data.validation above 0"),
+        ("train.patience=3", "patience needs data.validation above 0"),
         ("train.no_augment_epochs=11", "11 plain epochs are more than the 10"),
         ("data.distorted_copies=9", "go together"),
     ],

@@ -82,6 +82,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
             schedule={"kind": "one-cycle"}, train={"order": "constant", "images_per_epoch": 50}
         ),
         a_config(train={"keep": "best-validation"}, evaluate={"every": 2}),
+        a_config(train={"epochs": 6, "patience": 1}, optimizer=SGD | {"lr": 1.0}),
         a_config(data={"balance": True}),
         a_config(**EVERYTHING),
         a_config(**EVERYTHING, optimizer={"kind": "adamw"}),
@@ -94,6 +95,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
         "steps",
         "constant order",
         "best",
+        "patience",
         "balanced",
         "all",
         "all with adamw",
@@ -108,6 +110,23 @@ def test_a_stopped_and_resumed_run_is_the_straight_one_to_the_bit(
     # Stops within the first epoch, within the second, at the end of the second, within the third.
     interrupted = train_interrupted(config, splits, tmp_path, every=4)
     assert compare_files(straight.folder, interrupted.folder) == []
+
+
+def test_seeds_that_stop_early_apart_resume_together_to_the_bit(
+    splits: Splits, tmp_path: Path
+) -> None:
+    config = a_config(train={"epochs": 6, "patience": 1}, optimizer=SGD | {"lr": 1.0})
+    straight, parted = (
+        [Run.create(name, config.model_copy(update={"seed": s}), tmp_path) for s in (0, 1, 2)]
+        for name in ("straight", "parted")
+    )
+    results = train(config, straight, splits, CPU)
+    assert results is not None
+    assert len({result["epochs"] for result in results}) > 1
+    while train(config, parted, splits, CPU, stop=stop_after(5)) is None:
+        pass
+    for one, other in zip(straight, parted, strict=True):
+        assert compare_files(one.folder, other.folder) == []
 
 
 def test_checkpoints_do_not_change_the_run(splits: Splits, tmp_path: Path) -> None:

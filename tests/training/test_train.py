@@ -13,7 +13,7 @@ from lenet.data.splits import Splits, make_splits
 from lenet.errors import RunError
 from lenet.evaluation.classifier import load_classifier
 from lenet.runs.run import Run
-from lenet.training.train import train
+from lenet.training.train import is_out_of_patience, train
 
 CPU = torch.device("cpu")
 
@@ -100,6 +100,67 @@ def test_the_best_validation_epoch_is_kept_when_asked_for(begin) -> None:
     assert result["kept_epoch"] == best["epoch"] < 4
     assert result["errors/validation"] == best["errors/validation"]
     assert result["errors/test"] == best["errors/test"]
+
+
+RUINED = (
+    # The third epoch's learning rate ruins what the first two learnt.
+    "train.epochs=9",
+    "schedule={kind: steps, factors: {3: 100}}",
+    "data.train_size=1000",
+    "optimizer.lr=0.02",
+)
+
+
+def test_training_stops_early_when_validation_errors_no_longer_fall(begin) -> None:
+    config, run, splits = begin("train.patience=2", *RUINED)
+    said: list[str] = []
+    (result,) = train(config, [run], splits, CPU, say=said.append)
+    lines = run.lines("metrics.jsonl")
+    best = min(lines, key=lambda line: line["errors/validation"])
+    assert (result["kept_by"], result["kept_epoch"]) == ("best-validation", best["epoch"])
+    assert result["epochs"] == len(lines) == best["epoch"] + 2 < 9
+    assert load_classifier(run).evaluate(splits.test).errors == best["errors/test"]
+    assert any("stops early, for 2 epochs" in line for line in said)
+    # Until then it was the run that does not stop.
+    straight_config, straight, _ = begin(*RUINED, name="straight")
+    train(straight_config, [straight], splits, CPU)
+    assert straight.lines("metrics.jsonl")[: len(lines)] == lines
+
+
+@pytest.mark.parametrize(
+    ("errors", "out"),
+    [
+        ([], False),
+        ([9, 8, 7], False),
+        ([9, 5, 6], False),
+        ([9, 5, 6, 7], True),  # two epochs after the best
+        ([5, 5, 5], True),  # as few errors are no fewer
+        ([None, 5, None, None], False),  # nothing was counted since
+        ([None, 5, None, None, 4], False),
+        ([None, 5, None, None, 6], True),
+    ],
+)
+def test_patience_is_measured_in_epochs_at_each_evaluation(begin, errors, out: bool) -> None:
+    _, run, _ = begin("train.patience=2")
+    for epoch, each in enumerate(errors, 1):
+        counted = {} if each is None else {"errors/validation": each}
+        run.append("metrics.jsonl", {"epoch": epoch} | counted)
+    assert is_out_of_patience(run) == out
+
+
+def test_seeds_stop_early_each_by_itself(begin, tmp_path: Path) -> None:
+    config, first, splits = begin("train.patience=1", "train.epochs=9", name="both")
+    both = [first, Run.create("both", config.model_copy(update={"seed": 1}), tmp_path)]
+    results = train(config, both, splits, CPU)
+    assert results is not None
+    lengths = [result["epochs"] for result in results]
+    for run, result in zip(both, results, strict=True):
+        lines = run.lines("metrics.jsonl")
+        errors = [line["errors/validation"] for line in lines]
+        assert result["epochs"] == len(lines) <= errors.index(min(errors)) + 2
+        assert result["errors/validation"] == min(errors)
+        assert (run.folder / "result.json").exists()
+    assert lengths[0] != lengths[1]
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_and_names_the_step(begin) -> None:
