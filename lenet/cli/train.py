@@ -14,6 +14,7 @@ from lenet.cli.options import (
     Json,
     Markdown,
     Overrides,
+    Overwrite,
     Root,
     Seed,
     print_json,
@@ -155,6 +156,14 @@ def evaluate(
             help="Report how well calibrated a run is, and what rejecting images gains.",
         ),
     ] = False,
+    suspects: Annotated[
+        bool,
+        typer.Option("--suspects", help="List the images whose label the runs doubt most."),
+    ] = False,
+    show: Annotated[
+        Path | None, typer.Option(help="With --suspects: draw these images (png, svg, pdf).")
+    ] = None,
+    overwrite: Overwrite = False,
     draws: Annotated[
         int, typer.Option(min=0, help="Average over this many augmented draws of each image.")
     ] = 0,
@@ -164,10 +173,32 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Count the errors of trained networks: total, per class, and confusion matrix."""
-    from lenet.evaluation.evaluate_runs import ask_runs, evaluate_runs, probe_runs
+    from lenet.evaluation.evaluate_runs import ask_runs, evaluate_runs, probe_runs, suspect_runs
 
-    if bool(draws) + ensemble + reliability > 1:
-        raise UsageError("--ensemble, --reliability and --draws exclude each other")
+    if bool(draws) + ensemble + reliability + suspects > 1:
+        raise UsageError("--ensemble, --reliability, --suspects and --draws exclude each other")
+    if show is not None:
+        from lenet.figures.style import check_suffix
+        from lenet.runs.files import check_output
+
+        if not suspects:
+            raise UsageError("--show draws what --suspects finds: give both")
+        check_suffix(show)
+        check_output(show, overwrite=overwrite)
+    if suspects:
+        doubted = suspect_runs(runs, split, device, data)
+        if as_json:
+            print_json(doubted.as_dicts())
+        else:
+            print_table(doubted.table(), as_markdown)
+        if show is not None:
+            from lenet.figures.errors import draw_suspects
+            from lenet.figures.style import applied, save
+
+            with applied():
+                save(draw_suspects(doubted), show)
+            say(f"drawn in {show}")
+        return
     if ensemble:
         opinions = ask_runs(runs, split, device, data)
         if as_json:

@@ -62,6 +62,8 @@ class Dataset:
     """Folder or package that the images were read from."""
     checksums: dict[str, str] = field(default_factory=dict)
     """MD5 sum of each file's decompressed bytes."""
+    files: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """Paths of the training and of the test images, where each is a file of its own."""
 
 
 def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = True) -> Dataset:

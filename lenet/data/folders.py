@@ -188,9 +188,11 @@ def load_folder(
     md5.update(images.numpy().tobytes())
     name = folder.resolve().name
     everything = replace(places, images=images)
+    paths = [str(path) for path, _ in files]
     return Dataset(
-        name, everything.take(train), everything.take(test), str(folder), {name: md5.hexdigest()}
-    )
+        name, everything.take(train), everything.take(test), str(folder), {name: md5.hexdigest()},
+        (tuple(paths[i] for i in train), tuple(paths[i] for i in test)),
+    )  # fmt: skip
 
 
 def _tell_duplicates(

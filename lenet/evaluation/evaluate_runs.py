@@ -15,6 +15,7 @@ from lenet.evaluation.calibration import Reliability, calibrate, margins, reject
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.ensemble import DOUBTFUL, Opinions
 from lenet.evaluation.evaluate import Result
+from lenet.evaluation.suspects import Suspects
 from lenet.losses import probabilities
 from lenet.runs.find import open_runs
 from lenet.runs.run import Run
@@ -87,7 +88,35 @@ def ask_runs(
         UsageError: As `evaluate_runs`, and if the runs have different images.
         RunError: Weights or data are missing or damaged.
     """
+    return _ask(list(_open(names, split, device, data)), split)
+
+
+def suspect_runs(
+    names: Sequence[str], split: str, device: str = "auto", data: Path | None = None
+) -> Suspects:
+    """Find the images whose label trained networks doubt; see `ask_runs`."""
     opened = list(_open(names, split, device, data))
+    run, _, dataset, _ = opened[0]
+    # The same division, of the images' numbers instead of the images.
+    train, test = (
+        replace(part, images=torch.arange(len(part))) for part in (dataset.train, dataset.test)
+    )
+    plain = run.config.data.model_copy(update={"distorted_copies": 0, "distort": []})
+    numbered = make_splits(
+        replace(dataset, train=train, test=test),
+        run.config.model_copy(update={"data": plain}),
+        torch.device("cpu"),
+    )
+    places = getattr(numbered, split).images
+    opinions = _ask(opened, split)
+    # Distorted copies follow the originals, in the same order.
+    places = places.repeat(len(opinions.labels) // len(places))
+    files = dataset.files and dataset.files[split == "test"]
+    return Suspects(opinions, split, places, files)
+
+
+def _ask(opened: Sequence[tuple[Run, Classifier, Dataset, Split]], split: str) -> Opinions:
+    """Ask the networks of opened runs together."""
     first, _, dataset, images = opened[0]
     for run, _, _, others in opened:
         if not torch.equal(others.images, images.images):
@@ -96,14 +125,16 @@ def ask_runs(
         names=[str(run.folder) for run, *_ in opened],
         probabilities=torch.stack([n(images.images).cpu() for _, n, *_ in opened]),
         split=images.to("cpu"),
-        doubtful=DOUBTFUL if (dataset, split) == ("mnist", "test") else {},
+        doubtful=DOUBTFUL
+        if (dataset.name, dataset.files, split) == ("mnist", None, "test")
+        else {},
     )
 
 
 def _open(
     names: Sequence[str], split: str, device: str, data: Path | None
-) -> Iterator[tuple[Run, Classifier, str, Split]]:
-    """Yield each run, its network, its dataset's name and the images to look at."""
+) -> Iterator[tuple[Run, Classifier, Dataset, Split]]:
+    """Yield each run, its network, its dataset and the images to look at."""
     known = ("train", "validation", "test")
     if split not in known:
         raise UsageError(f"there is no split {split!r}; there are {', '.join(known)}")
@@ -119,4 +150,4 @@ def _open(
         images = getattr(make_splits(datasets[key], run.config, chosen), split)
         if not len(images):
             raise UsageError(f"{run.folder} has no {split} images")
-        yield run, classifier, name, images
+        yield run, classifier, datasets[key], images

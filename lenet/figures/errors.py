@@ -11,6 +11,7 @@ from lenet.data.datasets import Split
 from lenet.errors import count
 from lenet.evaluation.compare_runs import Comparison
 from lenet.evaluation.ensemble import DOUBTFUL
+from lenet.evaluation.suspects import Suspects
 from lenet.figures import style
 from lenet.figures.subject import Subject
 
@@ -44,6 +45,16 @@ def draw_common_errors(comparison: Comparison) -> Figure:
         f" {len(said):,} that all get wrong"
     )
     return _draw_grid(opinions.split, indices, said, opinions.doubtful, title)
+
+
+def draw_suspects(suspects: Suspects) -> Figure:
+    """Draw the images whose label networks doubt, most doubtful first, as `draw_errors`."""
+    opinions, indices = suspects.opinions, suspects.indices
+    n, total = len(opinions.labels), len(indices)
+    shown = f"the {MOST} most doubtful of {total:,}" if total > MOST else f"all {total:,}"
+    title = f"{shown} labels that are doubted, of {n:,} {suspects.split} images"
+    said = opinions.mean.argmax(1)
+    return _draw_grid(opinions.split, indices[:MOST], said, opinions.doubtful, title)
 
 
 def _draw_grid(

@@ -25,7 +25,7 @@ SURFACE = {
     "data fetch": "--to",
     "data list": "--data --json",
     "data verify": "--data",
-    "evaluate": "--data --device --draws --ensemble --json --markdown --reliability --split",
+    "evaluate": "--data --device --draws --ensemble --json --markdown --overwrite --reliability --show --split --suspects",
     "export": "--data --format --overwrite --preprocess --quantize --to",
     "figures": "--class --data --device --format --image --overwrite --theme --to",
     "filters": "--data --digit --format --overwrite --theme --to",
