@@ -1,6 +1,7 @@
 """The application itself: its global options, and how errors reach the user."""
 
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -72,6 +73,9 @@ def main(
     debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     """Take the global options."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
+            stream.reconfigure(errors="backslashreplace")
 
 
 def say(line: str) -> None:

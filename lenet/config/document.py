@@ -151,7 +151,10 @@ def override(root: Node, text: str) -> Node:
         raise UsageError(f"{option}: expected section.key=value")
     place = Place(option)
     parsed = parse(value, option)
-    keys = [int(key) if key.isdigit() else key for key in dotted.strip().split(".")]
+    words = dotted.strip().split(".")
+    if len(words) > MAX_DEPTH:
+        raise UsageError(f"{option[:60]}…: a key has at most {MAX_DEPTH} parts")
+    keys = [int(word) if re.fullmatch("[0-9]{1,9}", word) else word for word in words]
 
     def changed(node: Node | None, rest: Sequence[str | int]) -> Node:
         if not rest:

@@ -232,6 +232,8 @@ def _extended(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
         base_path = beside if beside.is_file() else find_config(base.value)
     except UsageError as error:
         raise UsageError(f"{base.place}: extends: {error}") from error
+    if base_path.suffix not in (".yaml", ".yml"):  # so that no error quotes a file of others
+        raise UsageError(f"{base.place}: extends: the name of a config ends in .yaml")
     return _read(base_path, chain).merged(node)
 
 

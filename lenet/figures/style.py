@@ -53,6 +53,7 @@ _COMMON: dict[Any, Any] = {
     "lines.linewidth": 1.8,
     "image.interpolation": "nearest",
     "svg.fonttype": "none",  # text stays text, which can be searched and read aloud
+    "text.parse_math": False,  # names may hold a dollar sign
     "svg.hashsalt": "lenet",
 }
 

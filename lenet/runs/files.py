@@ -145,13 +145,23 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             checksum is not that of its content.
         RunError: It is of another format.
     """
+    import torch
     from safetensors.torch import load
 
+    known = {torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.bool,
+             torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64}  # fmt: skip
     content = read_file(path, MAX_TENSOR_BYTES)
     try:
         tensors = load(content)
     except SafetensorError as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise DamagedFileError(
+            f"{path} holds a type that PyTorch does not know: {error}"
+        ) from error
+    unknown = {value.dtype for value in tensors.values()} - known
+    if unknown:
+        raise DamagedFileError(f"{path} holds {unknown.pop()}, which no network here has")
     labels = _read_labels(content, path)
     version = labels.get("format", str(FORMAT))
     if version != str(FORMAT):

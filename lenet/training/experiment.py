@@ -124,38 +124,47 @@ def run_experiment(
         dataset = dataset or load_data(config, data, say, progress)
         splits = make_splits(dataset, config, world.device, components.distort)
         check_last_batch(components, len(splits.train))
-        kernels = choose_kernels(config, world.device, world.size)
         runs = []
         for seed in chosen:
             own = config.model_copy(update={"seed": seed})
             locks.enter_context(lock(root / name / str(seed)))
             runs.append(_open_or_create(name, own, root, resume, overwrite))
         _check_origins(runs, dataset, components)
-        new = [run for run in runs if not run.begun]
-        if new:
-            fresh = [run.seed for run in new]
-            if kernels == "fast":
-                compile_kernels(config, say)
-            together = world.size == 1 and is_faster_together(
-                components, fresh, splits.train, kernels
-            )
-            if len(new) > 1:
-                say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
-        for run in new:
-            environment = describe_environment(
-                world.device, dataset, components.checksums(run.seed)
-            )
-            environment["processes"] = world.size
-            environment["kernels"] = kernels
-            if run.seed in components.starts:
-                environment["from"] = asdict(components.starts[run.seed])
-            environment["together"] = fresh if together else []
-            run.write_json("environment.json", environment)
+        _begin(runs, components, dataset, splits, world, say)
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
         say(f"{what}, in {where}")
         _train(components, runs, splits, world, stop, say, progress)
     return Experiment(runs)
+
+
+def _begin(
+    runs: Sequence[Run],
+    components: Components,
+    dataset: Dataset,
+    splits: Splits,
+    world: World,
+    say: Callable[[str], None],
+) -> None:
+    """Decide how runs that have not begun are trained, and write down what they are made with."""
+    new = [run for run in runs if not run.begun]
+    if not new:
+        return
+    config, fresh = components.config, [run.seed for run in new]
+    kernels = choose_kernels(config, world.device, world.size)
+    if kernels == "fast":
+        compile_kernels(config, say)
+    together = world.size == 1 and is_faster_together(components, fresh, splits.train, kernels)
+    if len(new) > 1:
+        say(f"{len(new)} seeds {'at once' if together else 'one after another'}")
+    for run in new:
+        environment = describe_environment(world.device, dataset, components.checksums(run.seed))
+        environment["processes"] = world.size
+        environment["kernels"] = kernels
+        if run.seed in components.starts:
+            environment["from"] = asdict(components.starts[run.seed])
+        environment["together"] = fresh if together else []
+        run.write_json("environment.json", environment)
 
 
 def resume_runs(
@@ -198,6 +207,7 @@ def resume_runs(
             dataset = load_data(config, data, say)
             _check_origins(group, dataset, components)
             splits = make_splits(dataset, config, world.device, components.distort)
+            _begin(group, components, dataset, splits, world, say)
             _train(components, group, splits, world, stop, say, progress)
     return Experiment(runs)
 

@@ -291,8 +291,18 @@ def _finish(
     Returns:
         What was written to ``result.json``.
     """
-    classifier.model.load_state_dict(run.load_weights())
+    weights = run.load_weights()
+    try:
+        check_layout(weights, classifier.model.state_dict())
+    except RunError as error:
+        raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
+    classifier.model.load_state_dict(weights)
     history = run.lines("metrics.jsonl")
+    if [line["epoch"] for line in history] != [*range(1, len(history) + 1)] or not history:
+        raise RunError(
+            f"{run.folder / 'metrics.jsonl'} lacks epochs: files of the run were removed while it"
+            " was trained; --overwrite begins anew"
+        )
     kept = history[-1]
     if run.config.train.kept == "best-validation":
         kept = min((m for m in history if "errors/test" in m), key=lambda m: m["errors/validation"])

@@ -261,3 +261,24 @@ def test_headers_are_comments_that_yaml_ignores() -> None:
 def test_a_key_given_without_its_section_is_told_where_it_belongs() -> None:
     with pytest.raises(UsageError, match="unknown key 'epochs'; did you mean 'train\\.epochs'"):
         load_config("quickstart", ["epochs=3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("augment.²=1", "augment"),
+        (f"augment.{'9' * 5000}=1", "augment"),
+        (".".join(["a"] * 5000) + "=1", "a key has at most 40 parts"),
+    ],
+)
+def test_strange_keys_end_in_a_sentence(override: str, complaint: str) -> None:
+    with pytest.raises(UsageError, match=complaint):
+        load_config("quickstart", [override])
+
+
+def test_a_config_extends_no_other_kind_of_file(tmp_path: Path) -> None:
+    (tmp_path / "shadow").write_text("pass: secret")
+    (tmp_path / "config.yaml").write_text("extends: shadow")
+    with pytest.raises(UsageError, match=r"the name of a config ends in [.]yaml") as refused:
+        load_config(tmp_path / "config.yaml")
+    assert "secret" not in str(refused.value)

@@ -170,3 +170,13 @@ def test_an_output_replaces_nothing_unasked_and_no_input_ever(tmp_path: Path) ->
 def test_an_output_is_an_ordinary_file(path: str) -> None:
     with pytest.raises(UsageError, match=r"is no ordinary file|cannot be written: File name too"):
         check_output(Path(path), overwrite=True)
+
+
+@pytest.mark.parametrize("kind", ["F4", "F8_E8M0", "F8_E4M3", "U64"])
+def test_tensors_of_types_that_no_network_has_are_refused(kind: str, tmp_path: Path) -> None:
+    size = 16 if kind == "U64" else 1 if kind == "F4" else 2
+    head = json.dumps({"w": {"dtype": kind, "shape": [2], "data_offsets": [0, size]}}).encode()
+    path = tmp_path / "weights.safetensors"
+    path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(size))
+    with pytest.raises(DamagedFileError, match=r"weights.safetensors (is damaged|holds) "):
+        read_tensors(path)

@@ -294,3 +294,28 @@ def test_a_resumed_epoch_counts_all_its_images(splits: Splits, tmp_path: Path) -
     for line in metrics:
         assert line["accuracy/train"] == (96 - line["errors/train"]) / 96
     assert json.loads((run.folder / "result.json").read_bytes())["epochs"] == 3
+
+
+def test_files_that_are_removed_during_training_are_noticed(splits: Splits, tmp_path: Path) -> None:
+    run = Run.create("run", a_config(), tmp_path)
+
+    def remove() -> bool:
+        metrics = run.folder / "metrics.jsonl"
+        if metrics.exists() and b'"epoch": 1' in metrics.read_bytes():
+            metrics.unlink()
+        return False
+
+    with pytest.raises(RunError, match="lacks epochs: files of the run were removed"):
+        train(run.config, [run], splits, CPU, stop=remove)
+    assert not run.finished
+
+
+def test_weights_of_another_network_in_a_run_that_has_only_to_finish_are_refused(
+    splits: Splits, tmp_path: Path
+) -> None:
+    run = Run.create("run", a_config(), tmp_path)
+    train(run.config, [run], splits, CPU)
+    (run.folder / "result.json").unlink()
+    run.save_weights({"other": torch.zeros(3)})
+    with pytest.raises(RunError, match="holds the weights of another network"):
+        train(run.config, [run], splits, CPU)
