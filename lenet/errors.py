@@ -8,6 +8,7 @@ LenetError
 """
 
 import difflib
+import re
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -62,6 +63,21 @@ def nearest(word: str, known: Iterable[str], otherwise: str | None = None, prefi
     if near:
         return f"did you mean {prefix + near[0]!r}?"
     return otherwise or f"it is one of {', '.join(known)}"
+
+
+def how_to_install(extra: str) -> str:
+    """Say how the packages of an extra get into this installation of lenet.
+
+    A clone has a script for it. Elsewhere the packages are named, for lenet itself is in no index.
+    """
+    if (Path(__file__).parent.parent / "scripts" / "install").is_file():
+        return f"`scripts/install {extra}` in the clone installs what it needs"
+    from importlib import metadata  # takes its time
+
+    needs = metadata.requires("lenet") or []
+    needs = [need for need in needs if re.search(f"extra == .{extra}.", need)]
+    packages = [re.split(r"[;\s]", need)[0] for need in needs]
+    return f"`{shell('pip', 'install', *packages)}` installs what it needs"
 
 
 def count(n: float, noun: str) -> str:

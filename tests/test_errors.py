@@ -1,8 +1,12 @@
 """Advice on unknown words."""
 
+import shlex
 from pathlib import Path
 
-from lenet.errors import count, nearest, shell, with_article
+import pytest
+
+from lenet import errors
+from lenet.errors import count, how_to_install, nearest, shell, with_article
 
 
 def test_the_nearest_known_word_is_suggested() -> None:
@@ -29,3 +33,13 @@ def test_articles_follow_the_sound() -> None:
 
 def test_commands_can_be_pasted() -> None:
     assert shell("lenet", "resume", Path("my runs/0")) == "lenet resume 'my runs/0'"
+
+
+def test_what_is_missing_is_installed_by_the_script_in_a_clone_and_by_pip_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "`scripts/install onnx` in the clone" in how_to_install("onnx")
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "lenet" / "errors.py"))
+    words = shlex.split(how_to_install("onnx").split("`")[1])
+    assert words[:2] == ["pip", "install"]
+    assert {word.partition(">")[0] for word in words[2:]} == {"onnx", "onnxruntime", "onnxscript"}

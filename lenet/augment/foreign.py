@@ -18,7 +18,7 @@ from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.arguments import MOST, number, refuse
 from lenet.augment.transform import BatchTransform, Parameters, Size
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, how_to_install
 
 TRIALS = 8
 """Trial runs to find out whether a transform changes the size at random."""
@@ -236,9 +236,7 @@ def foreign_names(library: str) -> dict[str, Any]:
     try:
         return LIBRARIES[library][0]()
     except ImportError as error:
-        raise UsageError(
-            f"{library} is not installed; `pip install 'lenet[{library}]'` installs it"
-        ) from error
+        raise UsageError(f"{library} is not installed; {how_to_install(library)}") from error
 
 
 def _kornia() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.options import Data, Json, print_json, print_table
+from lenet.errors import how_to_install
 from lenet.tables import Table
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
@@ -49,7 +50,7 @@ def fetch(
     from lenet.data.sources import SAMPLE, fetch_dataset, find_folder, known_source
 
     if name == SAMPLE:
-        say("mnist-sample comes with a package: pip install 'lenet[sample]'")
+        say(f"mnist-sample comes with a package; {how_to_install('sample')}")
         return
     known_source(name)
     folder = find_folder(name, to) or fetch_dataset(name, to)

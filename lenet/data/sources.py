@@ -160,6 +160,10 @@ SAMPLE_NOTICE = (
 )
 
 
+WHERE = "if you have it, name its folder with --data or in $LENET_DATA"
+"""Advice where a dataset is missing."""
+
+
 class DatasetMissingError(RunError):
     """No folder holds the dataset and it could not be fetched."""
 
@@ -237,7 +241,7 @@ def fetch_dataset(name: str, root: Path) -> Path:
     dataset = getattr(torchvision.datasets, source.torchvision)
     first_url = _first_url(dataset)
     if not _answers(first_url):
-        raise DatasetMissingError(f"{name} is not here and {first_url} does not answer")
+        raise DatasetMissingError(f"{name} is not here and {first_url} does not answer; {WHERE}")
     extra = {"split": source.split} if source.split else {}
     try:
         for train in (True, False):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lenet.data.preprocessing import scale_pixels
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, how_to_install
 from lenet.evaluation.classifier import Classifier
 from lenet.export.request import Request
 from lenet.losses import probabilities
@@ -58,7 +58,7 @@ def export_onnx(request: Request) -> str:
         importlib.import_module("onnxscript")
         importlib.import_module("onnxruntime")
     except ImportError:
-        raise UsageError("ONNX needs more packages: pip install 'lenet[onnx]'") from None
+        raise UsageError(f"ONNX needs more packages; {how_to_install('onnx')}") from None
     classifier, with_preprocessing = request.classifier, request.preprocess
     module, images = _prepare(classifier, with_preprocessing)
     program = torch.onnx.export(

@@ -2,6 +2,8 @@
 
 from importlib.util import find_spec
 
+from lenet.errors import how_to_install
+
 
 def register_lanes() -> int:
     """Return how many float32 values a vector register holds: 16, 8, or 0 without AVX2."""
@@ -20,5 +22,5 @@ def register_lanes() -> int:
 def missing() -> str | None:
     """Return what this machine lacks to run the kernels, e.g. ``the package numba``, or None."""
     if find_spec("numba") is None:
-        return "the package numba (pip install 'lenet[fast]')"
+        return f"the package numba: {how_to_install('fast')}"
     return None if register_lanes() else "a processor with AVX2 or AVX-512"

@@ -38,7 +38,7 @@ def test_the_datasets_are_listed_with_where_they_lie(elsewhere: Path) -> None:
 
 
 def test_the_sample_is_not_fetched_but_verified() -> None:
-    assert "pip install 'lenet[sample]'" in lenet("data", "fetch", SAMPLE).stderr
+    assert "scripts/install sample" in lenet("data", "fetch", SAMPLE).stderr
     assert "as published" in lenet("data", "verify", SAMPLE).stdout
 
 

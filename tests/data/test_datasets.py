@@ -189,3 +189,8 @@ def test_emnist_letters_are_turned_upright_and_counted_from_a(tmp_path: Path, mo
 )
 def test_emnist_has_the_classes_of_its_documentation(split: str, classes: int) -> None:
     assert len(set(SOURCES[f"emnist-{split}"].classes)) == classes
+
+
+def test_a_folder_that_is_named_for_nothing_is_refused(mnist: Dataset, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"does not hold mnist, which lies in .*: leave --data"):
+        load_dataset("mnist", tmp_path, fetch=False)

@@ -5,7 +5,10 @@ from lenet.kernels import support
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(support, "find_spec", lambda name: None)
-    assert support.missing() == "the package numba (pip install 'lenet[fast]')"
+    assert (
+        support.missing()
+        == "the package numba: `scripts/install fast` in the clone installs what it needs"
+    )
 
 
 @pytest.mark.parametrize(
