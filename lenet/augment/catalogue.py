@@ -5,33 +5,12 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lenet import augment
 from lenet.augment.arguments import refuse
-from lenet.augment.clahe import CLAHE
-from lenet.augment.containers import Compose, Container, RandomApply, RandomChoice, RandomOrder
-from lenet.augment.cropping import RandomCrop, RandomResizedCrop
-from lenet.augment.distortions import RandomRotationOrShear, RandomSqueeze, RandomStretch
-from lenet.augment.elastic import ElasticTransform
+from lenet.augment.containers import Compose, Container
 from lenet.augment.foreign import LIBRARIES, TORCHVISION, find_foreign, foreign_names
-from lenet.augment.geometry import (
-    RandomAffine,
-    RandomHorizontalFlip,
-    RandomRotation,
-    RandomVerticalFlip,
-)
-from lenet.augment.mixing import CutMix, MixingTransform, MixUp, Mosaic
-from lenet.augment.occlusion import Cutout, HideAndSeek, RandomErasing
-from lenet.augment.perspective import RandomPerspective
-from lenet.augment.photometry import (
-    ColorJitter,
-    GaussianBlur,
-    GaussianNoise,
-    RandomAdjustSharpness,
-    RandomAutocontrast,
-    RandomGamma,
-    RandomInvert,
-)
+from lenet.augment.mixing import MixingTransform
 from lenet.augment.pipeline import Mixing, Pipeline
-from lenet.augment.policies import AugMix, AutoAugment, RandAugment, TrivialAugmentWide
 from lenet.augment.presets import ciresan_2010, paper_1998
 from lenet.augment.transform import BatchTransform
 from lenet.errors import UsageError, nearest
@@ -41,43 +20,19 @@ T = TypeVar("T")
 Spec = Mapping[str, Mapping[str, Any] | None]
 """A transform's name and its arguments, if any: ``{"RandomErasing": {"p": 0.25}}``."""
 
-AUGMENTATIONS: dict[str, type[BatchTransform]] = {
-    "RandomAffine": RandomAffine,
-    "RandomRotation": RandomRotation,
-    "RandomCrop": RandomCrop,
-    "RandomHorizontalFlip": RandomHorizontalFlip,
-    "RandomVerticalFlip": RandomVerticalFlip,
-    "RandomPerspective": RandomPerspective,
-    "RandomResizedCrop": RandomResizedCrop,
-    "ElasticTransform": ElasticTransform,
-    "RandomStretch": RandomStretch,
-    "RandomSqueeze": RandomSqueeze,
-    "RandomRotationOrShear": RandomRotationOrShear,
-    "GaussianNoise": GaussianNoise,
-    "ColorJitter": ColorJitter,
-    "RandomGamma": RandomGamma,
-    "GaussianBlur": GaussianBlur,
-    "RandomAdjustSharpness": RandomAdjustSharpness,
-    "RandomAutocontrast": RandomAutocontrast,
-    "RandomInvert": RandomInvert,
-    "CLAHE": CLAHE,
-    "RandomErasing": RandomErasing,
-    "HideAndSeek": HideAndSeek,
-    "Cutout": Cutout,
-    "AutoAugment": AutoAugment,
-    "RandAugment": RandAugment,
-    "TrivialAugmentWide": TrivialAugmentWide,
-    "AugMix": AugMix,
-}
-"""Transforms for ``augment:``, besides the tables below and `TORCHVISION`."""
+_EXPORTED = {name: made for name, made in vars(augment).items() if isinstance(made, type)}
 
 CONTAINERS: dict[str, type[Container]] = {
-    "Compose": Compose,
-    "RandomApply": RandomApply,
-    "RandomChoice": RandomChoice,
-    "RandomOrder": RandomOrder,
+    name: made for name, made in _EXPORTED.items() if issubclass(made, Container)
 }
 """Transforms made of others, which stand under ``transforms:``."""
+
+AUGMENTATIONS: dict[str, type[BatchTransform]] = {
+    name: made
+    for name, made in _EXPORTED.items()
+    if issubclass(made, BatchTransform) and made is not BatchTransform and name not in CONTAINERS
+}
+"""Transforms for ``augment:``, besides the tables here and `TORCHVISION`."""
 
 PRESETS: dict[str, Callable[[], list[BatchTransform]]] = {
     "Paper1998": paper_1998,
@@ -86,9 +41,7 @@ PRESETS: dict[str, Callable[[], list[BatchTransform]]] = {
 """Named chains of transforms for ``augment:``."""
 
 MIXINGS: dict[str, type[MixingTransform]] = {
-    "MixUp": MixUp,
-    "CutMix": CutMix,
-    "Mosaic": Mosaic,
+    name: made for name, made in _EXPORTED.items() if issubclass(made, MixingTransform)
 }
 """Transforms for ``mix:``."""
 

@@ -102,7 +102,7 @@ def test_mixings_apply_one_after_another():
     [
         ([{"RandomAfine": {}}], "unknown transform 'RandomAfine'; did you mean 'RandomAffine'?",
          (0, "RandomAfine")),
-        ([{"Xyz": {}}], "unknown transform 'Xyz'; there are RandomAffine, ", (0, "Xyz")),
+        ([{"Xyz": {}}], "unknown transform 'Xyz'; there are CLAHE, ", (0, "Xyz")),
         ([SPECS[0], {"RandomErasing": {"pp": 1}}],
          "RandomErasing has no argument 'pp'; did you mean 'p'?", (1, "RandomErasing", "pp")),
         ([{"RandomErasing": {"p": 2}}], "RandomErasing: p must be a number in [0, 1], not 2",
