@@ -13,7 +13,7 @@ TRAIN, LOOK, LEARN, USE, MANAGE = "Train", "Look", "Learn", "Use", "Manage"
 app.command(rich_help_panel=TRAIN)(train.train)
 app.command(rich_help_panel=TRAIN)(train.resume)
 app.command(rich_help_panel=TRAIN)(train.evaluate)
-app.command(rich_help_panel=TRAIN)(paper.reproduce)
+app.command(rich_help_panel=TRAIN, cls=paper.ReproduceCommand)(paper.reproduce)
 app.command(rich_help_panel=TRAIN)(sweep.sweep)
 app.command(rich_help_panel=LOOK)(look.runs)
 app.command(rich_help_panel=LOOK)(look.figures)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from lenet.cli.app import say
 from lenet.cli.options import (
@@ -25,13 +26,24 @@ if TYPE_CHECKING:
     from lenet.studies.study import Measured, Study
 
 
+class ReproduceCommand(TyperCommand):
+    """Lists the studies in its help, which are imported when it is asked for."""
+
+    def get_help(self, ctx: Any) -> str:
+        """Return the help, with the table's studies below the summary."""
+        from lenet.studies import STUDIES
+
+        summary, _, details = (self.help or "").partition("\n\n")
+        self.help = f"{summary}\n\nStudies: {', '.join(STUDIES)}.\n\n{details}"
+        return super().get_help(ctx)
+
+
 def reproduce(
     what: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[STUDY|ROW]...",
-            help="figure9, ladder, records, pooling, padding, neighbours, prior-knowledge;"
-            " or rows of figure9, e.g. lenet5. figure9, if none.",
+            help="Studies, or rows of figure9, e.g. lenet5. figure9, if none.",
         ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
@@ -53,10 +65,6 @@ def reproduce(
     as_json: Json = False,
 ) -> None:
     """Train the experiments of a study and print its table.
-
-    figure9: the networks of the 1998 paper, their errors beside the paper's. ladder: from 1998 to
-    today, one change at a time. records: the fewest errors. pooling, padding, neighbours,
-    prior-knowledge: what these are for.
 
     Finished runs are not trained again: interrupt and repeat as you like. With --no-train, rows
     without runs of your own show the published ones.

@@ -19,11 +19,10 @@ from typing import IO, Any
 
 from lenet.config.load import load_config
 from lenet.errors import RunError
-from lenet.evaluation.evaluate_runs import ask_runs
 from lenet.runs.files import write_atomically
 from lenet.runs.find import PLACES, find_runs
 from lenet.runs.run import Run
-from lenet.statistics import Summary, summarize
+from lenet.statistics import Summary, describe_accuracy, summarize
 from lenet.tables import BEST, Table
 
 POLL_SECONDS = 1.0
@@ -155,6 +154,10 @@ class Column:
     heading: str
     cell: Callable[[Measured], str]
     left: bool = False
+
+
+ACCURACY = Column("accuracy", lambda m: describe_accuracy(m.summary.mean, m.n))
+"""Stands beside a column of errors."""
 
 
 @dataclass(frozen=True)
@@ -382,5 +385,7 @@ def _ask_ensemble(folder: Path, data: Path | None) -> None:
     alone = [run.read_json("result.json")["errors/test"] for run in find_finished(folder)]
     known = _read_ensemble(folder)
     if len(alone) > 1 and (known is None or [*known["runs"].values()] != alone):
+        from lenet.evaluation.evaluate_runs import ask_runs  # torch: not for a list of studies
+
         together = ask_runs([str(folder)], "test", data=data).as_dict()
         write_atomically(folder / ENSEMBLE, (json.dumps(together, indent=2) + "\n").encode())
