@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -65,7 +66,12 @@ def _write_id(descriptor: int) -> None:
 
 
 def _holder(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii").strip() or "unknown"
-    except (OSError, UnicodeDecodeError):
-        return "unknown"
+    """Return the id in a lock file; its holder may be writing it just now."""
+    until = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        with suppress(OSError, UnicodeDecodeError):
+            if holder := path.read_text(encoding="ascii").strip():
+                return holder
+        if time.monotonic() > until:
+            return "unknown"
+        time.sleep(PATIENCE_SECONDS / 20)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lenet.errors import UsageError
+from lenet.runs import lock as locking
 from lenet.runs.lock import lock
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -45,6 +46,16 @@ def test_another_process_is_named(tmp_path: Path) -> None:
     with lock(tmp_path):  # … and holds nobody up
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
     assert process.returncode == -signal.SIGKILL
+
+
+def test_a_holder_that_is_just_writing_its_id_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lock").write_text("")
+    monkeypatch.setattr(locking.time, "sleep", lambda _: (tmp_path / "lock").write_text("4711\n"))
+    assert locking._holder(tmp_path / "lock") == "4711"
+    monkeypatch.undo()
+    assert locking._holder(tmp_path / "nothing") == "unknown"
 
 
 def test_a_lock_file_of_a_running_process_that_does_not_hold_it_is_stale(tmp_path: Path) -> None:
