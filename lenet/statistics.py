@@ -31,11 +31,16 @@ def wilson_interval(errors: int, n: int, z: float = Z_95) -> tuple[float, float]
     return low, high
 
 
+def describe_accuracy(errors: float, n: int) -> str:
+    """Write the accuracy as ``99.18 %``."""
+    return f"{100 * (n - errors) / n:.2f} %"
+
+
 def describe_errors(errors: int, n: int) -> str:
     """Write a count as ``82 errors / 10,000 (accuracy 99.18 %, 95 % CI 66–102 errors)``."""
     low, high = wilson_interval(errors, n)
     return (
-        f"{count(errors, 'error')} / {n:,} (accuracy {100 * (n - errors) / n:.2f} %,"
+        f"{count(errors, 'error')} / {n:,} (accuracy {describe_accuracy(errors, n)},"
         f" 95 % CI {low:.0f}–{high:.0f} errors)"
     )
 
@@ -66,7 +71,7 @@ def summarize(values: Sequence[float]) -> Summary:
 
 def describe_mean_errors(errors: Summary, n: int) -> str:
     """Write counts over seeds as ``41.4 ± 2.9 errors / 10,000 (accuracy 99.59 %, 5 seeds)``."""
-    accuracy = f"accuracy {100 * (1 - errors.mean / n):.2f} %"
+    accuracy = f"accuracy {describe_accuracy(errors.mean, n)}"
     return f"{errors:.1f} errors / {n:,} ({accuracy}, {count(errors.n, 'seed')})"
 
 

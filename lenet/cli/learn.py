@@ -42,7 +42,7 @@ def summary(
 
 def arithmetic(
     picture: Annotated[
-        str, typer.Option("--input", metavar="WxHxMAPS", help="Input size: 640x480x3.")
+        str, typer.Option("--input", metavar="WxHxCHANNELS", help="Input size: 640x480x3.")
     ],
     size: Annotated[int, typer.Option(help="Width and height of the filters in pixels, f.")],
     filters: Annotated[int, typer.Option(help="Number of filters.")] = 1,

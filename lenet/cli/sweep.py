@@ -57,7 +57,7 @@ def sweep(
             " (the test set chooses nothing)"
         )
     try:
-        from lenet.studies.sweep import Sweep, work, write_best
+        from lenet.studies.sweep import Sweep, count_errors, work, write_best
     except ModuleNotFoundError as error:
         raise UsageError(f"a sweep needs Optuna: {how_to_install('sweep')}") from error
 
@@ -90,5 +90,6 @@ def sweep(
     if as_json:
         print_json({"trial": best.number, "errors/validation": best.value, "config": str(path)})
         return
-    typer.echo(f"best: trial {best.number}, {best.value:.0f} validation errors, {best.params}")
+    counted = count_errors(searched.config(best.params), best.value)
+    typer.echo(f"best: trial {best.number}, {counted}, {best.params}")
     typer.echo(f"train it:  {shell('lenet', 'train', path)}")

@@ -11,7 +11,7 @@ from lenet.errors import RunError, UsageError
 from lenet.runs.lock import is_locked
 from lenet.runs.published import RESULTS, read_metrics, read_results
 from lenet.runs.run import check_epochs, is_published, is_run, read_json_lines, read_record
-from lenet.statistics import summarize
+from lenet.statistics import describe_accuracy, describe_mean_errors, summarize
 from lenet.tables import BEST, WRONG, Table
 
 SPLITS = ("train", "validation", "test")
@@ -98,18 +98,21 @@ def find_folders(root: Path) -> Iterator[Path]:
 def table(rows: Sequence[Row]) -> Table:
     """Return rows as a table; several seeds of an experiment are summed up below it."""
     headings = ("experiment", "seed", "state", "epochs", "dataset", "train", "validation", "test",
-                "minutes")  # fmt: skip
+                "accuracy", "minutes")  # fmt: skip
     lines = []
     for row in rows:
         train, validation = (str(row.errors.get(split, "–")) for split in ("train", "validation"))
-        test = f"{row.errors['test']} / {row.images:,}" if row.images else "–"
+        test = accuracy = "–"
+        if row.images:
+            test = f"{row.errors['test']} / {row.images:,}"
+            accuracy = describe_accuracy(row.errors["test"], row.images)
         lines.append((row.experiment, str(row.seed), row.state, str(row.epochs), row.dataset or "–",
-                      train, validation, test, f"{row.seconds / 60:.1f}"))  # fmt: skip
+                      train, validation, test, accuracy, f"{row.seconds / 60:.1f}"))  # fmt: skip
     notes = []
     for experiment, runs in _finished(rows).items():
         if len(runs) > 1:
             errors = summarize([row.errors["test"] for row in runs])
-            notes.append(f"{experiment}: test errors {errors} of {runs[0].images:,}")
+            notes.append(f"{experiment}: test: {describe_mean_errors(errors, runs[0].images)}")
     notes += [row.fault for row in rows if row.fault]
     styles: dict[int | tuple[int, int], str] = {
         number: WRONG for number, row in enumerate(rows) if row.state == "damaged"
@@ -118,20 +121,23 @@ def table(rows: Sequence[Row]) -> Table:
     if len({row.dataset for row in finished.values()}) == 1 < len(finished):
         styles[min(finished, key=lambda n: finished[n].error_rate)] = BEST
     return Table(
-        headings, lines, frozenset({0, 2, 4}), optional=(5, 4, 8, 3), styles=styles, notes=notes
+        headings, lines, frozenset({0, 2, 4}), optional=(5, 4, 9, 3), styles=styles, notes=notes
     )
 
 
 def summary(rows: Sequence[Row]) -> Table:
     """Return finished runs as a table, one line per experiment over its seeds."""
-    headings = ("experiment", "validation errors", "test errors", "seeds", "epochs",
+    headings = ("experiment", "validation errors", "test errors", "accuracy", "seeds", "epochs",
                 "minutes a seed")  # fmt: skip
     lines = []
     for experiment, runs in _finished(rows).items():
         validation, test = (_mean(runs, split) for split in ("validation", "test"))
         minutes = summarize([run.seconds / 60 for run in runs]).mean
         seeds, epochs = str(len(runs)), str(runs[0].epochs)
-        lines.append((experiment, validation, test, seeds, epochs, f"{minutes:.1f}"))
+        accuracy = describe_accuracy(
+            sum(run.errors["test"] for run in runs), sum(run.images for run in runs)
+        )
+        lines.append((experiment, validation, test, accuracy, seeds, epochs, f"{minutes:.1f}"))
     return Table(headings, lines)
 
 

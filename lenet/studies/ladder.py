@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lenet.studies.study import Column, Measured, Row, Study
+from lenet.studies.study import ACCURACY, Column, Measured, Row, Study
 
 
 def change(measured: Measured) -> float | None:
@@ -41,6 +41,7 @@ LADDER = Study(
     ),
     (
         Column("test errors", lambda m: f"{m.summary:.1f}"),
+        ACCURACY,
         Column("seeds", lambda m: str(len(m.errors))),
         Column("change", _write_change),
     ),

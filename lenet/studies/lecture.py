@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from lenet.studies.study import Column, Row, Study
+from lenet.studies.study import ACCURACY, Column, Row, Study
 
 
 def _study(name: str, question: str, *rows: Row) -> Study:
     columns = (
         Column("test errors of {n}", lambda m: str(m.summary)),
+        ACCURACY,
         Column("seconds each", lambda m: f"{m.seconds:.0f}"),
     )
     return Study(name, question, rows, columns)

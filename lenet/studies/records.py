@@ -1,6 +1,6 @@
 """The fewest test errors: what LeNet-5 of 1998 and today's networks reach, and their cost."""
 
-from lenet.studies.study import Column, Measured, Row, Study
+from lenet.studies.study import ACCURACY, Column, Measured, Row, Study
 
 
 def _asked(measured: Measured) -> str:
@@ -32,6 +32,7 @@ RECORDS = Study(
     ),
     (
         Column("test errors of {n}", _count),
+        ACCURACY,
         Column("of", _asked, left=True),
         Column("epochs", lambda m: str(m.epochs)),
         Column("minutes each", lambda m: f"{m.seconds / 60:.1f}"),

@@ -49,10 +49,10 @@ def test_a_table_has_the_errors_and_the_seconds(tmp_path: Path, finish) -> None:
     finish("lecture/pool-max", [280, 290])
     finish("lecture/pool-none", [300])
     assert POOLING.table(collect(POOLING, tmp_path, [])).markdown().splitlines() == [
-        "| What is pooling for? | test errors of 10,000 | seconds each |",
-        "|---|---:|---:|",
-        "| max-pooling | 285.0 ± 7.1 (n = 2) | 90 |",
-        "| none | 300.0 (n = 1) | 90 |",
+        "| What is pooling for? | test errors of 10,000 | accuracy | seconds each |",
+        "|---|---:|---:|---:|",
+        "| max-pooling | 285.0 ± 7.1 (n = 2) | 97.15 % | 90 |",
+        "| none | 300.0 (n = 1) | 97.00 % | 90 |",
     ]
 
 
