@@ -302,7 +302,7 @@ def train_missing(
             time.sleep(POLL_SECONDS)
     finally:
         for process, _ in running.values():
-            process.terminate()  # saves a checkpoint and ends
+            process.terminate()  # saves a checkpoint and ends; on Windows, ends at once
         for process, log in running.values():
             with log:
                 process.wait()
