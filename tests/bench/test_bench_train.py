@@ -1,0 +1,51 @@
+"""Training speed: what is measured beside what, on few images."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from lenet.bench import train
+from lenet.bench.measurement import Row
+from lenet.cli import app
+from lenet.data.datasets import Dataset, Split
+from lenet.data.idx import read_idx
+
+LOADERS = [f"torchvision MNIST, DataLoader, {workers} workers" for workers in (0, 2)]
+
+
+def test_ratios_are_to_the_bare_loop() -> None:
+    rows = [Row(train.OURS, [90.0]), Row(train.BARE, [100.0]), Row(LOADERS[0], [20.0])]
+    assert [line.split(" | ")[-1] for line in train.table(rows).splitlines()[2:]] == [
+        "0.90 |",
+        "1.00 |",
+        "0.20 |",
+    ]
+
+
+def test_the_command_measures_all_ways_of_training(
+    mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "IMAGES", 256)
+    result = CliRunner().invoke(app, ["bench", "train", "--rounds", "1", "--json"])
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)
+    names = [row["name"] for row in rows if row["name"] != train.PYTORCH]
+    assert names == [train.OURS, train.BARE, *LOADERS]
+    assert all(row["median"] > 0 and row["rounds"] == [row["median"]] for row in rows)
+
+
+def test_the_bare_loop_learns_from_every_image_once(sample: Dataset) -> None:
+    split = sample.train.take(torch.arange(200))
+    assert train._bare_loop(Split(split.images, split.labels, split.classes)) == 200
+
+
+def test_the_files_that_torchvision_reads_are_the_same_ones_decompressed(
+    mnist: Dataset, tmp_path: Path
+) -> None:
+    root = train._torchvision_root(Path(mnist.source), tmp_path)
+    labels, _ = read_idx(root / "MNIST" / "raw" / "t10k-labels-idx1-ubyte")
+    assert torch.equal(labels.long(), mnist.test.labels)
+    assert len(list((root / "MNIST" / "raw").iterdir())) == 4
