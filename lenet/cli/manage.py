@@ -149,13 +149,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Time training against a bare loop and against torchvision's DataLoader."""
-    from lenet.bench.train import measure, table
+    from lenet.bench.train import measure, tables
 
     rows = measure(data, rounds)
     if as_json:
-        print_json([row.as_dict() for row in rows])
+        print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
     else:
-        typer.echo(table(rows))
+        typer.echo(tables(rows))
 
 
 @bench.command()
