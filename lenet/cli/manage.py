@@ -149,13 +149,13 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Time training against a bare loop and against torchvision's DataLoader."""
-    from lenet.bench.train import measure, tables
+    from lenet.bench.train import measure, table
 
     rows = measure(data, rounds)
     if as_json:
-        print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
+        print_json([row.as_dict() for row in rows])
     else:
-        typer.echo(tables(rows))
+        typer.echo(table(rows))
 
 
 @bench.command()

@@ -76,7 +76,7 @@ def test_several_seeds_are_summed_up_and_listed(elsewhere: Path) -> None:
         ("try", 0, "finished"),
         ("try", 1, "finished"),
     ]
-    assert "try: test errors" in lenet("runs", "runs", "--sort", "errors").stdout
+    assert "errors / 1,000 (accuracy " in lenet("runs", "runs", "--sort", "errors").stdout
     ensemble = json.loads(lenet("evaluate", "runs/try", "--ensemble", "--json").stdout)
     assert ensemble["runs"] == {
         f"runs/try/{result['seed']}": result["errors/test"] for result in results

@@ -144,8 +144,7 @@ def test_memory_is_counted_by_hand() -> None:
 @needs_compiler
 def test_a_stranger_reads_a_picture(tmp_path: Path) -> None:
     done = CliRunner().invoke(
-        app, ["export", "published:lenet5/0", "--format", "c", "--to", str(tmp_path / "chip"),
-              "--data", str(tmp_path)],
+        app, ["export", "published:lenet5/0", "--format", "c", "--to", str(tmp_path / "chip")],
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     folder = tmp_path / "chip"

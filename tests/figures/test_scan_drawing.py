@@ -14,7 +14,10 @@ TWO = Found(2, 0.8, (slice(35, 55), slice(60, 75)))
 def test_each_digit_has_its_box_in_pixels_of_the_page() -> None:
     (axes,) = draw_scan(PAGE, Scan([[SEVEN], [TWO]])).axes
     boxes = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
-    assert [box.get_bbox().bounds for box in boxes] == [(20, 10, 12, 20), (60, 35, 15, 20)]
+    assert [box.get_bbox().bounds for box in boxes] == [
+        (19.5, 9.5, 12, 20),  # pixels lie about their numbers
+        (59.5, 34.5, 15, 20),
+    ]
     assert [text.get_text() for text in axes.texts] == ["7", "2"]
     assert axes.images[0].get_array().shape == (60, 100, 3)
 

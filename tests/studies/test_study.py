@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from lenet.errors import RunError
+from lenet.evaluation import evaluate_runs
 from lenet.studies import study as module
 from lenet.studies.study import (
     ENSEMBLE,
@@ -200,7 +201,9 @@ def test_rows_that_need_nothing_are_trained_side_by_side(tmp_path: Path, trainin
 
 
 def test_an_experiment_of_two_rows_is_trained_once(tmp_path: Path, trainings, monkeypatch) -> None:
-    monkeypatch.setattr(module, "ask_runs", lambda *_, **__: pytest.fail("one seed is asked"))
+    monkeypatch.setattr(
+        evaluate_runs, "ask_runs", lambda *_, **__: pytest.fail("one seed is asked")
+    )
     train_missing([B, TOGETHER], tmp_path, seeds=1, jobs=2)
     assert [t.experiment for t in trainings] == ["modern/plain"]
 

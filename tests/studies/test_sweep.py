@@ -100,6 +100,7 @@ def test_a_trial_that_diverges_is_given_up_and_the_sweep_goes_on(tmp_path: Path)
     space = {"optimizer.lr": Choices(choices=[1e15])}
     search = sweep(tmp_path, space=space, overrides=[*SMALL, "train.batch_size=8"])
     work(search, 2, say=said.append)
+    assert said.pop(0) == "loading mnist-sample …"
     assert [t.state.name for t in search.open().trials] == ["PRUNED", "PRUNED"]
     assert said == [
         f"trial {n}: diverged with {{'optimizer.lr': 1000000000000000.0}}" for n in (0, 1)
@@ -118,7 +119,7 @@ def test_a_trial_that_does_worse_than_the_others_is_given_up_between_epochs(
     (trial,) = sweep(tmp_path, overrides=changes).open().trials
     assert trial.state.name == "PRUNED"
     assert list(trial.intermediate_values) == [1]
-    assert "pruned after epoch 1" in said[0]
+    assert "pruned after epoch 1" in said[1]
     assert not Run.open(tmp_path / "s/trial-0000/0").finished
 
 

@@ -98,8 +98,8 @@ def test_the_clock_decides_whether_seeds_are_stepped_at_once() -> None:
 
 
 def test_dropout_keeps_seeds_apart() -> None:
-    assert can_stack(build_model("lenet5-modern", 32))
-    assert not can_stack(build_model("lenet5-modern", 32, dropout=0.1))
+    assert can_stack(build_model("lenet5-modern", 32), torch.device("cpu"))
+    assert not can_stack(build_model("lenet5-modern", 32, dropout=0.1), torch.device("cpu"))
 
 
 SMALL = [
