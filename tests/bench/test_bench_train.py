@@ -29,6 +29,9 @@ def test_the_command_measures_all_ways_of_training(
     mnist: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "IMAGES", 256)
+    loop = train._torchvision_loop
+    # Workers that are forked from a test process whose coverage is measured end at once.
+    monkeypatch.setattr(train, "_torchvision_loop", lambda root, workers: loop(root, 0))
     result = CliRunner().invoke(app, ["bench", "train", "--rounds", "1", "--json"])
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
