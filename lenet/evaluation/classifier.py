@@ -165,14 +165,23 @@ def load_classifier(run: Run, device: torch.device | str = "cpu") -> Classifier:
         RunError: The weights are missing, damaged, or another network's.
     """
     classifier = build_classifier(run.config)
-    weights = run.load_weights()
-    try:
-        check_layout(weights, classifier.model.state_dict())
-    except RunError as error:
-        raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
-    classifier.model.load_state_dict(weights)
+    take_weights(classifier.model, run)
     classifier.model.to(device).eval()
     return classifier
+
+
+def take_weights(model: nn.Module, run: Run) -> None:
+    """Load the weights of a run's result into its network.
+
+    Raises:
+        RunError: The weights are missing, damaged, or another network's.
+    """
+    weights = run.load_weights()
+    try:
+        check_layout(weights, model.state_dict())
+    except RunError as error:
+        raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
+    model.load_state_dict(weights)
 
 
 def _build_model(config: Config, data: Description, options: dict[str, Any]) -> nn.Module:

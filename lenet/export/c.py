@@ -23,8 +23,6 @@ from lenet.export.request import Request
 from lenet.runs.files import write_atomically
 from lenet.runs.run import Run
 
-CALIBRATION = 1_000
-"""Training images that show how large the activations become."""
 COMPILERS = (
     ("arm-none-eabi-gcc", "arm-none-eabi-size", "-mcpu=cortex-m0 -mthumb"),
     ("cc", "size", ""),
@@ -52,7 +50,7 @@ def export_c(request: Request) -> str:
         UsageError: The network has parts that integers do not cover; they are named.
         RunError: The training images are missing.
     """
-    images = request.training_images(CALIBRATION)
+    images = request.training_images()
     classifier = request.classifier
     network = quantize_network(classifier, images, bits=8)
     name = identifier(request.run)

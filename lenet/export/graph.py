@@ -22,8 +22,6 @@ from lenet.runs.files import write_atomically
 
 IMAGES = 1000
 TOLERANCE = 1e-4  # largest allowed difference of any output
-CALIBRATION = 1000
-"""Training images that show how large the activations become."""
 AGREEING = 0.95
 """Least share of them with the same class in 8 bits; a damaged graph agrees on far fewer."""
 EXPORT_BATCH = 2  # torch.export would make a batch size of one a constant
@@ -100,7 +98,7 @@ def _quantize_graph(request: Request, file: Path) -> tuple[Path, str]:
     """
     quantization = importlib.import_module("onnxruntime.quantization")
     reader = importlib.import_module("onnxruntime.quantization.calibrate").CalibrationDataReader
-    images = scale_pixels(request.training_images(CALIBRATION))
+    images = scale_pixels(request.training_images())
     classifier = request.classifier
     given = images if request.preprocess else classifier.preprocess(images)
     (name,) = (i.name for i in importlib.import_module("onnx").load(file).graph.input)

@@ -13,6 +13,9 @@ from lenet.evaluation.classifier import Classifier
 from lenet.runs.run import Run
 from lenet.training.experiment import load_data
 
+CALIBRATION = 1_000
+"""Training images that show how large the activations become."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -45,7 +48,7 @@ class Request:
             "config": dump_config(config),
         }
 
-    def training_images(self, n: int) -> Tensor:
+    def training_images(self, n: int = CALIBRATION) -> Tensor:
         """Return the first images that the network was trained on, uint8 (n, C, H, W).
 
         Raises:

@@ -238,14 +238,15 @@ def _work(
             if config.data.validation == 0:
                 raise UsageError("a sweep needs data.validation: the test set chooses nothing")
             key = config.data.model_dump_json()
+            dataset, splits = cache.get(key, (None, None))
             if not is_complete(config):
-                dataset = cache[key][0] if key in cache else load_data(config, data, say)
+                dataset = dataset or load_data(config, data, say)
                 config = complete(config, dataset)
             components = build(config, [config.seed], chosen)
-            if key not in cache:
-                dataset = load_data(config, data, say)
-                cache[key] = dataset, make_splits(dataset, config, chosen, components.distort)
-            dataset, splits = cache[key]
+            if dataset is None or splits is None:
+                dataset = dataset or load_data(config, data, say)
+                splits = make_splits(dataset, config, chosen, components.distort)
+                cache[key] = dataset, splits
             check_last_batch(components, len(splits.train))
             run = _open_run(sweep, trial, config)
             checksums = components.checksums(config.seed)

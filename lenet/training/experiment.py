@@ -285,7 +285,7 @@ def load_data(
     progress: bool = False,
 ) -> Dataset:
     """Load a config's images; if they cannot be had, warn and load its fallback's."""
-    say(f"loading {config.data.name or 'pictures'} …")
+    say(f"loading {config.data.name} …")
     try:
         return load_images(config.data, root, say, progress)
     except DatasetMissingError as error:

@@ -13,7 +13,7 @@ from lenet.data.batches import ALL, Batches
 from lenet.data.splits import Splits
 from lenet.device import naming_memory, set_determinism, synchronize
 from lenet.errors import RunError
-from lenet.evaluation.classifier import Classifier
+from lenet.evaluation.classifier import Classifier, take_weights
 from lenet.runs.files import check_layout
 from lenet.runs.run import Position, Run
 from lenet.training.build import Components, build
@@ -291,12 +291,7 @@ def _finish(
     Returns:
         What was written to ``result.json``.
     """
-    weights = run.load_weights()
-    try:
-        check_layout(weights, classifier.model.state_dict())
-    except RunError as error:
-        raise RunError(f"{run.folder} holds the weights of another network: {error}") from error
-    classifier.model.load_state_dict(weights)
+    take_weights(classifier.model, run)
     history = run.lines("metrics.jsonl")
     if [line["epoch"] for line in history] != [*range(1, len(history) + 1)] or not history:
         raise RunError(
