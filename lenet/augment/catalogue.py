@@ -46,21 +46,6 @@ MIXINGS: dict[str, type[MixingTransform]] = {
 """Transforms for ``mix:``."""
 
 
-def list_transforms() -> dict[str, str]:
-    """Return the names of all transforms of ours with the first lines of their descriptions."""
-    known = [*AUGMENTATIONS.items(), *CONTAINERS.items(), *PRESETS.items(), *MIXINGS.items()]
-    return {name: (made.__doc__ or "").partition("\n")[0] for name, made in known}
-
-
-def list_others() -> str:
-    """Return a sentence that lists the transforms of other libraries."""
-    libraries = " and ".join(f"{library}.NAME" for library in LIBRARIES)
-    return (
-        f"also, image by image on pixels from 0 to 255: {', '.join(TORCHVISION)};"
-        f" {libraries} if installed, kornia's on the whole batch and pixels from 0 to 1"
-    )
-
-
 def describe_specs() -> dict[str, dict[str, Any]]:
     """Return JSON Schemas of an entry of ``augment:`` and of one of ``mix:``, by these words.
 

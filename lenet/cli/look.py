@@ -16,10 +16,14 @@ from lenet.cli.options import (
     print_json,
     print_table,
 )
+from lenet.cli.source import read_exports, read_table
 from lenet.tables import Table
 
 SEEDS_EVERY = 10.0
 """Seconds between looks for seeds that have finished while the dashboard is open."""
+FOREIGN = "lenet.augment.foreign"
+PARTS = ("BatchTransform", "Mixing", "Pipeline")
+"""What `lenet.augment` exports besides the transforms."""
 
 
 def runs(
@@ -75,13 +79,13 @@ def figures(
     overwrite: Overwrite = False,
 ) -> None:
     """Draw filters, feature maps, errors and curves of runs into RUN/figures."""
+    if not what:
+        listed = read_table("lenet.figures", "FIGURES", "COMPARISONS")
+        print_table(Table((), list(listed.items()), left=frozenset({0, 1})))
+        return
     from lenet.device import choose_device
-    from lenet.figures import list_figures
     from lenet.figures.album import Order, draw_album
 
-    if not what:
-        print_table(Table((), list(list_figures().items()), left=frozenset({0, 1})))
-        return
     for path in draw_album(
         Order.parse(what),
         image=image,
@@ -148,10 +152,7 @@ def augment(
 ) -> None:
     """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
     if config is None:
-        from lenet.augment.catalogue import list_others, list_transforms
-
-        listed = list(list_transforms().items())
-        print_table(Table((), listed, left=frozenset({0, 1}), notes=["", list_others()]))
+        _list_transforms()
         return
     from lenet.config.load import load_config
 
@@ -171,3 +172,16 @@ def augment(
         build(completed, [completed.seed])
     save_augmentation(completed, dataset.train, source.name, path, events, theme)
     typer.echo(path)
+
+
+def _list_transforms() -> None:
+    """Print what a config may list under ``augment:`` and ``mix:``."""
+    listed = read_exports("lenet.augment") | read_table("lenet.augment.catalogue", "PRESETS")
+    listed = {name: about for name, about in listed.items() if name not in PARTS}
+    others = ", ".join(read_table(FOREIGN, "TORCHVISION"))
+    libraries = " and ".join(f"{name}.NAME" for name in read_table(FOREIGN, "LIBRARIES"))
+    note = (
+        f"also, image by image on pixels from 0 to 255: {others};"
+        f" {libraries} if installed, kornia's on the whole batch and pixels from 0 to 1"
+    )
+    print_table(Table((), list(listed.items()), left=frozenset({0, 1}), notes=["", note]))

@@ -58,11 +58,3 @@ COMPARISONS: dict[str, Callable[[Sequence[Run]], Figure]] = {
     "figure9": draw_figure9,
 }
 """Figures of several runs together."""
-
-
-def list_figures() -> dict[str, str]:
-    """Return every figure's name and the first line of its description."""
-    return {
-        name: (draw.__doc__ or "").partition("\n")[0]
-        for name, draw in (FIGURES | COMPARISONS).items()
-    }

@@ -35,7 +35,17 @@ def test_the_version_is_printed() -> None:
     assert lenet("--version").stdout.startswith("lenet 0.")
 
 
-@pytest.mark.parametrize("command", [["--help"], ["config", "list"], ["runs", "."]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["config", "list"],
+        ["config", "show", "quickstart"],
+        ["runs", "."],
+        ["figures"],
+        ["augment"],
+    ],
+)
 def test_help_and_listings_come_without_torch(command: list[str], elsewhere: Path) -> None:
     program = (
         "import sys\nfrom lenet.cli import app\n"

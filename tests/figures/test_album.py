@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lenet.errors import RunError, UsageError
-from lenet.figures import COMPARISONS, FIGURES, album, list_figures
+from lenet.figures import COMPARISONS, FIGURES, album
 from lenet.figures.album import Order, draw_album
 from lenet.runs.publish import write_experiment
 
@@ -38,12 +38,6 @@ def test_curves_of_several_seeds_lie_in_the_folder_that_holds_them(make_run, tmp
     (path,) = draw_album(order)
     assert path == tmp_path / "canned" / "figures" / "curves.png"
     assert path.read_bytes().startswith(b"\x89PNG")
-
-
-def test_every_figure_says_what_it_draws() -> None:
-    described = list_figures()
-    assert list(described) == [*FIGURES, *COMPARISONS]
-    assert all(about.endswith(".") for about in described.values())
 
 
 def test_files_of_a_run_are_written_and_repeat_to_the_byte(make_run, mnist, tmp_path: Path) -> None:
