@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from lenet import __version__
+from lenet.cli.completion import whole_words
 from lenet.errors import LenetError, UsageError
 
 INTERRUPTED = 130
@@ -19,6 +20,11 @@ DEBUG = "--debug"
 
 class Group(TyperGroup):
     """Turns errors that a user can mend into a few lines and an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run, or complete a word for the shell."""
+        with whole_words(os.environ):
+            return super().main(*args, **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take ``--debug`` wherever it stands."""

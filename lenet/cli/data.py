@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
+from lenet.cli.completion import complete_dataset
 from lenet.cli.options import Data, Json, print_json, print_table
 from lenet.errors import how_to_install
 from lenet.tables import Table
 
 app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
 
-Name = Annotated[str, typer.Argument(help="A name from `lenet data list`.")]
+Name = Annotated[
+    str, typer.Argument(help="A name from `lenet data list`.", autocompletion=complete_dataset)
+]
 
 
 @app.command(name="list")

@@ -13,6 +13,9 @@ from lenet.cli.options import (
     Markdown,
     Overrides,
     Overwrite,
+    PictureKind,
+    Runs,
+    Theme,
     print_json,
     print_table,
 )
@@ -76,8 +79,8 @@ def filters(
     ] = None,
     digit: Annotated[int, typer.Option(min=0, help="Which training image of MNIST.")] = 0,
     to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),
-    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    kind: PictureKind = "png",
+    theme: Theme = "light",
     data: Data = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -98,17 +101,14 @@ def filters(
 
 
 def robustness(
-    runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
-    ],
+    runs: Runs,
     images: Annotated[
         int | None, typer.Option(min=10, help="Use this many test images, instead of all.")
     ] = None,
     to: Annotated[Path, typer.Option(help="The picture: png, svg or pdf.")] = Path(
         "robustness.png"
     ),
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    theme: Theme = "light",
     data: Data = None,
     overwrite: Overwrite = False,
     as_markdown: Markdown = False,

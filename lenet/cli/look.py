@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import is_terminal, say
+from lenet.cli.completion import complete_config, complete_figure, complete_run, one_of
 from lenet.cli.options import (
     Data,
     Device,
     Json,
     Overrides,
     Overwrite,
+    PictureKind,
     Root,
+    Theme,
     print_json,
     print_table,
 )
@@ -30,10 +33,16 @@ def runs(
     folder: Annotated[
         str,
         typer.Argument(
-            help="Folder of the runs, or published:NAME; published: is all that is published."
+            help="Folder of the runs, or published:NAME; published: is all that is published.",
+            autocompletion=complete_run,
         ),
     ] = "runs",
-    sort: Annotated[str, typer.Option(help="name, errors or epochs.")] = "name",
+    sort: Annotated[
+        str,
+        typer.Option(
+            help="name, errors or epochs.", autocompletion=one_of("name", "errors", "epochs")
+        ),
+    ] = "name",
     as_markdown: Annotated[
         bool, typer.Option("--markdown", help="Print mean ± sd per experiment, for a document.")
     ] = False,
@@ -63,6 +72,7 @@ def figures(
             metavar="RUN... [NAME...]",
             help="Run folders, folders of runs or published:NAME, and names of figures (all that"
             " fit, if none); without either, the figures are listed.",
+            autocompletion=complete_figure,
         ),
     ] = None,
     image: Annotated[
@@ -72,8 +82,8 @@ def figures(
         list[int] | None, typer.Option("--class", help="A class that `cam` shows; repeatable.")
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for all files, not RUN/figures.")] = None,
-    kind: Annotated[str, typer.Option("--format", help="png, svg or pdf.")] = "png",
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    kind: PictureKind = "png",
+    theme: Theme = "light",
     device: Device = "cpu",
     data: Data = None,
     overwrite: Overwrite = False,
@@ -139,13 +149,14 @@ def augment(
             metavar="CONFIG",
             help="A YAML file, or a name from `lenet config list`;"
             " without one, the augmentations are listed.",
+            autocompletion=complete_config,
         ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
     out: Annotated[
         Path | None, typer.Option(help="The picture; else RUNS/CONFIG/augmentation/digits.png.")
     ] = None,
-    theme: Annotated[str, typer.Option(help="light or dark.")] = "light",
+    theme: Theme = "light",
     runs: Root = Path("runs"),
     data: Data = None,
     overwrite: Overwrite = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
+from lenet.cli.completion import complete_run
 from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json, print_table
 from lenet.errors import UsageError, shell
 from lenet.tables import Table
@@ -110,6 +111,7 @@ def publish(
         list[str] | None,
         typer.Argument(
             metavar="RUN...",
+            autocompletion=complete_run,
             help="The seeds of an experiment: runs, or their folder. Without any, only results.csv"
             " is written anew.",
         ),

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lenet.cli.completion import complete_config, complete_override, complete_run, one_of
 from lenet.tables import Table
 
 ConfigArgument = Annotated[
@@ -13,14 +14,44 @@ ConfigArgument = Annotated[
     typer.Argument(
         metavar="CONFIG",
         help="A YAML file, a name from `lenet config list`, or a folder of your own pictures.",
+        autocompletion=complete_config,
     ),
 ]
 Overrides = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value: --set train.epochs=3"),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change a value: --set train.epochs=3",
+        autocompletion=complete_override,
+    ),
+]
+Runs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...",
+        help="Runs, folders of several seeds, or published:NAME.",
+        autocompletion=complete_run,
+    ),
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        help="test, validation or train.", autocompletion=one_of("test", "validation", "train")
+    ),
 ]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed, instead of the config's.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[
+    str,
+    typer.Option(
+        help="auto, cpu, cuda or mps.", autocompletion=one_of("auto", "cpu", "cuda", "mps")
+    ),
+]
+PictureKind = Annotated[
+    str,
+    typer.Option("--format", help="png, svg or pdf.", autocompletion=one_of("png", "svg", "pdf")),
+]
+Theme = Annotated[str, typer.Option(help="light or dark.", autocompletion=one_of("light", "dark"))]
 Data = Annotated[Path | None, typer.Option(help="Folder to search for the dataset first.")]
 Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a document.")]

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from lenet.cli.app import say
+from lenet.cli.completion import complete_study
 from lenet.cli.options import (
     Data,
     Device,
@@ -17,6 +18,8 @@ from lenet.cli.options import (
     Overrides,
     Overwrite,
     Root,
+    Runs,
+    Split,
     print_json,
     print_table,
 )
@@ -44,6 +47,7 @@ def reproduce(
         typer.Argument(
             metavar="[STUDY|ROW]...",
             help="Studies, or rows of figure9, e.g. lenet5. figure9, if none.",
+            autocompletion=complete_study,
         ),
     ] = None,
     overrides: Overrides = [],  # noqa: B006
@@ -125,11 +129,8 @@ def _write_studies(
 
 
 def compare(
-    runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
-    ],
-    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    runs: Runs,
+    split: Split = "test",
     show: Annotated[
         Path | None, typer.Option(help="Draw the images that all get wrong (png, svg, pdf).")
     ] = None,

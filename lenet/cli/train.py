@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lenet.cli.app import is_terminal, say
+from lenet.cli.completion import complete_run
 from lenet.cli.options import (
     ConfigArgument,
     Data,
@@ -16,7 +17,9 @@ from lenet.cli.options import (
     Overrides,
     Overwrite,
     Root,
+    Runs,
     Seed,
+    Split,
     print_json,
     print_table,
 )
@@ -47,7 +50,10 @@ def train(
     start: Annotated[
         str | None,
         typer.Option(
-            "--from", metavar="RUN", help="Start from a trained network: --set train.from=RUN."
+            "--from",
+            metavar="RUN",
+            help="Start from a trained network: --set train.from=RUN.",
+            autocompletion=complete_run,
         ),
     ] = None,
     as_json: Json = False,
@@ -93,7 +99,11 @@ def train(
 def resume(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN...", help="Run folders, or folders that hold one per seed."),
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, or folders that hold one per seed.",
+            autocompletion=complete_run,
+        ),
     ],
     device: Device = "auto",
     data: Data = None,
@@ -140,11 +150,8 @@ def verify_resume(
 
 
 def evaluate(
-    runs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN...", help="Runs, folders of several seeds, or published:NAME."),
-    ],
-    split: Annotated[str, typer.Option(help="test, validation or train.")] = "test",
+    runs: Runs,
+    split: Split = "test",
     ensemble: Annotated[
         bool,
         typer.Option("--ensemble", help="Evaluate the runs as an ensemble: mean and vote."),

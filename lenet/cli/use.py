@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from lenet.cli.app import say
+from lenet.cli.completion import complete_format, complete_run, one_of
 from lenet.cli.options import Data, Json, Overwrite, print_json
 from lenet.errors import UsageError, shell
 
@@ -17,6 +18,7 @@ RunName = Annotated[
     str,
     typer.Argument(
         metavar="RUN",
+        autocompletion=complete_run,
         help="A run's folder, a folder of several seeds (an ensemble), or published:NAME.",
     ),
 ]
@@ -118,7 +120,12 @@ def export(
         Path | None, typer.Option("--to", help="The file; by default RUN's folder names it.")
     ] = None,
     kind: Annotated[
-        str, typer.Option("--format", help="onnx, torch-export, safetensors, html or c.")
+        str,
+        typer.Option(
+            "--format",
+            help="onnx, torch-export, safetensors, html or c.",
+            autocompletion=complete_format,
+        ),
     ] = "onnx",
     preprocess: Annotated[
         bool,
@@ -167,7 +174,8 @@ def scan(
     way: Annotated[
         str,
         typer.Option(
-            help="marks: cut into connected marks; convolution: slide the network over the page."
+            help="marks: cut into connected marks; convolution: slide the network over the page.",
+            autocompletion=one_of("marks", "convolution"),
         ),
     ] = "marks",
     show: Annotated[
