@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lenet.errors import UsageError
+from lenet.studies.fashion import FASHION
 from lenet.studies.figure9 import FIGURE9
 from lenet.studies.ladder import LADDER
 from lenet.studies.lecture import NEIGHBOURS, PADDING, POOLING, PRIOR_KNOWLEDGE
@@ -15,7 +16,7 @@ from lenet.studies.study import Study
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (FIGURE9, LADDER, RECORDS, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE)
+    for study in (FIGURE9, LADDER, RECORDS, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE, FASHION)
 }
 """The studies by name."""
 
