@@ -77,13 +77,13 @@ def reproduce(
     from lenet.studies import choose_studies
     from lenet.studies.study import collect, train_missing
 
-    studies = choose_studies(what or [])
+    studies = [study.complete(study, data, say) for study in choose_studies(what or [])]
     if to:
         for study in studies:
             for suffix in ("md", "json", "png"):
                 check_output(to / f"{study.name}.{suffix}", overwrite=overwrite)
     if train:
-        rows = [row for study in studies for row in study.rows]
+        rows = [row for study in studies if study.trains for row in study.rows]
         with stop_on_signals() as stop:
             done = train_missing(
                 rows, runs, seeds=seeds, jobs=jobs, overrides=overrides, data=data, stop=stop,

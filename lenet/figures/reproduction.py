@@ -1,6 +1,7 @@
 """Studies as pictures: the 1998 paper's Figures 6 and 9 with ours beside them, and bars."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -10,6 +11,7 @@ from lenet.figures.curves import draw_curves
 from lenet.figures.ladder import draw_steps
 from lenet.figures.subject import UnfitError
 from lenet.runs.run import Run
+from lenet.studies.beyond import BEYOND
 from lenet.studies.figure9 import FIGURE9, sort_runs, train_percent
 from lenet.studies.study import Measured, Study
 
@@ -19,6 +21,8 @@ FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
 
 def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
     """Draw rows of a study, at least one; return each figure by the name of its file."""
+    if study.name == BEYOND.name:
+        return {study.name: draw_beyond({m.row.label: study.details(m) for m in measured})}
     if study.name != FIGURE9.name:
         steps = {m.row.label: m.errors for m in measured}
         return {study.name: draw_steps(steps, f"{study.name}: test errors")}
@@ -29,6 +33,31 @@ def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
         if m.row.name == "lenet5":
             figures["figure5"] = draw_curves(m.runs)
     return figures
+
+
+def draw_beyond(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
+    """Draw what networks get wrong in sets of other people's digits, a dot per seed.
+
+    Args:
+        rows: Label → name of the set → ``wrong`` of each seed, and ``n``.
+    """
+    figure = style.new_figure(1.2 + 0.35 * len(rows), "Other people's digits")
+    axes = figure.subplots()
+    names = list(next(iter(rows.values())))
+    for number, name in enumerate(names):
+        dots = [
+            (100 * wrong / sets[name]["n"], place + 0.1 * (number - (len(names) - 1) / 2))
+            for place, sets in enumerate(rows.values())
+            for wrong in sets[name]["wrong"]
+        ]
+        axes.plot(*zip(*dots, strict=True), "o", markersize=3, color=f"C{number}", label=name)
+    axes.set_yticks(range(len(rows)), list(rows))
+    axes.invert_yaxis()
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("wrong, %; dots are seeds")
+    figure.legend(loc="outside upper right", ncols=4)
+    return figure
 
 
 def draw_figure9(runs: Sequence[Run]) -> Figure:

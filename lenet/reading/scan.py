@@ -98,15 +98,31 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
     Raises:
         PictureError: There is no ink.
     """
-    ink, groups = _find_marks(picture)
-    inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
+    inks, boxes = cut_marks(picture)
     shares = ensemble(torch.from_numpy(inks)[:, None])  # (N, classes)
     sure, digits = shares.max(dim=1)
     found = [
         Found(int(digit), float(share), box)
-        for digit, share, (box, _) in zip(digits, sure, groups, strict=True)
+        for digit, share, box in zip(digits, sure, boxes, strict=True)
     ]
     return Scan(order_lines(found))
+
+
+def cut_marks(picture: Picture) -> tuple[Ink, list[Box]]:
+    """Cut a page into its connected marks, without a network.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+
+    Returns:
+        Each mark as a network sees it, (N, 28, 28), and its box on the page.
+
+    Raises:
+        PictureError: There is no ink.
+    """
+    ink, groups = _find_marks(picture)
+    inks = np.stack([fit_ink(np.where(mask, ink[box], 0)) for box, mask in groups])
+    return inks, [box for box, _ in groups]
 
 
 def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:

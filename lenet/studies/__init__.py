@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lenet.errors import UsageError
+from lenet.studies.beyond import BEYOND
 from lenet.studies.fashion import FASHION
 from lenet.studies.figure9 import FIGURE9
 from lenet.studies.ladder import LADDER
@@ -16,8 +17,10 @@ from lenet.studies.study import Study
 
 STUDIES: dict[str, Study] = {
     study.name: study
-    for study in (FIGURE9, LADDER, RECORDS, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE, FASHION)
-}
+    for study in (
+        FIGURE9, LADDER, RECORDS, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE, FASHION, BEYOND,
+    )
+}  # fmt: skip
 """The studies by name."""
 
 

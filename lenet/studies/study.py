@@ -149,11 +149,13 @@ class Column:
         heading: ``{n}`` in it is replaced by the number of test images.
         cell: Returns a row's text.
         left: Whether the texts begin at the left.
+        optional: Whether a narrow terminal leaves it out, the last of them first.
     """
 
     heading: str
     cell: Callable[[Measured], str]
     left: bool = False
+    optional: bool = False
 
 
 ACCURACY = Column("accuracy", lambda m: describe_accuracy(m.summary.mean, m.n))
@@ -170,6 +172,10 @@ class Study:
         rows: Its experiments.
         columns: Those beside the labels.
         details: Returns what its JSON says of a row beyond `Measured.as_dict`.
+        notes: Lines below its table.
+        complete: Returns the study with what depends on a folder of data; it takes progress
+            messages to a function, too.
+        trains: Whether missing runs are trained; otherwise those that are there are read.
     """
 
     name: str
@@ -177,6 +183,11 @@ class Study:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     details: Callable[[Measured], dict[str, Any]] = lambda measured: {}
+    notes: tuple[str, ...] = ()
+    complete: "Callable[[Study, Path | None, Callable[[str], None]], Study]" = (
+        lambda study, data, say: study
+    )
+    trains: bool = True
 
     def table(self, measured: Sequence[Measured]) -> Table:
         """Return the table of rows that have finished runs, at least one."""
@@ -185,7 +196,9 @@ class Study:
             [self.question, *(column.heading.format(n=images) for column in self.columns)],
             [[m.row.label, *(column.cell(m) for column in self.columns)] for m in measured],
             frozenset({0, *(n for n, column in enumerate(self.columns, start=1) if column.left)}),
+            [n for n, column in enumerate(self.columns, start=1) if column.optional][::-1],
             styles={min(range(len(measured)), key=lambda n: measured[n].summary.mean): BEST},
+            notes=self.notes,
         )
 
     def as_dicts(self, measured: Sequence[Measured]) -> list[dict[str, Any]]:

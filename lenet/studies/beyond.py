@@ -1,0 +1,140 @@
+"""Beyond MNIST: what networks that learnt from MNIST get wrong in other people's handwriting.
+
+A picture of a digit is read as by ``lenet predict``, a line as by ``lenet scan``: it is right if
+all its digits are.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from lenet.data.pictures import Picture, PictureError, guarded_decoding, read_picture
+from lenet.data.written import FORMS, Form, Written, find_written
+from lenet.evaluation.classifier import Ensemble, load_classifier
+from lenet.reading.digitize import prepare
+from lenet.reading.scan import PAGE_SIDE, Found, cut_marks, order_lines
+from lenet.statistics import summarize
+from lenet.studies.study import Column, Measured, Row, Study
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A set of pictures, to be read by one network after another.
+
+    Attributes:
+        name: Its key in `FORMS`.
+        written: Its pictures and what is written in them.
+        say: Takes a progress message per network.
+    """
+
+    name: str
+    written: Written
+    say: Callable[[str], None]
+    _wrong: dict[tuple[str, bool], list[int]] = field(default_factory=dict, repr=False)
+
+    @property
+    def form(self) -> Form:
+        """What the set is."""
+        return FORMS[self.name]
+
+    def count_wrong(self, measured: Measured) -> list[int]:
+        """Count what each seed of a row, or its ensemble, reads wrongly."""
+        row = measured.row
+        key = row.experiment, row.ensemble
+        if key not in self._wrong:
+            self.say(f"{self.form.label}: {row.label}")
+            seeds = [load_classifier(run) for run in measured.runs]
+            together = [seeds] if row.ensemble else [[seed] for seed in seeds]
+            self._wrong[key] = [self._count(Ensemble(networks)) for networks in together]
+        return self._wrong[key]
+
+    def _count(self, network: Ensemble) -> int:
+        inks, marks = self._cut
+        digits = network(torch.from_numpy(inks)).argmax(dim=1).tolist()
+        texts = ("".join(str(digits[mark]) for mark in found) for found in marks)
+        return sum(text != right for text, right in zip(texts, self.written.texts, strict=True))
+
+    @cached_property
+    def _cut(self) -> tuple[npt.NDArray[np.float32], list[list[int]]]:
+        """The marks of all pictures, (N, 28, 28), and of each picture theirs in reading order."""
+        if self.form.shows == "digit":
+            found = [
+                ([seen.ink], [0]) if seen else ([], [])
+                for _, seen, _ in prepare(self.written.pictures)
+            ]
+        else:
+            with guarded_decoding():
+                found = [_cut_line(picture) for picture in self.written.pictures]
+        starts = np.cumsum([0, *(len(inks) for inks, _ in found)])
+        marks = [
+            [int(start) + mark for mark in order]
+            for start, (_, order) in zip(starts, found, strict=False)
+        ]
+        return np.stack([ink for inks, _ in found for ink in inks]), marks
+
+
+def _cut_line(given: Path | Picture) -> tuple[list[npt.NDArray[np.float32]], list[int]]:
+    """Return a picture's marks, and their numbers in reading order."""
+    try:
+        picture = read_picture(given, PAGE_SIDE) if isinstance(given, Path) else given
+        inks, boxes = cut_marks(picture)
+    except PictureError:
+        return [], []
+    lines = order_lines([Found(mark, 1.0, box) for mark, box in enumerate(boxes)])
+    return [*inks], [found.digit for line in lines for found in line]
+
+
+def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> Study:
+    """Return the study with a column per set that is found, and a note on each."""
+    columns, notes, readings = list(study.columns), list(study.notes), []
+    for name, form in FORMS.items():
+        written = find_written(name, data)
+        if isinstance(written, str):
+            notes.append(f"{form.label}: skipped, {written}.")
+            continue
+        reading = Reading(name, written, say)
+        readings.append(reading)
+        columns.append(Column(form.label, partial(_percent, reading), optional=True))
+        notes.append(f"{form.label}: {len(written.texts):,} {form.shows}s ({written.about}).")
+
+    def details(measured: Measured) -> dict[str, Any]:
+        counted = {r.name: (r.count_wrong(measured), len(r.written.texts)) for r in readings}
+        return {name: {"wrong": wrong, "n": n} for name, (wrong, n) in counted.items()}
+
+    return replace(study, columns=tuple(columns), notes=tuple(notes), details=details)
+
+
+def _percent(reading: Reading, measured: Measured) -> str:
+    n = len(reading.written.texts)
+    return f"{summarize([100 * wrong / n for wrong in reading.count_wrong(measured)]):.1f}"
+
+
+BEYOND = Study(
+    "beyond",
+    "wrong, %",
+    (
+        Row(label="linear", config="paper/linear"),
+        Row(label="LeNet-1", config="paper/lenet1"),
+        Row(label="LeNet-4", config="paper/lenet4"),
+        Row(label="LeNet-5 of 1998", config="paper/lenet5"),
+        Row(label="LeNet-5 of 1998, distortions", config="paper/lenet5-distorted"),
+        Row(label="LeNet-5 without F6", config="paper/lush"),
+        Row(label="modern LeNet-5, two epochs", config="modern/speedrun"),
+        Row(label="modern LeNet-5, plain", config="modern/plain"),
+        Row(label="modern LeNet-5", config="modern/lenet5"),
+        Row(label="five of these LeNet-5s", config="modern/lenet5", ensemble=True),
+        Row(label="compact", config="modern/compact"),
+        Row(label="five of these compact", config="modern/compact", ensemble=True),
+        Row(label="handwriting", config="modern/handwriting", seeds=1),
+    ),
+    (Column("MNIST", lambda m: f"{m.percent:.2f}"),),
+    complete=_complete,
+    trains=False,
+)
+"""The published networks that come with weights; nobody trains for this."""
