@@ -2,8 +2,8 @@
 
 A loss is built once, e.g. ``LOSSES["map"](j=1.0)``, and called with outputs (B, classes) and
 targets, either labels (B,) int64 or class weights (B, classes) float; it returns one value per
-image, (B,). `outputs` says which kind of network it is for: "penalties" (small is good) or
-"logits".
+image, (B,). `outputs` says which kind of network it is for: "penalties" (small is good), "logits",
+or "columns": logits in each column of a line, (B, T, classes + 1), with labels (B, L).
 """
 
 from collections.abc import Callable
@@ -142,11 +142,39 @@ class CrossEntropy:
         )
 
 
+@dataclass(frozen=True)
+class ConnectionistTemporalClassification:
+    """Minus the log of the probability of a string, over all ways to lay it along the columns.
+
+    The last class is the blank, which stands between equal neighbours and may stand anywhere.
+
+    Source: Graves et al. 2006, section 4.
+    """
+
+    outputs: ClassVar[str] = "columns"
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the (B,) losses of logits (B, T, classes + 1) and labels (B, L), -1 after the end.
+
+        A string that is too long for the columns costs nothing.
+        """
+        if torch.are_deterministic_algorithms_enabled():  # on a GPU its gradient is not
+            outputs, targets = outputs.cpu(), targets.cpu()
+        batch, columns, classes = outputs.shape
+        lengths = (targets >= 0).sum(1)
+        return F.ctc_loss(
+            outputs.log_softmax(-1).transpose(0, 1), targets.clamp(min=0),
+            torch.full((batch,), columns, dtype=torch.long), lengths,
+            blank=classes - 1, reduction="none", zero_infinity=True,
+        )  # fmt: skip
+
+
 LOSSES: dict[str, Callable[..., Loss]] = {
     "cross-entropy": CrossEntropy,
     "mse": MeanSquaredError,
     "map": MaximumAPosteriori,
     "squared-targets": SquaredTargets,
+    "ctc": ConnectionistTemporalClassification,
 }
 
 
@@ -156,9 +184,41 @@ def classify(outputs: Tensor, kind: str) -> Tensor:
     Args:
         outputs: What the network returned.
         kind: The network's `outputs`: "penalties", of which the smallest wins, or "logits", of
-            which the largest does.
+            which the largest does, or "columns", (..., T, classes + 1), whose best path is decoded
+            into labels (..., T), filled up with -1.
     """
+    if kind == "columns":
+        return decode_best_path(outputs)
     return outputs.argmin(dim=-1) if kind == "penalties" else outputs.argmax(dim=-1)
+
+
+def decode_best_path(outputs: Tensor) -> Tensor:
+    """Return the labels of the likeliest path: repeats are one, blanks are left out.
+
+    Args:
+        outputs: Logits or probabilities (..., T, classes + 1), the blank last.
+
+    Returns:
+        int64 (..., T), -1 after the end of each string.
+    """
+    path = outputs.argmax(dim=-1)
+    kept = path < outputs.shape[-1] - 1
+    kept[..., 1:] &= path[..., 1:] != path[..., :-1]
+    order = (~kept).int().argsort(dim=-1, stable=True)
+    return path.masked_fill(~kept, -1).gather(-1, order)
+
+
+def are_wrong(said: Tensor, labels: Tensor) -> Tensor:
+    """Say which predictions are wrong, bool (..., B): classes, or strings as a whole.
+
+    Args:
+        said: What `classify` returned, (..., B), or strings (..., B, T).
+        labels: (..., B), or strings (..., B, L) with L below T.
+    """
+    if said.shape == labels.shape:
+        return said != labels
+    padded = F.pad(labels, (0, said.shape[-1] - labels.shape[-1]), value=-1)
+    return (said != padded).any(dim=-1)
 
 
 def probabilities(outputs: Tensor, kind: str) -> Tensor:

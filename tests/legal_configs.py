@@ -48,6 +48,7 @@ SPECIAL: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Data", "distort"): TRANSFORMS,
     ("Data", "distorted_copies"): st.integers(0, 3),
     ("Data", "boosting"): st.none(),
+    ("Strings", "width"): st.integers(48, 64),
     ("Config", "distil"): st.none(),
     ("Config", "augment"): TRANSFORMS,
     ("Config", "mix"): st.lists(st.sampled_from([{"MixUp": {}}, {"CutMix": {}}]), max_size=1),

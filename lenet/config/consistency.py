@@ -1,6 +1,7 @@
 """What does not fit together in a config whose settings are each legal by themselves."""
 
 from lenet.config.schema import (
+    CTC,
     MAP,
     MLP,
     MSE,
@@ -12,6 +13,7 @@ from lenet.config.schema import (
     Layers,
     LeNet5,
     LeNet5Modern,
+    Line,
 )
 
 
@@ -45,6 +47,37 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         f"{model.kind} takes {size}×{size} pixels, not {config.input.size}×{config.input.size}:"
         f" set input.size={size}, or choose a model that takes any size, such as compact",
     )
+    strings = config.data.strings
+    refuse(
+        isinstance(model, Line) != isinstance(loss, CTC),
+        ("loss", "kind"),
+        f"the model line and the loss ctc go together, not {model.kind} and {loss.kind}",
+    )
+    refuse(
+        isinstance(model, Line) != (strings is not None),
+        ("data", "strings"),
+        f"data.strings composes lines for the model line; {model.kind} reads "
+        + ("lines: set data.strings={}" if isinstance(model, Line) else "single images"),
+    )
+    if strings is not None:
+        for name in ("digits", "gap"):
+            low, high = getattr(strings, name)
+            refuse(low > high, ("data", "strings", name), f"[{low}, {high}]: the smaller one first")
+        unused = {
+            "mix": config.mix,
+            "distil": config.distil,
+            "data.boosting": config.data.boosting,
+            "input.shuffle": config.input.shuffle is not None,
+            "input.upright": config.input.upright,
+            "input.width": config.input.width,
+            "input.scale": config.input.scale != 1,
+            "evaluate.train": config.evaluate.train,
+        }
+        for name, given in unused.items():
+            path = tuple(name.split("."))
+            refuse(
+                bool(given), path, f"{name} is for single images, not for the lines of data.strings"
+            )
     refuse(
         config.data.name == "files" and config.data.path is None,
         ("data", "name"),

@@ -46,6 +46,29 @@ class Boosting(Section):
     gets right as wrong are trained on; two: those on which they disagree."""
 
 
+class Strings(Section):
+    """How images of digits are composed to lines, anew in each epoch; validation and test lines
+    stay the same."""
+
+    width: int = Field(default=160, ge=48, le=1024)
+    """Width of a line in pixels; its height is input.size. A digit that does not fit is left
+    out."""
+    digits: list[Annotated[int, Field(ge=1, le=20)]] = Field(
+        default=[1, 8], min_length=2, max_length=2
+    )
+    """Fewest and most digits of a line."""
+    gap: list[Annotated[float, Field(ge=-10, le=40)]] = Field(
+        default=[-4.0, 12.0], min_length=2, max_length=2
+    )
+    """Fewest and most pixels between neighbours; below 0 they overlap."""
+    slant: Annotated[float, Field(ge=0, le=45)] = 25.0
+    """Most degrees by which a line leans to either side."""
+    style: Fraction = 0.3
+    """Share of the lines in which 1 has a flag and 7 a bar; for digits only."""
+    clutter: Fraction = 0.6
+    """Share of the lines with rules, edges, printed patterns, dots, dashes or grain."""
+
+
 class Data(Section):
     """Which images, and how they are divided."""
 
@@ -93,6 +116,8 @@ class Data(Section):
     """Transforms that draw those copies."""
     boosting: Boosting | None = None
     """Which of the images, copies among them, to train on; null: all."""
+    strings: Strings | None = None
+    """Compose the images to lines, for the model line; null: images stay single."""
     fallback: Literal["mnist-sample"] | None = None
     """What to train on if the dataset can't be had. Errors are then comparable with nothing."""
 
@@ -217,6 +242,17 @@ class Linear(Network):
     """Activation of the outputs."""
 
 
+class Line(Network):
+    """A network that reads a whole line at once, of any width, as high as input.size; 80,047
+    parameters by default. Its loss is ctc, its images are composed by data.strings."""
+
+    kind: Literal["line"]
+    channels: list[Count] = Field(default=[12, 24, 40, 64, 64], min_length=5, max_length=5)
+    """Channels of each convolution."""
+    context: Annotated[int, Field(ge=1, le=31)] = 9
+    """Columns, of two pixels each, that the last convolution sees; odd."""
+
+
 class Layers(Network):
     """Layers one after another, whose sizes follow from one another."""
 
@@ -233,7 +269,7 @@ class Layers(Network):
 
 
 Model = Annotated[
-    LeNet1 | LeNet4 | LeNet5 | Lush | LeNet5Modern | Compact | MLP | Linear | Layers,
+    LeNet1 | LeNet4 | LeNet5 | Lush | LeNet5Modern | Compact | Line | MLP | Linear | Layers,
     Field(discriminator="kind"),
 ]
 
@@ -266,7 +302,13 @@ class SquaredTargets(Section):
     kind: Literal["squared-targets"]
 
 
-Loss = Annotated[CrossEntropy | MSE | MAP | SquaredTargets, Field(discriminator="kind")]
+class CTC(Section):
+    """Connectionist temporal classification (torch.nn.CTCLoss), for the model line."""
+
+    kind: Literal["ctc"]
+
+
+Loss = Annotated[CrossEntropy | MSE | MAP | SquaredTargets | CTC, Field(discriminator="kind")]
 
 
 class SGD(Section):

@@ -43,6 +43,7 @@ class Batches:
         images_per_epoch: Images in an epoch; a constant order continues where the last epoch ended.
         augment: Images, labels (B,), generator, part → images of the part.
         mix: Images, labels (B,), generator → images, targets (B, classes).
+        compose: Images, labels (B,), generator → lines (B, C, H', W'), labels (B, L).
         last_augmented: The last epoch that is augmented and mixed.
         teach: Augmented images, labels (B,) or targets (B, classes) → targets (B, classes).
         pools: Indices of the images that each seed trains on; None: all.
@@ -63,6 +64,7 @@ class Batches:
         images_per_epoch: int | None = None,
         augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
+        compose: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
         teach: Callable[[Tensor, Tensor], Tensor] | None = None,
         pools: Sequence[Tensor] | None = None,
@@ -80,6 +82,7 @@ class Batches:
         self.images_per_epoch = images_per_epoch or len(split)
         self.augment = augment
         self.mix = mix
+        self.compose = compose
         self.last_augmented = last_augmented
         self.teach = teach
         self.share = share
@@ -96,7 +99,8 @@ class Batches:
         return min(self.batch_size, self.images_per_epoch - step * self.batch_size)
 
     def batch(self, epoch: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return inputs (S, B, C, size, size) and targets (S, B) or (S, B, classes).
+        """Return inputs (S, B, C, size, size) and targets (S, B) or (S, B, classes), for
+        lines labels (S, B, L).
 
         Args:
             epoch: The first is 1.
@@ -129,16 +133,17 @@ class Batches:
         part = self.share.part(len(indices))
         changes = self.augment is not None or self.mix is not None
         distorted = changes and epoch <= self.last_augmented
-        if not distorted:
+        if not distorted and self.compose is None:
             indices, part = indices[part], slice(None)
         targets = self.split.labels[indices]
-        if self.raw and not distorted and self.teach is None:
+        if self.raw and not distorted and self.compose is None and self.teach is None:
             # By NumPy: torch would wake its threads, which then are in the way of the learner's.
             return torch.from_numpy(self.split.images.numpy()[indices.numpy()]), targets
         images = scale_pixels(self.split.images[indices])
         if distorted:
-            # Mixing needs the whole batch, whatever part of it is here.
-            early = slice(None) if self.mix is not None else part
+            # Mixing and composing need the whole batch, whatever part of it is here.
+            whole = self.mix is not None or self.compose is not None
+            early = slice(None) if whole else part
             if self.augment is not None:
                 draw = generator(seed, "augment", epoch, step)
                 images, targets = self.augment(images, targets, draw, early), targets[early]
@@ -146,6 +151,10 @@ class Batches:
                 draw = generator(seed, "mix", epoch, step)
                 images, targets = self.mix(images, targets, draw)
                 images, targets = images[part], targets[part]
+        if self.compose is not None:
+            draw = generator(seed, "compose", epoch, step)
+            images, targets = self.compose(images, targets, draw)
+            images, targets = images[part], targets[part]
         if self.teach is not None:
             targets = self.teach(images, targets)
         return images if self.raw else self.preprocess(images), targets

@@ -101,6 +101,7 @@ class Preprocessing(nn.Module):
         if self.scale != 1:
             images = F.interpolate(images, scale_factor=self.scale, mode="bilinear", antialias=True)
         spare_y, spare_x = self.size - images.shape[-2], self.size - images.shape[-1]
+        spare_x = max(spare_x, 0)  # lines are as wide as they are
         top, left = spare_y // 2, spare_x // 2
         padded = F.pad(images, (left, spare_x - left, top, spare_y - top))
         if self.colour is None:

@@ -9,6 +9,7 @@ import torch
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import scale_pixels
+from lenet.data.strings import StringComposer
 from lenet.errors import UsageError
 from lenet.rng import generator
 
@@ -36,6 +37,9 @@ def make_splits(
 ) -> Splits:
     """Take validation images, cut the training set to size, add distorted copies.
 
+    Where a config composes strings, validation and test images are lines; training images are
+    single, for lines are composed of them batch by batch.
+
     Args:
         dataset: All images.
         config: Its ``data`` says how they are divided.
@@ -60,7 +64,12 @@ def make_splits(
 
             distort = build_pipeline(settings.distort)
         train = add_distorted_copies(train, settings.distorted_copies, distort, settings.split_seed)
-    return Splits(dataset.name, train.to(device), validation.to(device), dataset.test.to(device))
+    test = dataset.test
+    if settings.strings is not None:
+        composer = StringComposer.of(config)
+        validation = composer.compose(validation, settings.split_seed, "validation")
+        test = composer.compose(test, settings.split_seed, "test")
+    return Splits(dataset.name, train.to(device), validation.to(device), test.to(device))
 
 
 def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: int) -> Split:

@@ -13,7 +13,7 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import Description, describe_dataset
 from lenet.device import naming_memory
-from lenet.errors import RunError, UsageError, count
+from lenet.errors import RunError, UsageError, count, shell
 from lenet.evaluation.evaluate import Result, count_errors, infer, infer_draws, to_floats
 from lenet.kernels.plan import NotCoveredError, plan_network, values_of
 from lenet.kernels.support import missing
@@ -34,7 +34,7 @@ class Classifier:
     model: nn.Module
     preprocess: Preprocessing
     loss: Loss
-    """Outputs (B, classes) and targets → losses (B,)."""
+    """Outputs (B, classes), or of lines (B, T, classes + 1), and targets → losses (B,)."""
     data: Description
     """The classes, and the format of the images, that it was built for."""
     batch_size: int = 1000
@@ -44,11 +44,13 @@ class Classifier:
 
     @property
     def outputs(self) -> str:
-        """``penalties`` (small is good) or ``logits`` (large is good)."""
+        """``penalties`` (small is good), ``logits`` (large is good), or ``columns`` of a line."""
         return str(self.model.outputs)
 
     def __call__(self, images: Tensor | npt.NDArray[Any]) -> Tensor:
         """Return the probability of each class, (N, classes), on the network's device.
+
+        Of lines, it is that in each column, (N, T, classes + 1); the last is the blank's.
 
         Args:
             images: (N, C, H, W) or, if grey, (N, H, W), uint8 or float in [0, 1], 0 is background.
@@ -59,7 +61,7 @@ class Classifier:
         return probabilities(self.infer(batch.to(device)), self.outputs)
 
     def classify(self, outputs: Tensor) -> Tensor:
-        """Outputs (B, classes) → labels (B,)."""
+        """Outputs (B, classes) → labels (B,); of lines, see `lenet.losses.classify`."""
         return classify(outputs, self.outputs)
 
     def evaluate(self, split: Split) -> Result:
@@ -158,12 +160,25 @@ def build_classifier(config: Config, seed: int | None = None) -> Classifier:
     )
 
 
-def load_classifier(run: Run, device: torch.device | str = "cpu") -> Classifier:
+def load_classifier(
+    run: Run, device: torch.device | str = "cpu", *, lines: bool = False
+) -> Classifier:
     """Build a run's network and load the weights of its result.
 
+    Args:
+        run: The run.
+        device: Where the network will compute.
+        lines: Whether it may read lines of characters; otherwise it must read single images.
+
     Raises:
+        UsageError: It reads lines and may not.
         RunError: The weights are missing, damaged, or another network's.
     """
+    if run.config.data.strings is not None and not lines:
+        raise UsageError(
+            f"{run.folder} reads lines, not single images;"
+            f" `{shell('lenet', 'evaluate', run.folder)}` counts its errors"
+        )
     classifier = build_classifier(run.config)
     take_weights(classifier.model, run)
     classifier.model.to(device).eval()
@@ -211,6 +226,10 @@ def _check_input(config: Config, data: Description) -> None:
         if given is not None and len(given) != data.channels:
             channels = count(data.channels, "channel")
             raise UsageError(f"{len(given)} numbers for images of {channels}", ("input", name))
+    if config.data.strings is not None and data.channels > 1:
+        raise UsageError(
+            f"{images} in colour; lines are composed of grey ones", ("data", "strings")
+        )
     if width is not None and width > side:
         raise UsageError(f"{images}, too narrow for digits of {width}", ("input", "width"))
 

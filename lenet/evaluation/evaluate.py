@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
+from lenet.losses import are_wrong
 from lenet.rng import generator
 from lenet.statistics import describe_errors, wilson_interval
 from lenet.tables import WRONG, Table
@@ -21,7 +22,8 @@ class Result:
     errors: int
     loss_sum: float
     confusion: Tensor
-    """Images by true class (row) and prediction (column), int64 (classes, classes)."""
+    """Images by true class (row) and prediction (column), int64 (classes, classes); of strings, the
+    characters of those whose length was read rightly."""
     classes: tuple[str, ...]
     """The classes' names."""
 
@@ -169,15 +171,22 @@ def count_errors(
     classify: Callable[[Tensor], Tensor],
     classes: tuple[str, ...],
 ) -> Result:
-    """Count the errors of outputs (N, classes) against labels (N,); see `evaluate`."""
-    k = len(classes)
-    cells = torch.bincount(labels * k + classify(outputs), minlength=k * k)
-    confusion = cells.view(k, k).cpu()
-    n = len(labels)
+    """Count the errors of outputs (N, classes) against labels (N,); see `evaluate`.
+
+    Outputs of lines are (N, T, classes + 1), their labels (N, L).
+    """
+    k, said = len(classes), classify(outputs)
+    wrong = are_wrong(said, labels)
+    true = labels
+    if labels.dim() == 2:
+        there = labels >= 0
+        told = there.sum(1) == (said >= 0).sum(1)
+        true, said = labels[told][there[told]], said[:, : labels.shape[1]][told][there[told]]
+    cells = torch.bincount(true * k + said, minlength=k * k)
     return Result(
-        n=n,
-        errors=n - int(confusion.diag().sum()),
+        n=len(labels),
+        errors=int(wrong.sum()),
         loss_sum=float(loss(outputs, labels).double().sum()),
-        confusion=confusion,
+        confusion=cells.view(k, k).cpu(),
         classes=classes,
     )

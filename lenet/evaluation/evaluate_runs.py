@@ -47,7 +47,7 @@ def evaluate_runs(
         RunError: Weights or data are missing or damaged.
     """
     results = {}
-    for run, classifier, _, images in _open(names, split, device, data):
+    for run, classifier, _, images in _open(names, split, device, data, lines=not draws):
         if not draws:
             results[run.folder] = classifier.evaluate(images)
             continue
@@ -132,7 +132,7 @@ def _ask(opened: Sequence[tuple[Run, Classifier, Dataset, Split]], split: str) -
 
 
 def _open(
-    names: Sequence[str], split: str, device: str, data: Path | None
+    names: Sequence[str], split: str, device: str, data: Path | None, lines: bool = False
 ) -> Iterator[tuple[Run, Classifier, Dataset, Split]]:
     """Yield each run, its network, its dataset and the images to look at."""
     known = ("train", "validation", "test")
@@ -142,9 +142,14 @@ def _open(
     datasets: dict[str, Dataset] = {}
     for run in [run for name in names for run in open_runs(name)]:
         kernels = run.read_json("environment.json").get("kernels", "torch")
-        classifier = replace(load_classifier(run, chosen), kernels=kernels)
+        classifier = replace(load_classifier(run, chosen, lines=lines), kernels=kernels)
         name = run.read_json("result.json")["dataset"] if run.finished else run.config.data.name
         key = name + run.config.data.model_dump_json()
+        if split == "train" and run.config.data.strings is not None:
+            raise UsageError(
+                f"{run.folder} learnt from lines that were composed anew in each epoch;"
+                " --split validation and test have lines that stay"
+            )
         if key not in datasets:
             datasets[key] = load_images(run.config.data, data, trained_on=name)
         images = getattr(make_splits(datasets[key], run.config, chosen), split)

@@ -41,7 +41,8 @@ embeddings {{
 
 def lacks_pictures(run: Run) -> bool:
     """Tell whether a finished run still lacks the pictures that `evaluate.pictures` asks for."""
-    wanted = run.finished and run.config.evaluate.pictures
+    config = run.config
+    wanted = run.finished and config.evaluate.pictures and config.data.strings is None
     return wanted and not (run.folder / PROJECTOR_CONFIG).is_file()
 
 

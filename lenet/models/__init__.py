@@ -9,6 +9,7 @@ from lenet.models.lenet1 import LeNet1
 from lenet.models.lenet4 import LeNet4
 from lenet.models.lenet5 import LeNet5
 from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.models.line import Line
 from lenet.models.lush import Lush
 from lenet.models.mlp import MLP, Linear
 from lenet.models.sequence import LayerSequence
@@ -22,6 +23,7 @@ MODELS: dict[str, type[nn.Module]] = {
     "compact": Compact,
     "mlp": MLP,
     "linear": Linear,
+    "line": Line,
     "layers": LayerSequence,
 }
 

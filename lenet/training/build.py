@@ -13,6 +13,7 @@ from lenet.config.schema import SDLM, Config
 from lenet.data.batches import ALL, Batches, Share
 from lenet.data.datasets import Split
 from lenet.data.sources import describe_dataset
+from lenet.data.strings import StringComposer
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.kernels.plan import plan_network
@@ -94,6 +95,7 @@ class Components:
             images_per_epoch=train.images_per_epoch,
             augment=self.augment,
             mix=self.mix,
+            compose=StringComposer.of(self.config) if self.config.data.strings else None,
             last_augmented=train.epochs - train.no_augment_epochs,
             teach=self.teacher.teach if self.teacher else None,
             pools=pools,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from lenet.losses import are_wrong
 from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
 from lenet.training.learner import BatchStats, Sample
@@ -174,7 +175,7 @@ def count_errors(classify: Callable[[Tensor], Tensor], outputs: Tensor, targets:
         targets: Labels, int64 (..., B), or shares of each class, (..., B, 10).
     """
     labels = targets.argmax(-1) if targets.is_floating_point() else targets
-    return (classify(outputs) != labels).sum(-1)
+    return are_wrong(classify(outputs), labels).sum(-1)
 
 
 def _prefixed(prefix: str, items: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,15 @@ OF_1998 = {
     "augment": [{"RandomAffine": {"degrees": 5.0}}],
 }
 
+LINES: dict[str, Any] = {
+    "data": {
+        "name": "mnist-sample", "train_size": 96, "validation": 50,
+        "strings": {"width": 48, "digits": [1, 2]},
+    },
+    "model": {"kind": "line", "channels": [2, 2, 2, 4, 4]},
+    "loss": {"kind": "ctc"},
+}  # fmt: skip
+
 
 def a_config(**sections: Any) -> Config:
     """Return a config that trains in a second: six steps of 16 images in each of three epochs."""
@@ -49,13 +59,12 @@ def a_config(**sections: Any) -> Config:
 
 @pytest.fixture(scope="module")
 def splits(sample: Dataset) -> Splits:
-    divided = make_splits(sample, a_config(), CPU)
-    return Splits(
-        "mnist-sample",
-        divided.train,
-        divided.validation,
-        divided.test.take(torch.arange(0, 1000, 10)),
-    )
+    return divide(sample, a_config())
+
+
+def divide(sample: Dataset, config: Config) -> Splits:
+    divided = make_splits(sample, config, CPU)
+    return replace(divided, test=divided.test.take(torch.arange(0, 1000, 10)))
 
 
 def stop_after(steps: int) -> Callable[[], bool]:
@@ -87,6 +96,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
         a_config(**EVERYTHING),
         a_config(**EVERYTHING, optimizer={"kind": "adamw"}),
         a_config(**OF_1998),
+        a_config(**LINES),
     ],
     ids=[
         "sgd",
@@ -100,11 +110,13 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
         "all",
         "all with adamw",
         "1998",
+        "lines",
     ],
 )
 def test_a_stopped_and_resumed_run_is_the_straight_one_to_the_bit(
-    config: Config, splits: Splits, tmp_path: Path
+    config: Config, sample: Dataset, tmp_path: Path
 ) -> None:
+    splits = divide(sample, config)
     straight = Run.create("straight", config, tmp_path)
     train(config, [straight], splits, CPU)
     # Stops within the first epoch, within the second, at the end of the second, within the third.

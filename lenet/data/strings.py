@@ -1,0 +1,313 @@
+"""Strings of digits, composed from images of single ones: a line of handwriting with labels.
+
+Neighbours touch and overlap; size, slant and place vary from line to line and within a line; and
+paper has rules, boxes, patterns and marks on it that are no digits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import pi, radians, tan
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet.config.schema import Config
+from lenet.data.datasets import Split
+from lenet.data.preprocessing import scale_pixels
+from lenet.data.sources import DIGITS, describe_dataset
+from lenet.rng import generator
+
+PAD = -1
+"""Fills the labels of strings that are shorter than the longest."""
+PATCH = 40  # px: width of the field into which a digit is drawn
+INK = 0.25  # of full ink: pixels that count as part of a digit where neighbours are set
+MARGIN = (1, 14)  # px: paper before the first digit
+STROKES = 8  # rules, edges, dots and dashes that a line may have beside its digits
+CHUNK = 500  # strings of a split at a time
+
+
+@dataclass(frozen=True)
+class StringComposer:
+    """Composes strings from images of digits: called on a batch, it returns as many strings.
+
+    String i begins with image i; its other digits are drawn from the batch.
+
+    Attributes:
+        height: Of the strings in pixels. Digits of 20 pixels keep their size on average.
+        width: Of the strings in pixels; digits that do not fit are left out.
+        digits: (min, max) digits in a string.
+        gap: (min, max) pixels between the ink of neighbours; below 0 they overlap.
+        slant: Most degrees by which a line leans to either side.
+        style: Share of the lines whose 1 has a flag and whose 7 is crossed, in [0, 1].
+        clutter: Share of the lines that have rules, edges, patterns or marks, in [0, 1].
+    """
+
+    height: int
+    width: int = 160
+    digits: Sequence[int] = (1, 8)
+    gap: Sequence[float] = (-4.0, 12.0)
+    slant: float = 25.0
+    style: float = 0.3
+    clutter: float = 0.6
+
+    @classmethod
+    def of(cls, config: Config) -> "StringComposer":
+        """Return the one that a config's ``data.strings`` describes."""
+        assert config.data.strings is not None
+        options = config.data.strings.options()
+        if describe_dataset(config.data).classes != DIGITS:
+            options["style"] = 0.0
+        return cls(config.input.size, **options)
+
+    def __call__(
+        self, images: Tensor, labels: Tensor, draw: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Compose strings.
+
+        Args:
+            images: Digits in [0, 1], (B, 1, H, W); the labels 1 and 7 mean these digits.
+            labels: int64 (B,).
+            draw: On the CPU.
+
+        Returns:
+            Strings in [0, 1], (B, 1, height, width), and labels (B, most digits), filled up with
+            `PAD`.
+        """
+        batch, most, device = len(images), self.digits[1], images.device
+
+        def rand(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+            return (torch.rand(*shape, generator=draw) * (high - low) + low).to(device)
+
+        counts = torch.randint(self.digits[0], most + 1, (batch,), generator=draw).to(device)
+        chosen = torch.randint(batch, (batch, most), generator=draw).to(device)
+        chosen[:, 0] = torch.arange(batch, device=device)
+        here = torch.arange(most, device=device) < counts[:, None]
+        targets = torch.where(here, labels[chosen], PAD)
+
+        styled = (rand(batch, 1) < self.style).expand(-1, most)
+        glyphs = images[chosen.flatten()]  # (B · most, 1, H, W)
+        glyphs = _draw_style(glyphs, torch.where(styled, targets, PAD).flatten(), rand)
+        patches = self._warp(glyphs, batch, rand) * here.view(batch, most, 1, 1)
+        here, places, ends = self._set(patches, here, rand)
+        targets, patches = targets.where(here, PAD), patches * here[..., None, None]
+        lines = patches.new_zeros(batch, self.height, self.width + 2 * PATCH)
+        for k in range(most):
+            columns = places[:, k, None] + torch.arange(PATCH, 2 * PATCH, device=device)
+            index = columns[:, None, :].expand(-1, self.height, -1)  # (B, height, PATCH)
+            lines.scatter_reduce_(2, index, patches[:, k], "amax")
+        lines = lines[:, :, PATCH : PATCH + self.width]
+        return self._spoil(lines, ends, rand)[:, None], targets
+
+    def compose(self, split: Split, seed: int, purpose: str) -> Split:
+        """Return a split's digits as as many strings, the same for the same seed and purpose."""
+        strings, targets = [], []
+        for start in range(0, len(split), CHUNK):
+            part = split.take(torch.arange(start, min(start + CHUNK, len(split))))
+            draw = generator(seed, f"strings of {purpose}", start)
+            images, labels = self(scale_pixels(part.images), part.labels, draw)
+            strings.append((images * 255).round().to(torch.uint8))
+            targets.append(labels)
+        if not strings:
+            return split
+        return replace(split, images=torch.cat(strings), labels=torch.cat(targets))
+
+    def _warp(self, glyphs: Tensor, batch: int, rand: "Draw") -> Tensor:
+        """Scale, stretch, slant and shift each digit, into patches (B, most, height, PATCH)."""
+        most = self.digits[1]
+        size = rand(batch, 1, low=0.65, high=1.25) * rand(batch, most, low=0.85, high=1.15)
+        wide = rand(batch, 1, low=0.75, high=1.3) * rand(batch, most, low=0.9, high=1.1)
+        lean = tan(radians(self.slant))
+        slant = rand(batch, 1, low=-lean, high=lean) + rand(batch, most, low=-0.1, high=0.1)
+        slope = rand(batch, 1, low=-0.6, high=0.6)  # px per digit
+        steps = torch.arange(most, device=glyphs.device) - (most - 1) / 2
+        down = rand(batch, 1, low=-2, high=2) + slope * steps + rand(batch, most, low=-2, high=2)
+        # Rows of a patch come from rows / size of the glyph; affine_grid counts from -1 to 1.
+        rows, columns = glyphs.shape[-2:]
+        zero = torch.zeros_like(size)
+        x = torch.stack(
+            [PATCH / columns / (size * wide), slant * self.height / columns / (size * wide), zero],
+            dim=-1,
+        )
+        y = torch.stack([zero, self.height / rows / size, -2 * down / rows / size], dim=-1)
+        theta = torch.stack([x, y], dim=2).flatten(0, 1)  # (B · most, 2, 3)
+        grid = F.affine_grid(theta, [len(theta), 1, self.height, PATCH], align_corners=False)
+        warped = F.grid_sample(glyphs, grid, align_corners=False)
+        return warped.view(batch, most, self.height, PATCH)
+
+    def _set(self, patches: Tensor, here: Tensor, rand: "Draw") -> tuple[Tensor, Tensor, Tensor]:
+        """Return which digits fit, (B, most), where each begins, and where lines end, int64 (B,).
+
+        In one half of the lines gaps are measured between the digits' boxes, in the other between
+        their outlines, row by row, so that a digit may stand below its neighbour's arm.
+        """
+        batch, most = here.shape
+        ink = patches > INK  # (B, most, height, PATCH)
+        columns = torch.arange(PATCH, device=ink.device)
+        far = 2 * PATCH
+        left = torch.where(ink, columns, far).amin(-1)  # (B, most, height)
+        right = torch.where(ink, columns, -far).amax(-1)
+        # Two rows around: outlines that pass each other closely touch.
+        left = -F.max_pool1d(-left.float(), 5, 1, 2)
+        right = F.max_pool1d(right.float(), 5, 1, 2)
+        by_box = rand(batch, 1) < 0.5
+        box_left, box_right = left.amin(-1), right.amax(-1)  # (B, most)
+        low, high = self.gap
+        tight = torch.where(rand(batch, 1) < 0.5, min(low + 5, high), high)
+        gap = low + rand(batch, 1) * (tight - low) + rand(batch, most, low=-1.5, high=1.5)
+        gap = gap.clamp(low, high)
+        between = (left[:, 1:] - right[:, :-1]).amin(-1)  # from patch to patch at equal places
+        boxes = box_left[:, 1:] - box_right[:, :-1]
+        between = torch.where(by_box, boxes, between.clamp(boxes, boxes + 12))
+        steps = gap[:, 1:] + 1 - between
+        # A digit begins and ends after its neighbour, whatever the outlines are.
+        steps = steps.maximum(box_left[:, :-1] - box_left[:, 1:] + 3)
+        steps = steps.maximum(box_right[:, :-1] - box_right[:, 1:] + 3)
+        first = rand(batch, 1, low=MARGIN[0], high=MARGIN[1]) - box_left[:, :1]
+        places = torch.cat([first, first + steps.cumsum(1)], dim=1).round().long()
+        stops = places + box_right.long()
+        here = here & (stops < self.width)
+        here[:, 0] = True
+        places = torch.where(here, places, 0)
+        ends = stops.masked_fill(~here, 0).amax(1) + rand(batch, low=2, high=MARGIN[1]).long()
+        return here, places, ends.clamp(max=self.width)
+
+    def _spoil(self, lines: Tensor, ends: Tensor, rand: "Draw") -> Tensor:
+        """Vary the pen, and lay patterns, strokes and grain over lines (B, height, width)."""
+        batch, height, width = lines.shape
+        pen = rand(batch, 1, 1, low=-0.8, high=0.6)
+        thin = -F.max_pool2d(F.pad(-lines, (1, 0, 1, 0)), 2, 1)
+        thick = F.max_pool2d(lines, 3, 1, 1)
+        lines = torch.lerp(lines, torch.where(pen < 0, thin, thick), pen.abs())
+        lines = lines * rand(batch, 1, 1, low=0.6, high=1.0)
+        spoilt = rand(batch) < self.clutter
+        lines = self._add_strokes(lines, ends, spoilt, rand)
+        patterned = (spoilt & (rand(batch) < 0.5)).nonzero()[:, 0]
+        if len(patterned):
+            y = torch.arange(height, device=lines.device)[:, None]
+            x = torch.arange(width, device=lines.device)
+            length, angle, phase, bend, period = (
+                rand(len(patterned), 1, 1, low=low, high=high)
+                for low, high in ((2, 9), (0, pi), (0, 2 * pi), (0, 3), (15, 60))
+            )
+            along = x * angle.cos() + y * angle.sin() + bend * torch.sin(2 * pi * x / period)
+            wave = 0.5 + 0.5 * torch.sin(2 * pi * along / length + phase)
+            lines[patterned] += rand(len(patterned), 1, 1, low=0.05, high=0.35) * wave
+        soft = F.avg_pool2d(lines, 3, 1, 1)
+        lines = torch.lerp(lines, soft, rand(batch, 1, 1, low=-0.3, high=0.7).clamp(min=0))
+        grain = rand(batch, height, width, low=-0.17, high=0.17)
+        lines = lines + grain * (spoilt.view(-1, 1, 1) * rand(batch, 1, 1))
+        return lines.clamp(0, 1)
+
+    def _add_strokes(self, lines: Tensor, ends: Tensor, spoilt: Tensor, rand: "Draw") -> Tensor:
+        """Draw rules, edges, full stops, commas and dashes, and the lines above and below."""
+        batch, height, width = lines.shape
+        r, end = rand(batch, STROKES, 6), ends[:, None].float()
+        is_rule, is_edge, is_dot, is_dash = (
+            torch.tensor([kind == letter for letter in "rreeddhh"], device=lines.device)
+            for kind in "redh"
+        )
+        second = torch.arange(STROKES, device=lines.device) % 2
+        # Each stroke runs from (x, y) to (x + across, y + down).
+        x = torch.where(is_rule, -5.0, r[..., 0] * end)
+        x = torch.where(is_edge, second * (end - 2) + 8 * r[..., 0] - 2, x)
+        x = torch.where(is_dash, end - 4 + 10 * r[:, 6:7, 0], x)
+        y = torch.where(is_rule, height * torch.where(r[..., 1] < 0.5, 0.1, 0.9), -5.0)
+        y = torch.where(is_rule, y + (r[..., 2] - 0.5) * 0.4 * height, y)
+        y = torch.where(is_dot, height * (0.65 + 0.3 * r[..., 1]), y)
+        y = torch.where(is_dash, height * (0.35 + 0.3 * r[:, 6:7, 1]) + 5 * second, y)
+        across = torch.where(is_rule, width + 10.0, 3 * (r[..., 3] - 0.5))
+        across = torch.where(is_dash, 4 + 8 * r[:, 6:7, 3], across)
+        down = torch.where(is_rule | is_dash, 4 * (r[..., 4] - 0.5), height + 10.0)
+        down = torch.where(is_dot, (6 * (r[..., 4] - 0.5)).clamp(min=0), down)
+        radius = torch.where(is_dot, 0.6 + 1.2 * r[..., 5], 0.2 + 0.9 * r[..., 5])
+        chances = lines.new_tensor([0.3, 0.1, 0.12, 0.12, 0.25, 0.15, 0.15, 0.15])
+        drawn = (rand(batch, STROKES) < chances) & spoilt[:, None]
+        drawn[:, 7] &= drawn[:, 6]  # an equals sign
+        which, kind = drawn.nonzero().T
+        at = (which, kind)
+        ink = draw_strokes(x[at], y[at], across[at], down[at], radius[at], height, width)
+        ink *= rand(len(which), 1, 1, low=0.35, high=1.0)
+        index = which.view(-1, 1, 1).expand_as(ink)
+        lines = lines.scatter_reduce(0, index, ink, "amax")
+        # Feet of the line above, heads of the line below.
+        others, rows = lines.flip(0), 6
+        for place, source, chance in ((slice(0, rows), -rows, 0.1), (slice(-rows, None), 0, 0.1)):
+            shows = (spoilt & (rand(batch) < chance)).view(-1, 1, 1)
+            cut = others[:, source:, :] if source else others[:, :rows, :]
+            seen = torch.where(shows, cut, 0)
+            lines[:, place] = lines[:, place].maximum(seen)
+        return lines
+
+
+class Draw(Protocol):
+    """Uniform numbers of a shape in [low, high], on the lines' device."""
+
+    def __call__(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        """Draw them."""
+
+
+def draw_strokes(
+    x: Tensor, y: Tensor, across: Tensor, down: Tensor, radius: Tensor, height: int, width: int
+) -> Tensor:
+    """Draw one straight stroke with soft edges per picture.
+
+    Args:
+        x: Column where each begins, (N,); pixel centres are whole numbers.
+        y: Row likewise.
+        across: Columns from its beginning to its end.
+        down: Rows likewise.
+        radius: Half its width in pixels.
+        height: Of the pictures.
+        width: Of the pictures.
+
+    Returns:
+        Ink in [0, 1], (N, height, width).
+    """
+    x, y, across, down, radius = (v[:, None, None] for v in (x, y, across, down, radius))
+    rows = torch.arange(height, device=x.device)[:, None] - y  # (N, height, 1)
+    columns = torch.arange(width, device=x.device) - x  # (N, 1, width)
+    length = (across**2 + down**2).clamp(min=1e-6)
+    part = ((columns * across + rows * down) / length).clamp(0, 1)
+    away = torch.hypot(columns - part * across, rows - part * down)
+    return (radius + 0.5 - away).clamp(0, 1)
+
+
+def _draw_style(glyphs: Tensor, labels: Tensor, rand: Draw) -> Tensor:
+    """Give each 1 of images (N, 1, H, W) a flag, some a foot, and cross each 7.
+
+    Source: how Central Europe and South America write; most writers of MNIST did not.
+    """
+    chosen = ((labels == 1) | (labels == 7)).nonzero()[:, 0]
+    if not len(chosen):
+        return glyphs
+    ink, is_one = glyphs[chosen, 0], labels[chosen] == 1
+    n, height, width = ink.shape
+    columns = torch.arange(width, device=ink.device)
+    inked = (ink > INK).any(2)
+    top = inked.float().argmax(1)
+    bottom = height - 1 - inked.flip(1).float().argmax(1)
+    r = rand(n, 6)
+    middle = top + ((0.4 + 0.25 * r[:, 0]) * (bottom - top)).long()
+
+    def centre(row: Tensor) -> Tensor:
+        level = ink[torch.arange(n, device=ink.device), row]
+        return (level * columns).sum(1) / level.sum(1).clamp(min=1e-6)
+
+    # A flag goes from the top down to the left; a bar from left to right.
+    half = 2.5 + 3.5 * r[:, 1]
+    x = torch.where(is_one, centre(top), centre(middle) - half)
+    y = torch.where(is_one, top, middle + 2 * (r[:, 2] - 0.5))
+    across = torch.where(is_one, -2 - 7 * r[:, 3], 2 * half)
+    down = torch.where(is_one, 2 + 8 * r[:, 4], 3 * (r[:, 4] - 0.7))
+    strokes = draw_strokes(x, y, across, down, 0.6 + 0.5 * r[:, 5], height, width)
+    feet = draw_strokes(
+        centre(bottom) - 4, bottom.float(), 8 * torch.ones_like(x), 0 * x, 0.6 + 0.5 * r[:, 5],
+        height, width,
+    )  # fmt: skip
+    foot = (is_one & (rand(n) < 0.2)).view(-1, 1, 1)
+    strokes = torch.where(foot, strokes.maximum(feet), strokes)
+    changed = glyphs.clone()
+    changed[chosen, 0] = ink.maximum(strokes)
+    return changed

@@ -1,0 +1,69 @@
+"""Strings are composed of digits: what they hold, how they stand, and that seeds decide."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from lenet.data.datasets import Split
+from lenet.data.strings import PAD, StringComposer, draw_strokes
+from lenet.rng import generator
+
+
+def bars(n: int) -> Tensor:
+    """Digits that are upright bars, 20 rows by 4 columns."""
+    images = torch.zeros(n, 1, 28, 28)
+    images[:, :, 4:24, 12:16] = 1
+    return images
+
+
+def compose(composer: StringComposer, n: int = 8, seed: int = 0) -> tuple[Tensor, Tensor]:
+    return composer(bars(n), torch.arange(n) % 10, generator(seed, "test"))
+
+
+def test_a_string_begins_with_its_own_digit_and_ends_in_padding() -> None:
+    strings, labels = compose(StringComposer(32, 160, (2, 5)), n=16)
+    assert strings.shape == (16, 1, 32, 160) and labels.shape == (16, 5)
+    assert labels[:, 0].tolist() == [i % 10 for i in range(16)]
+    there = labels != PAD
+    assert there.sum(1).min() >= 2
+    assert torch.equal(there.int().sort(dim=1, descending=True).values, there.int())
+    assert strings.min() >= 0 and strings.max() <= 1
+
+
+def test_the_same_draw_gives_the_same_strings_and_another_gives_others() -> None:
+    composer = StringComposer(32)
+    first, again, other = (compose(composer, seed=s)[0] for s in (0, 0, 1))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+
+
+def test_neighbours_keep_the_gap() -> None:
+    composer = StringComposer(32, 160, (4, 4), gap=(9, 9), slant=0, style=0, clutter=0)
+    strings, labels = compose(composer, n=4)
+    for string, digits in zip(strings[:, 0], labels, strict=True):
+        inked = (string.amax(0) > 0.1).int().tolist()
+        starts = sum(a < b for a, b in zip([0, *inked], inked, strict=False))
+        assert starts == (digits != PAD).sum()  # 9 px apart, each bar stands alone
+
+
+def test_digits_that_do_not_fit_are_left_out() -> None:
+    composer = StringComposer(32, 48, (8, 8), gap=(10, 10), slant=0, style=0, clutter=0)
+    _, labels = compose(composer)
+    assert ((labels != PAD).sum(1) <= 4).all()
+
+
+def test_a_split_becomes_as_many_strings_by_its_seed_alone() -> None:
+    split = Split((bars(6) * 255).byte(), torch.arange(6))
+    composer = StringComposer(32, 96)
+    strings, again = (composer.compose(split, 3, "test") for _ in range(2))
+    assert strings.images.dtype == torch.uint8 and strings.images.shape == (6, 1, 32, 96)
+    assert len(strings) == 6 and strings.labels.shape == (6, 8)
+    assert torch.equal(strings.images, again.images)
+    assert not torch.equal(strings.images, composer.compose(split, 4, "test").images)
+    assert len(composer.compose(split.take(torch.arange(0)), 3, "test")) == 0
+
+
+def test_a_stroke_covers_the_pixels_between_its_ends() -> None:
+    one = torch.ones(1)
+    ink = draw_strokes(2 * one, one, 3 * one, 0 * one, 0.5 * one, 3, 8)[0]
+    assert ink[1].tolist() == pytest.approx([0, 0, 1, 1, 1, 1, 0, 0])
+    assert ink[0].sum() == ink[2].sum() == 0
