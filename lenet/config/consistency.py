@@ -133,6 +133,11 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
         ("model", "dropout"),
         "the sdlm rule switches no units off",
     )
+    refuse(
+        sdlm and config.quantize is not None,
+        ("quantize",),
+        "the sdlm rule does not round weights; sgd and adamw do",
+    )
     refuse(sdlm and train.ema > 0, ("train", "ema"), "the sdlm rule does not average weights")
     refuse(sdlm and bool(train.freeze), ("train", "freeze"), "the sdlm rule trains all layers")
     refuse(sdlm and bool(config.mix), ("mix",), "the sdlm rule learns from one image at a time")

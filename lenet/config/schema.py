@@ -440,6 +440,14 @@ class Distillation(Section):
     """The teacher's share of the targets; the label has the rest."""
 
 
+class Quantization(Section):
+    """A network for a chip: it computes with weights of few bits and layer states of 8, in training
+    and ever after, as its C code does (`lenet export --format c`)."""
+
+    weights: Literal[8, 4] = 8
+    """Bits of each weight, on a grid for each output channel."""
+
+
 class Evaluation(Section):
     """How often errors are counted, and on what."""
 
@@ -470,6 +478,8 @@ class Config(Section):
     distil: Distillation | None = None
     """What to learn from beside the labels; null: nothing."""
     train: Training = Training()
+    quantize: Quantization | None = None
+    """How weights and states are rounded; null: not at all."""
     evaluate: Evaluation = Evaluation()
     seed: int = Field(default=0, ge=0, lt=2**63)
     """Everything random in a run derives from it."""

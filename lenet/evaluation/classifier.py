@@ -19,6 +19,7 @@ from lenet.kernels.plan import NotCoveredError, plan_network, values_of
 from lenet.kernels.support import missing
 from lenet.losses import LOSSES, Loss, classify, probabilities
 from lenet.models import build_model
+from lenet.models.quantization import quantize_model
 from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
 from lenet.runs.run import Run
@@ -151,6 +152,12 @@ def build_classifier(config: Config, seed: int | None = None) -> Classifier:
             model = _build_model(config, data, config.model.options())
     except UsageError as error:
         raise UsageError(str(error), ("model", *(error.path or ()))) from error
+    if config.quantize is not None:
+        try:
+            bits, size = config.quantize.weights, config.input.size
+            quantize_model(model, bits, data.channels, size)
+        except UsageError as error:
+            raise UsageError(str(error), ("quantize",)) from error
     return Classifier(
         model,
         Preprocessing(**config.input.model_dump()),

@@ -52,7 +52,8 @@ def export_c(request: Request) -> str:
     """
     images = request.training_images()
     classifier = request.classifier
-    network = quantize_network(classifier, images, bits=8)
+    quantize = request.run.config.quantize
+    network = quantize_network(classifier, images, bits=quantize.weights if quantize else 8)
     name = identifier(request.run)
     about = f"Network: {request.run.config.model.kind}, from {request.run.folder.parent.name}."
     inverted = request.run.config.data.name in SOURCES and classifier.data.channels == 1

@@ -57,7 +57,7 @@ def export_onnx(request: Request) -> str:
         importlib.import_module("onnxruntime")
     except ImportError:
         raise UsageError(f"ONNX needs more packages; {how_to_install('onnx')}") from None
-    classifier, with_preprocessing = request.classifier, request.preprocess
+    classifier, with_preprocessing = request.float_classifier, request.preprocess
     module, images = _prepare(classifier, with_preprocessing)
     program = torch.onnx.export(
         module,
@@ -99,7 +99,7 @@ def _quantize_graph(request: Request, file: Path) -> tuple[Path, str]:
     quantization = importlib.import_module("onnxruntime.quantization")
     reader = importlib.import_module("onnxruntime.quantization.calibrate").CalibrationDataReader
     images = scale_pixels(request.training_images())
-    classifier = request.classifier
+    classifier = request.float_classifier
     given = images if request.preprocess else classifier.preprocess(images)
     (name,) = (i.name for i in importlib.import_module("onnx").load(file).graph.input)
 
@@ -148,7 +148,7 @@ def export_torch(request: Request) -> str:
     """
     if request.quantize:
         raise UsageError("torch.export programs are not quantised here; onnx and c are")
-    module, images = _prepare(request.classifier, request.preprocess)
+    module, images = _prepare(request.float_classifier, request.preprocess)
     # A copy: of a slice, the file would hold all images.
     example = images[:EXPORT_BATCH].clone()
     program = torch.export.export(

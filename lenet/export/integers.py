@@ -1,9 +1,7 @@
 """A trained network in integers: 8-bit activations, 8- or 4-bit weights, no floating point.
 
 A number x is stored as an integer q with x = step × (q - zero). Every layer of the family is a
-convolution: a linear layer's kernel is as large as its input, average pooling and 1998's
-subsampling have a kernel per channel, and the distance to a bitmap of ±1 falls as a weighted sum
-rises. So one operation computes them all:
+convolution (`lenet.models.convolutions`), so one operation computes them all:
 
     sum    = Σ weight × (q - zero) + bias                               32 bits
     scaled = (sum × multiplier + 2^(shift - 1)) >> shift                 64 bits, then 32
@@ -14,9 +12,7 @@ Source: Jacob et al. 2018, "Quantization and training of neural networks for eff
 integer-arithmetic-only inference".
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +20,8 @@ from torch.nn import functional as F
 
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier
-from lenet.models.activations import ACTIVATIONS, ScaledTanh
-from lenet.models.layers import RBF, PartialConvolution, Subsampling
-from lenet.models.pooling import MaxPool2d
-from lenet.models.quantization import to_integers
+from lenet.models.convolutions import Convolution, count_places, read_convolutions
+from lenet.models.quantization import BOUNDS, state_grid, to_integers, with_rounded_weights
 
 LARGEST = 2**31 - 1
 """What the sums, the biases and the multipliers must stay below."""
@@ -75,7 +69,7 @@ class IntegerLayer:
 
     def places(self, size: int) -> int:
         """Height and width of the input in pixels → those of the output."""
-        return _places(size, self)
+        return count_places(size, self.weight.shape[-1], self.stride, self.padding, self.pool)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute the layer exactly: int64 (B, in, H, W) → int64 (B, out, H', W')."""
@@ -131,21 +125,28 @@ def quantize_network(classifier: Classifier, images: Tensor, bits: int = 8) -> I
 
     Args:
         classifier: In evaluation mode, on the CPU.
-        images: Training images, uint8 (N, C, H, W); they show how large the activations become.
+        images: Training images, uint8 (N, C, H, W); they show how large the activations become
+            where the network was not trained with rounded ones, whose grids it keeps.
         bits: Of each weight, 2 to 8.
 
     Raises:
         UsageError: The network has a layer, or the input a preparation, that is not covered; it is
             named.
     """
-    layers = read_layers(classifier)
+    rounded = with_rounded_weights(classifier.model)
+    layers = read_layers(replace(classifier, model=rounded))
     states, step, zero = images.double(), 1.0, 0
     built: list[IntegerLayer] = []
     for layer in layers:
         last = layer is layers[-1]
         sums = layer.sums(states)
         after = layer.activation(sums)
-        new_step, new_zero = _grid(after)
+        bounds = getattr(classifier.model.get_submodule(layer.end), BOUNDS, None)
+        if bounds is None or not bounds.any():
+            new_step, new_zero = _grid(after)
+        else:
+            rounding, offset = state_grid(bounds)
+            new_step, new_zero = rounding.item(), int(offset)
         sum_step, table = new_step, None
         if last:
             sum_step = float(sums.abs().amax().clamp(min=1e-12)) / 2**OUTPUT_BITS
@@ -209,48 +210,20 @@ def _best_step(states: Tensor, least: int, most: int) -> float:
     return min(errors)[1]
 
 
-@dataclass
-class _Layer:
-    """A convolution in floating point, with batch norm in its weights; see `IntegerLayer`."""
-
-    name: str
-    weight: Tensor
-    bias: Tensor
-    stride: int = 1
-    padding: int = 0
-    groups: int = 1
-    outside: float = 0.0
-    activation: nn.Module = field(default_factory=nn.Identity)
-    pool: int = 1
-
-    def sums(self, states: Tensor) -> Tensor:
-        """States (B, in, H, W) → weighted sums (B, out, H', W')."""
-        padded = F.pad(states, [self.padding] * 4, value=self.outside)
-        return F.conv2d(padded, self.weight, self.bias, self.stride, groups=self.groups)
-
-
-def read_layers(classifier: Classifier) -> list[_Layer]:
+def read_layers(classifier: Classifier) -> list[Convolution]:
     """Return a network's layers as convolutions on pixels from 0 to 255, in float64.
 
     Raises:
         UsageError: A layer, or the preparation of the input, is not covered.
     """
-    network = _Reader(classifier.data.channels, classifier.preprocess.size)
-    for name, module in classifier.model.named_modules():
-        if not any(module.children()):
-            if type(module) not in _READERS:
-                raise UsageError(f"integers do not cover {type(module).__name__} ({name})")
-            _READERS[type(module)](network, name, module)
-    layers = network.layers
-    if isinstance(layers[-1].activation, nn.Tanh | ScaledTanh | nn.Sigmoid):
-        layers[-1].activation = nn.Identity()  # the largest output stays the largest
-    if not isinstance(layers[-1].activation, nn.Identity) or layers[-1].pool > 1:
-        raise UsageError("integers do not cover outputs behind an activation or max-pooling")
+    layers = read_convolutions(
+        classifier.model, classifier.data.channels, classifier.preprocess.size
+    )
     _take_pixels(layers[0], classifier)
     return layers
 
 
-def _take_pixels(layer: _Layer, classifier: Classifier) -> None:
+def _take_pixels(layer: Convolution, classifier: Classifier) -> None:
     """Put the grey levels into the first layer's weights and bias, and the frame into its padding.
 
     A pixel q becomes the level (high - low) / 255 × q + low.
@@ -277,126 +250,3 @@ def _take_pixels(layer: _Layer, classifier: Classifier) -> None:
     layer.padding += frame
     layer.bias = layer.bias + (layer.weight * low[:, None, None]).sum(dim=(1, 2, 3))
     layer.weight = layer.weight * step[:, None, None]
-
-
-class _Reader:
-    """Layers read so far, and the channels and the size that they put out."""
-
-    def __init__(self, channels: int, size: int) -> None:
-        self.layers: list[_Layer] = []
-        self.channels = channels
-        self.size = size
-        self.input = (channels, size)  # of the layer read last
-
-    def add(self, layer: _Layer) -> None:
-        self.layers.append(layer)
-        self.input = (self.channels, self.size)
-        self.channels, self.size = len(layer.weight), _places(self.size, layer)
-
-    def add_per_channel(self, name: str, side: int, value: float) -> None:
-        """Add a sum over side × side pixels, times a value, of each channel for itself."""
-        weight = torch.full((self.channels, 1, side, side), value, dtype=torch.float64)
-        bias = torch.zeros(self.channels, dtype=torch.float64)
-        self.add(_Layer(name, weight, bias, stride=side, groups=self.channels))
-
-    def convolution(self, name: str, module: Any) -> None:
-        partial = isinstance(module, PartialConvolution)
-        stride, padding = (1, 0) if partial else _square(name, module)
-        weight = module.dense_weight() if partial else module.weight
-        bias = torch.zeros(len(weight)) if module.bias is None else module.bias
-        groups = 1 if partial else module.groups
-        self.add(_Layer(name, weight.double(), bias.double(), stride, padding, groups))
-
-    def linear(self, name: str, module: Any) -> None:
-        weight = module.weight.double().view(-1, self.channels, self.size, self.size)
-        bias = torch.zeros(len(weight)) if module.bias is None else module.bias
-        self.add(_Layer(name, weight, bias.double()))
-
-    def distances(self, name: str, module: Any) -> None:
-        # The smallest Σ (x - w)² is the largest Σ w x - ½ Σ w².
-        weight = module.centres.double()
-        bias = -weight.square().sum(dim=1) / 2
-        self.add(_Layer(name, weight[:, :, None, None], bias))
-
-    def subsampling(self, name: str, module: Any) -> None:
-        weight = module.coefficient.double()[:, None, None, None].expand(-1, 1, 2, 2)
-        groups = len(weight) // module.copies
-        self.add(_Layer(name, weight, module.bias.double(), stride=2, groups=groups))
-
-    def normalisation(self, name: str, module: Any) -> None:
-        layer = self.layers[-1] if self.layers else None
-        if layer is None or not isinstance(layer.activation, nn.Identity) or layer.pool > 1:
-            raise UsageError(f"integers cover batch norm right behind a convolution only ({name})")
-        scale = (module.weight / (module.running_var + module.eps).sqrt()).double()
-        layer.weight = layer.weight * scale[:, None, None, None]
-        layer.bias = (layer.bias - module.running_mean) * scale + module.bias
-
-    def activation(self, name: str, module: nn.Module) -> None:
-        layer = self.layers[-1] if self.layers else None
-        if layer is None or not isinstance(layer.activation, nn.Identity) or layer.pool > 1:
-            self.add_per_channel(name, 1, 1.0)
-        self.layers[-1].activation = module
-
-    def maximum(self, name: str, module: Any) -> None:
-        side = _pair(module.kernel_size)
-        if _pair(module.stride) != side or _pair(module.padding) or module.ceil_mode:
-            raise UsageError(
-                f"integers cover max-pooling without overlap and padding only ({name})"
-            )
-        if not self.layers or self.layers[-1].pool > 1:
-            self.add_per_channel(name, 1, 1.0)
-        self.layers[-1].pool = side
-        self.size //= side
-
-    def average(self, name: str, module: Any) -> None:
-        side = _pair(module.kernel_size)
-        if _pair(module.stride) != side or _pair(module.padding) or module.ceil_mode:
-            raise UsageError(f"integers cover averages without overlap and padding only ({name})")
-        self.add_per_channel(name, side, 1 / side**2)
-
-    def whole_average(self, name: str, module: Any) -> None:
-        if _pair(module.output_size) != 1:
-            raise UsageError(f"integers cover averages over all places only ({name})")
-        self.add_per_channel(name, self.size, 1 / self.size**2)
-
-
-def _skip(network: _Reader, name: str, module: nn.Module) -> None:
-    pass
-
-
-_READERS: dict[type[nn.Module], Callable[[_Reader, str, Any], None]] = {
-    nn.Conv2d: _Reader.convolution,
-    PartialConvolution: _Reader.convolution,
-    nn.Linear: _Reader.linear,
-    RBF: _Reader.distances,
-    Subsampling: _Reader.subsampling,
-    nn.BatchNorm1d: _Reader.normalisation,
-    nn.BatchNorm2d: _Reader.normalisation,
-    nn.MaxPool2d: _Reader.maximum,
-    MaxPool2d: _Reader.maximum,
-    nn.AvgPool2d: _Reader.average,
-    nn.AdaptiveAvgPool2d: _Reader.whole_average,
-    **dict.fromkeys(ACTIVATIONS.values(), _Reader.activation),
-    **dict.fromkeys((nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity), _skip),
-}
-"""How each module is read; others are refused."""
-
-
-def _square(name: str, module: nn.Conv2d) -> tuple[int, int]:
-    """Return a convolution's stride and padding, or refuse it."""
-    if isinstance(module.padding, str) or module.padding_mode != "zeros":
-        raise UsageError(f"integers pad with zeros only ({name})")
-    if _pair(module.dilation) != 1:
-        raise UsageError(f"integers do not cover dilation ({name})")
-    return _pair(module.stride), _pair(module.padding)
-
-
-def _pair(value: int | tuple[int, ...]) -> int:
-    """Return the one value of a pair; all filters of the family are square."""
-    return value if isinstance(value, int) else value[0]
-
-
-def _places(size: int, layer: IntegerLayer | _Layer) -> int:
-    """Height and width of a layer's input in pixels → those of its output."""
-    side = layer.weight.shape[-1]
-    return ((size + 2 * layer.padding - side) // layer.stride + 1) // layer.pool

@@ -50,7 +50,7 @@ def export_page(request: Request) -> str:
     Raises:
         UsageError: The network is not a LeNet-5, or has a layer that the page cannot compute.
     """
-    classifier, config = request.classifier, request.run.config
+    classifier, config = request.float_classifier, request.run.config
     if request.quantize:
         raise UsageError("the page computes in floating point: leave out --quantize")
     description, weights = describe_network(classifier)

@@ -1,7 +1,7 @@
 """What is to be exported, and how."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from lenet.config.load import dump_config
 from lenet.data.splits import make_splits
 from lenet.evaluation.classifier import Classifier
+from lenet.models.quantization import with_rounded_weights
 from lenet.runs.run import Run
 from lenet.training.experiment import load_data
 
@@ -38,6 +39,11 @@ class Request:
     preprocess: bool = False
     quantize: bool = False
     data: Path | None = None
+
+    @property
+    def float_classifier(self) -> Classifier:
+        """The network for formats without integers: rounded weights, states in floating point."""
+        return replace(self.classifier, model=with_rounded_weights(self.classifier.model))
 
     def metadata(self) -> dict[str, str]:
         """Return what a file says of itself: the model, the classes as a JSON list, the config."""

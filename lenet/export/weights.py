@@ -17,7 +17,7 @@ def export_weights(request: Request) -> str:
         raise UsageError(
             "safetensors holds weights but no graph: leave out --preprocess and --quantize"
         )
-    state = request.classifier.model.state_dict()
+    state = request.float_classifier.model.state_dict()
     tensors = {name: value.contiguous() for name, value in state.items()}
     write_atomically(request.path, save(tensors, request.metadata()))
     return f"{sum(t.numel() for t in tensors.values()):,} parameters"

@@ -72,6 +72,12 @@ class World:
                 " among processes: start it without torchrun",
                 ("optimizer", "kind"),
             )
+        if self.size > 1 and config.quantize is not None:
+            raise UsageError(
+                "the grids of quantised states follow whole batches, which are not divided among"
+                " processes: start it without torchrun",
+                ("quantize",),
+            )
         if self.size > 1 and augment and not augment.divisible:
             raise UsageError(
                 "kornia draws for a whole batch at once, which cannot be divided among processes:"

@@ -155,6 +155,8 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
         return f"the fast kernels know cross-entropy, not {loss.kind}"
     if not isinstance(optimizer, SGD):
         return f"the fast kernels know sgd, not {optimizer.kind}"
+    if config.quantize is not None:
+        return "the fast kernels do not round weights and states"
     if config.train.freeze:
         return "the fast kernels train all layers"
     if device.type != "cpu":

@@ -18,6 +18,7 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from lenet.device import synchronize
 from lenet.models.pooling import MaxPool2d
+from lenet.models.quantization import BOUNDS
 from lenet.training.gradient import GradientLearner, count_errors
 from lenet.training.learner import BatchStats, Learner, Sample
 
@@ -181,10 +182,11 @@ class GroupedLearner:
 def can_stack(model: nn.Module, device: torch.device) -> bool:
     """Say whether networks such as this one can be stepped at once: those without dropout can.
 
-    On a GPU, where they become one network, no layer may be frozen.
+    On a GPU, where they become one network, no layer may be frozen, and no states rounded.
     """
     frozen = not all(weight.requires_grad for weight in model.parameters())
-    if frozen and device.type != "cpu":
+    rounded = any(hasattr(layer, BOUNDS) for layer in model.modules())
+    if (frozen or rounded) and device.type != "cpu":
         return False
     return not any(isinstance(layer, nn.Dropout) and layer.p for layer in model.modules())
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lenet.config.schema import Config
 from lenet.errors import UsageError, nearest
 from lenet.evaluation.classifier import Classifier
+from lenet.models.quantization import BOUNDS
 from lenet.runs.files import compute_checksum
 from lenet.runs.find import find_earlier
 
@@ -66,8 +67,12 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
             f"{runs[0].seed}",
             FROM,
         )
-    theirs = same[0].load_weights()
-    ours = classifier.model.state_dict()
+    weights = same[0].load_weights()
+    # The grids of quantised states begin anew.
+    theirs, ours = (
+        {key: tensor for key, tensor in state.items() if not key.endswith(f".{BOUNDS}")}
+        for state in (weights, classifier.model.state_dict())
+    )
     last = _last_layer(classifier.model)
     fitting = [key for key, tensor in ours.items() if _fits(tensor, theirs.get(key))]
     fresh = [key for key in ours if key not in fitting]
@@ -85,7 +90,7 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
         fitting = [key for key in fitting if key not in fresh]
     classifier.model.load_state_dict({key: theirs[key] for key in fitting}, strict=False)
     where = f"{name}/{same[0].seed}" if len(runs) > 1 else name
-    return Start(where, fitting, fresh, compute_checksum(theirs))
+    return Start(where, fitting, fresh, compute_checksum(weights))
 
 
 def _fits(ours: Tensor, theirs: Tensor | None) -> bool:

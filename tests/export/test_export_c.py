@@ -18,6 +18,7 @@ from lenet.evaluation.classifier import Classifier, build_classifier, load_class
 from lenet.export import Request
 from lenet.export.c import constant_bytes, state_bytes, write_sources
 from lenet.export.integers import IntegerNetwork, quantize_network, read_layers
+from lenet.models.quantization import BOUNDS
 from lenet.rng import generator
 from lenet.runs.find import open_runs
 
@@ -42,6 +43,7 @@ NETWORKS = {
         "input={size: 28, levels: unit}",
     ],
 }
+QUANTIZED = [*NETWORKS["compact"], "quantize={weights: 4}"]
 
 needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
@@ -55,6 +57,9 @@ def make_classifier(values: list[str]) -> Classifier:
             module.running_mean.copy_(torch.rand(len(module.running_mean), generator=draw) - 0.5)
             module.running_var.copy_(torch.rand(len(module.running_var), generator=draw) + 0.5)
             module.weight.data.copy_(torch.rand(len(module.weight), generator=draw) - 0.3)
+    if any(hasattr(module, BOUNDS) for module in classifier.model.modules()):
+        classifier.model.train()
+        classifier.model(classifier.preprocess(draw_images(20) / 255))  # shows grids what there is
     classifier.model.eval()
     return classifier
 
@@ -89,12 +94,16 @@ def run_c(network: IntegerNetwork, images: Tensor, folder: Path) -> Tensor:
 
 
 @needs_compiler
-@pytest.mark.parametrize(("name", "bits"), [*((name, 8) for name in NETWORKS), ("layers", 4)])
+@pytest.mark.parametrize(
+    ("values", "bits"),
+    [*((values, 8) for values in NETWORKS.values()), (NETWORKS["layers"], 4), (QUANTIZED, 4)],
+    ids=[*NETWORKS, "layers in 4 bits", "trained in 4 bits"],
+)
 def test_c_gives_the_integer_networks_scores_bit_for_bit(
-    name: str, bits: int, tmp_path: Path
+    values: list[str], bits: int, tmp_path: Path
 ) -> None:
     images = draw_images(40)
-    network = quantize_network(make_classifier(NETWORKS[name]), images[:20], bits)
+    network = quantize_network(make_classifier(values), images[:20], bits)
     torch.testing.assert_close(run_c(network, images, tmp_path), network(images), rtol=0, atol=0)
 
 
@@ -115,6 +124,19 @@ def test_the_layers_read_compute_what_the_network_does(name: str) -> None:
         torch.testing.assert_close(squashed.float(), expected, rtol=1e-4, atol=1e-4)
     else:
         torch.testing.assert_close(states.flatten(1).float(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_integers_keep_the_grids_that_a_network_was_trained_on() -> None:
+    classifier = make_classifier(QUANTIZED)
+    images = draw_images(40)
+    network = quantize_network(classifier, images[:20], bits=4)
+    other = quantize_network(classifier, images[20:], bits=4)
+    for a, b in zip(network.layers[:-1], other.layers[:-1], strict=True):
+        assert a.multiplier.equal(b.multiplier)  # whatever the images
+    scores, expected = network(images).double(), classifier.infer(images).double()
+    step = float((scores * expected).sum() / scores.square().sum())
+    error = (scores * step - expected).square().mean().sqrt() / expected.std()
+    assert error < 0.02  # of the border, which is rounded to a pixel's grey level, among others
 
 
 def test_one_weight_of_one_half_is_worked_out_by_hand() -> None:

@@ -23,6 +23,7 @@ ONE_EACH = [
     ("lenet5", ["model.kind=lenet5", "loss.kind=mse"]),
     ("lenet5-modern", []),
     ("straightened", ["input.upright=true", "input.width=14"]),
+    ("4-bit weights", ["quantize={weights: 4}"]),
 ]
 
 

@@ -43,6 +43,21 @@ def make_parent(root: Path, seed: int, *changes: str) -> dict[str, Tensor]:
     return weights
 
 
+def test_rounding_starts_from_a_network_without_and_the_other_way_round(tmp_path: Path) -> None:
+    plain, rounded = [], ["quantize={weights: 4}"]
+    for folder, theirs, ours in (
+        (tmp_path / "a", plain, rounded),
+        (tmp_path / "b", rounded, plain),
+    ):
+        weights = make_parent(folder, 0, *theirs)
+        built = build(make_config(*ours, f"train.from={folder}/parent/0"), [0])
+        assert built.starts[0].fresh == []
+        state = built.classifiers[0].model.state_dict()
+        for name in built.starts[0].loaded:
+            torch.testing.assert_close(state[name], weights[name], rtol=0, atol=0)
+        assert "c1.weight" in built.starts[0].loaded
+
+
 def test_every_seed_starts_from_its_own_or_from_the_only_one(tmp_path: Path) -> None:
     weights = [make_parent(tmp_path, seed) for seed in (0, 1)]
     own = build(make_config(f"train.from={tmp_path}/parent"), [0, 1])
