@@ -1,6 +1,7 @@
 """The device that a run computes on, and how far its results repeat."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -47,6 +48,23 @@ def synchronize(device: torch.device) -> None:
     """Wait until the device has done what it was given, so that a clock can be read."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def peak_memory(device: torch.device) -> dict[str, float]:
+    """Return the most MB that tensors on a GPU, or this process on a CPU, have held at once.
+
+    Returns:
+        ``step/peak_memory_mb``, or nothing where the system does not say: on Windows and MPS.
+    """
+    if device.type == "cuda":
+        return {"step/peak_memory_mb": torch.cuda.max_memory_allocated(device) / 1e6}
+    if device.type != "cpu" or sys.platform == "win32":
+        return {}
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # macOS counts in bytes
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"step/peak_memory_mb": held * unit / 1e6}
 
 
 @contextmanager

@@ -32,7 +32,7 @@ import lenet.figures.tensorboard
 from lenet.cli import app
 from lenet.figures.style import new_figure
 from lenet.runs.events import PREFIX, find_events, read_events
-from lenet.runs.run import TIMING
+from lenet.training.tensorboard import NOT_REPEATED
 
 SETTINGS = (
     "data.name=mnist-sample", "data.train_size=100", "data.validation=50", "train.epochs=2",
@@ -241,7 +241,7 @@ def contents(folder: Path) -> dict[str, Any]:
                 shown.clear()
             for value in event.summary.value:
                 tag = f"{value.tag} {event.step}"
-                if value.tag not in TIMING:
+                if value.tag not in NOT_REPEATED:
                     shown[tag] = [*shown.get(tag, []), value.SerializeToString()]
         found[f"events {suffix}"] = shown
     return found

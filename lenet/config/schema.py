@@ -458,6 +458,8 @@ class Evaluation(Section):
     train: bool = False
     """Also count the errors on the training images, unaugmented (they are counted on the fly
     anyway, as in the paper's Figure 5)."""
+    histograms: bool = False
+    """Histograms of all weights for TensorBoard, after each epoch or, of many, after fifty."""
     pictures: bool = True
     """Draw the figures of the finished run for TensorBoard; takes some seconds."""
 

@@ -37,9 +37,9 @@ def _draw_augmentation(subject: Subject) -> Figure:
 
 
 FIGURES: dict[str, Callable[[Subject], Figure]] = {
-    "architecture": draw_architecture,
     "errors": draw_errors,
     "confusion": draw_confusion,
+    "architecture": draw_architecture,
     "filters": draw_filters,
     "maps": draw_maps,
     "cam": draw_cam,

@@ -54,9 +54,18 @@ def _write(folder: Path, runs: list[Run]) -> None:
     for old in find_events(folder):
         old.unlink()
     histories = [run.lines("metrics.jsonl") for run in runs]
+    curves = {split: Curve.of(histories, f"errors/{split}") for split in SPLITS}
     with EventFile(folder, afresh=True) as events:
-        for split in SPLITS:
-            curve = Curve.of(histories, f"errors/{split}")
+        charts = {
+            f"{split}: mean ± sd over seeds": [
+                "Margin",
+                [f"seeds/errors/{split}/{bound}" for bound in ("mean", "low", "high")],
+            ]
+            for split, curve in curves.items()
+            if curve is not None
+        }
+        events.add_summary(summary.custom_scalars({"errors": charts}))
+        for split, curve in curves.items():
             if curve is None:
                 continue
             for step, mean, sd in zip(

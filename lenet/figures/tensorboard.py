@@ -1,4 +1,4 @@
-"""The figures, curves and codes of a finished run, for TensorBoard."""
+"""The figures, curves, codes and graph of a finished run, for TensorBoard."""
 
 import io
 from pathlib import Path
@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from lenet.errors import RunError
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
-from lenet.runs.events import EventFile, find_events, summary
+from lenet.models.summary import summarize_network
+from lenet.runs.events import EventFile, as_graph, find_events, summary
 from lenet.runs.files import write_atomically
+from lenet.runs.find import find_runs
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
 
@@ -68,6 +71,7 @@ def illustrate(run: Run, data: Path | None = None, device: torch.device | str = 
         with EventFile(run.folder, f".{EVENTS}") as events:
             write_figures(events, subject, step)
             write_curves(events, subject, step)
+            events.add([as_graph(draw_graph(subject))])
         try:
             for path in old:
                 path.unlink()
@@ -78,15 +82,22 @@ def illustrate(run: Run, data: Path | None = None, device: torch.device | str = 
 
 
 def write_figures(events: EventFile, subject: Subject, step: int) -> None:
-    """Write all figures that fit the run, except the slow ones, as images ``figures/NAME``."""
+    """Write all figures that fit the run, except the slow ones, as images ``figures/N NAME``.
+
+    TensorBoard sorts them by the number. All seeds of an experiment have one architecture: the
+    first one shows it.
+    """
+    seeds = find_runs(subject.run.folder.parent)
+    known = SLOW if subject.run.folder == seeds[0].folder else {*SLOW, "architecture"}
     with style.applied():
-        for name, draw in FIGURES.items():
-            if name not in SLOW:
+        for number, (name, draw) in enumerate(FIGURES.items(), 1):
+            if name not in known:
                 try:
                     figure = draw(subject)
                 except UnfitError:
                     continue
-                drawn = summary.image(f"figures/{name}", style.pixels(figure), dataformats="HWC")
+                tag = f"figures/{number} {name}"
+                drawn = summary.image(tag, style.pixels(figure), dataformats="HWC")
                 events.add_summary(drawn, step)
 
 
@@ -96,6 +107,28 @@ def write_curves(events: EventFile, subject: Subject, step: int) -> None:
         truth = (subject.test.labels == label).cpu().numpy()
         guess = subject.probabilities[:, label].cpu().numpy()
         events.add_summary(summary.pr_curve(f"classes/{name}", truth, guess), step)
+
+
+def draw_graph(subject: Subject) -> GraphDef:
+    """Return the layers with weights or of another size than the one before, one after another.
+
+    The names are those of `lenet summary`. (PyTorch's own graphs need its deprecated tracing, and
+    show hundreds of operations.)
+    """
+    classifier = subject.classifier
+    size = classifier.preprocess.size
+    found = summarize_network(classifier.model, (classifier.data.channels, size, size))
+    graph = GraphDef()
+    layers = [("input", "Input", found.input, 0)]
+    layers += [(row.name, row.kind, row.output, row.parameters) for row in found.rows]
+    for name, kind, output, parameters in layers:
+        before = [node.name for node in graph.node[-1:]]
+        node = graph.node.add(name=name.replace(".", "/"), op=kind, input=before)
+        node.attr["parameters"].i = parameters
+        shape = node.attr["_output_shapes"].list.shape.add()
+        for length in (-1, *output):
+            shape.dim.add(size=length)
+    return graph
 
 
 def write_codes(subject: Subject) -> None:

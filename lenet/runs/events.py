@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
 from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import summary as untyped
@@ -103,6 +104,11 @@ class EventFile:
 def as_event(summary: Summary, step: int, wall_time: float | None = None) -> Event:
     """Return a summary at a step, of now if no time is given."""
     return Event(summary=summary, step=step, wall_time=wall_time or time.time())
+
+
+def as_graph(graph: GraphDef) -> Event:
+    """Return a graph as an event."""
+    return Event(graph_def=graph.SerializeToString(), wall_time=time.time())
 
 
 def read_events(paths: Sequence[Path]) -> Iterator[Event]:

@@ -17,8 +17,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from lenet.config.load import dump_config
 from lenet.config.schema import Config
 from lenet.errors import RunError
-from lenet.runs.run import TIMING
 from lenet.training.experiment import run_experiment
+from lenet.training.tensorboard import NOT_REPEATED
 
 FILES = ("weights.safetensors", "metrics.jsonl", "result.json")
 """Files that must be identical; of TensorBoard's events, the curves are compared."""
@@ -141,7 +141,7 @@ def read_curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
     return {
         tag: [(point.step, point.value) for point in events.Scalars(tag)]
         for tag in events.Tags()["scalars"]
-        if tag not in TIMING
+        if tag not in NOT_REPEATED
     }
 
 

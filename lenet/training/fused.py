@@ -15,7 +15,7 @@ from lenet.kernels.plan import NotCoveredError, Plan, plan_network, values_of
 from lenet.kernels.support import missing
 from lenet.models import build_model
 from lenet.runs.run import Run
-from lenet.training.gradient import GradientLearner
+from lenet.training.gradient import NO_NORM, GradientLearner, Seen
 
 Kernels = Literal["torch", "fast"]
 
@@ -60,15 +60,11 @@ class FusedLearner(GradientLearner):
         for index in range(len(self.models)):
             self._pack(index)
 
-    def each(
-        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
-    ) -> list[tuple[Tensor, Tensor]]:
+    def each(self, learn: Callable[[int], Seen], indices: Iterable[int]) -> list[Seen]:
         """Let seeds learn at the same time; see `GradientLearner.each`."""
         return list(self.pool.map(learn, indices)) if self.pool else super().each(learn, indices)
 
-    def _learn(
-        self, index: int, factor: float, inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _learn(self, index: int, factor: float, inputs: Tensor, targets: Tensor) -> Seen:
         group, average = self.optimizers[index].param_groups[0], self.averages[index]
         loss_sum, errors = self.fused[index].learn(
             inputs,
@@ -80,7 +76,8 @@ class FusedLearner(GradientLearner):
             smoothing=getattr(self.loss, "label_smoothing"),  # noqa: B009 - only cross-entropy's
             keep=average.advance() if average is not None else None,
         )
-        return torch.tensor(loss_sum, dtype=torch.float64), torch.tensor(errors)
+        norm = torch.from_numpy(self.fused[index].gradient).norm() if self.looks else NO_NORM
+        return torch.tensor(loss_sum, dtype=torch.float64), torch.tensor(errors), norm
 
     def state(self, index: int) -> dict[str, Tensor]:
         """Return the seed's state, the same tensors as `GradientLearner.state`."""

@@ -8,10 +8,15 @@ from torch import Tensor, nn
 from lenet.losses import are_wrong
 from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
-from lenet.training.learner import BatchStats, Sample
+from lenet.training.learner import LOOK_EVERY, BatchStats, Sample
 from lenet.training.optimizers import WeightAverage
 from lenet.training.pretrained import keep_statistics
 from lenet.training.schedules import Schedule
+
+Seen = tuple[Tensor, Tensor, Tensor]
+"""The sum of the losses, float64, the errors, int64, and the norm of the gradient, float32."""
+
+NO_NORM = torch.tensor(torch.nan)
 
 
 class GradientLearner:
@@ -71,18 +76,21 @@ class GradientLearner:
             lambda index: self._learn(index, factor, inputs[index], targets[index]),
             range(len(self.models)),
         )
-        losses, errors = zip(*stats, strict=True)
-        return BatchStats(torch.stack(losses), torch.stack(errors))
+        losses, errors, norms = zip(*stats, strict=True)
+        return BatchStats(
+            torch.stack(losses), torch.stack(errors), torch.stack(norms) if self.looks else None
+        )
 
-    def each(
-        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Let seeds learn, and return the sum of the losses and the errors of each."""
+    @property
+    def looks(self) -> bool:
+        """Whether the norm of the gradient of this update is wanted."""
+        return self.updates % LOOK_EVERY == 0
+
+    def each(self, learn: Callable[[int], Seen], indices: Iterable[int]) -> list[Seen]:
+        """Let seeds learn, and return what each saw."""
         return [learn(index) for index in indices]
 
-    def _learn(
-        self, index: int, factor: float, inputs: Tensor, targets: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _learn(self, index: int, factor: float, inputs: Tensor, targets: Tensor) -> Seen:
         model, optimizer = self.models[index], self.optimizers[index]
         for group, rate in zip(optimizer.param_groups, self.full_rates[index], strict=True):
             group["lr"] = rate * factor
@@ -91,12 +99,15 @@ class GradientLearner:
         model.train()
         keep_statistics(model, self.frozen)
         optimizer.zero_grad(set_to_none=True)
-        stats = self.descend(index, inputs, targets)
+        losses, errors = self.descend(index, inputs, targets)
+        norm = NO_NORM
+        if self.looks:  # before the step, which may change gradients
+            norm = gradient_norm(weight.grad for weight in model.parameters())
         optimizer.step()
         average = self.averages[index]
         if average is not None:
             average.update(model)
-        return stats
+        return losses, errors, norm
 
     def descend(self, index: int, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Leave the gradient of the mean loss in a seed's weights.
@@ -163,6 +174,19 @@ class GradientLearner:
         """Return the averaged network if there is one, else the network itself."""
         average = self.averages[index]
         return (average.model if average is not None else self.models[index]).eval()
+
+
+def gradient_norm(gradients: Iterable[Tensor | None], dim: int = 0) -> Tensor:
+    """Return the Euclidean norm of gradients taken together, float32.
+
+    Args:
+        gradients: Of each weight, as far as it has one.
+        dim: The first dimension to go over; 1 if the first counts seeds, each with its own norm.
+    """
+    known = [each for each in gradients if each is not None]
+    parts = [each.reshape(*each.shape[:dim], -1).norm(dim=-1) for each in known]
+    total: Tensor = torch.stack(parts).norm(dim=0)
+    return total
 
 
 @torch.no_grad()

@@ -18,6 +18,10 @@ Sample = Callable[[int], tuple[Tensor, Tensor]]
 """Draws n preprocessed training images: inputs (S, n, 1, H, W) and targets (S, n)."""
 
 
+LOOK_EVERY = 50
+"""Updates between looks at losses and gradients: each look makes a GPU wait."""
+
+
 @dataclass(frozen=True)
 class BatchStats:
     """What a learner saw of some images, before it learnt from them."""
@@ -26,6 +30,9 @@ class BatchStats:
     """Sum of the losses, float64 (S,)."""
     errors: Tensor
     """Images whose prediction was wrong, int64 (S,)."""
+    gradient_norm: Tensor | None = None
+    """Euclidean norm of the gradient, float32 (S,), at every `LOOK_EVERY`-th update of rules with
+    one gradient per batch."""
 
 
 class Learner(Protocol):
@@ -82,6 +89,7 @@ class EpochMetrics:
         self.n = 0
         self.seconds = 0.0
         self.unchecked: list[Tensor] = []
+        self.looked = (0, 0.0)
 
     def start_clock(self) -> None:
         """Count the time from here on."""
@@ -93,6 +101,7 @@ class EpochMetrics:
 
     def add(self, stats: BatchStats, n: int) -> None:
         """Add what was seen of `n` images."""
+        self.latest = (stats, n)
         self.loss_sum += stats.loss_sum
         self.errors += stats.errors
         self.n += n
@@ -116,6 +125,19 @@ class EpochMetrics:
                 " the last checkpoint before it is kept"
             )
         self.unchecked.clear()
+
+    def look(self) -> list[dict[str, float]]:
+        """Return each seed's numbers of the latest batch, and all seeds' images/s since the last
+        look or the beginning of the epoch."""
+        (before, then), seconds = self.looked, self.seconds + time.perf_counter() - self.began
+        speed = (self.n - before) * len(self.seeds) / (seconds - then)
+        self.looked = (self.n, seconds)
+        stats, n = self.latest
+        numbers = [{"step/loss": loss / n} for loss in stats.loss_sum.tolist()]
+        if stats.gradient_norm is not None:
+            for line, norm in zip(numbers, stats.gradient_norm.tolist(), strict=True):
+                line["step/gradient_norm"] = norm
+        return [line | {"step/images_per_second": speed} for line in numbers]
 
     @property
     def error_rate(self) -> float:
@@ -153,3 +175,4 @@ class EpochMetrics:
         self.errors[index] = state["epoch.errors"]
         self.n = int(state["epoch.n"])
         self.seconds = float(state["epoch.seconds"])
+        self.looked = (self.n, self.seconds)

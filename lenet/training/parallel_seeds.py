@@ -19,7 +19,7 @@ from torch.func import functional_call, stack_module_state, vmap
 from lenet.device import synchronize
 from lenet.models.pooling import MaxPool2d
 from lenet.models.quantization import BOUNDS
-from lenet.training.gradient import GradientLearner, count_errors
+from lenet.training.gradient import GradientLearner, Seen, count_errors, gradient_norm
 from lenet.training.learner import BatchStats, Learner, Sample
 
 TRIAL_STEPS = 4
@@ -45,9 +45,7 @@ class ThreadedLearner(GradientLearner):
             torch.get_num_threads(), initializer=torch.set_num_threads, initargs=(1,)
         )
 
-    def each(
-        self, learn: Callable[[int], tuple[Tensor, Tensor]], indices: Iterable[int]
-    ) -> list[tuple[Tensor, Tensor]]:
+    def each(self, learn: Callable[[int], Seen], indices: Iterable[int]) -> list[Seen]:
         """Let seeds learn at the same time; see `GradientLearner.each`."""
         return list(self.pool.map(learn, indices))
 
@@ -96,12 +94,15 @@ class StackedLearner(GradientLearner):
         self.optimizer.zero_grad(set_to_none=True)
         # The seeds share no weight: the gradient of the sum is each seed's own.
         losses.mean(1).sum().backward()  # type: ignore[no-untyped-call]
+        norms = None
+        if self.looks:
+            norms = gradient_norm((weight.grad for weight in self.weights.values()), dim=1)
         self.optimizer.step()
         for average, model in zip(self.averages, self.models, strict=True):
             if average is not None:
                 average.update(model)
         errors = count_errors(self.classify, outputs, targets)
-        return BatchStats(losses.detach().double().sum(1), errors)
+        return BatchStats(losses.detach().double().sum(1), errors, norms)
 
     def momenta(self, index: int) -> dict[str, Tensor]:
         """Return what the optimizer remembers for a seed; see `GradientLearner.momenta`."""
@@ -158,9 +159,11 @@ class GroupedLearner:
             group.learn(inputs[indices], targets[indices])
             for group, indices in zip(self.groups, self.indices, strict=True)
         ]
+        norms = [each.gradient_norm for each in stats if each.gradient_norm is not None]
         return BatchStats(
             torch.cat([each.loss_sum for each in stats]),
             torch.cat([each.errors for each in stats]),
+            torch.cat(norms) if norms else None,
         )
 
     def state(self, index: int) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """What a run writes for TensorBoard while it trains and when it ends; it draws no figures."""
 
 import json
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,41 +16,37 @@ from lenet.data.sources import SAMPLE, SAMPLE_NOTICE
 from lenet.errors import RunError
 from lenet.runs.events import EventFile, as_event, find_events, read_events, summary
 from lenet.runs.lock import lock
-from lenet.runs.run import Run
+from lenet.runs.run import TIMING, Run
 from lenet.statistics import describe_errors
 
 SPLITS = ("train", "validation", "test")
+STEP = "step/"
+"""Beginning of the tags whose steps are updates; those of all others are epochs."""
+WEIGHTS = "weights/"
+"""Beginning of the tags of histograms of weights."""
 KERNELS = "kernels"
 """Tag of the pictures of the first convolution's kernels."""
 MOST_PICTURES = 50
 """A run shows its kernels after this many epochs at most, evenly spread."""
-
-LAYOUT = {
-    "errors": {
-        "by epoch": ["Multiline", [f"errors/{split}$" for split in SPLITS]],
-        **{
-            f"{split}: mean ± sd over seeds": [
-                "Margin",
-                [f"seeds/errors/{split}/{bound}" for bound in ("mean", "low", "high")],
-            ]
-            for split in SPLITS
-        },
-    },
-    "accuracy": {"by epoch": ["Multiline", [f"accuracy/{split}$" for split in SPLITS]]},
-    "loss": {"by epoch": ["Multiline", [f"loss/{split}$" for split in SPLITS]]},
-}
+RESULT = "Result/errors/"
+"""Beginning of the tags of the kept weights' errors. TensorBoard ticks the first five metrics of
+HPARAMS and sorts capitals first."""
+NOT_REPEATED = (*TIMING, "step/images_per_second", "step/peak_memory_mb")
+"""Tags of what differs when a run is repeated."""
 
 
 class Dashboard:
-    """Writes a run's metrics as TensorBoard events; the step is the epoch.
+    """Writes a run's metrics as TensorBoard events, by epoch and by update.
 
     The events are a view of the run's other files and no reason to stop. If they cannot be written,
     the user is told and training continues; everything is written again once that is possible.
+    Only what is shown by update, and the pictures, stand nowhere else and are lost with the events.
 
     Args:
         run: The run.
         first_epoch: What earlier files show of this and later epochs, left by an interrupted run,
             is dropped. What they lack of the epochs before is taken from the run's metrics.
+        updates: Made before; what earlier files show of later ones is dropped, too.
         dataset: What the run learns from; of the sample, a notice stands above the config.
         say: Takes a warning if events cannot be written.
     """
@@ -58,6 +55,7 @@ class Dashboard:
         self,
         run: Run,
         first_epoch: int,
+        updates: int = 0,
         dataset: str = "",
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -65,7 +63,7 @@ class Dashboard:
         self.end = run.config.train.epochs + 1  # the step of what is written once, at the end
         self.file: EventFile | None = None
         self.healthy = True
-        earlier = _read_values(run, first_epoch)
+        earlier = _read_values(run, first_epoch, updates)
         self.events = [as_event(each, 0) for each in self._introduction(dataset)]
         for line in _read_lines(run):
             if line["epoch"] < first_epoch:
@@ -76,19 +74,32 @@ class Dashboard:
                             summary.scalar(tag, value), line["epoch"], known and known.wall_time
                         )
                     )
-        self.events += [event for (tag, _), event in earlier.items() if tag == KERNELS]
+        views = (KERNELS, WEIGHTS, STEP)
+        self.events += [event for (tag, _), event in earlier.items() if tag.startswith(views)]
         self._begin_file()
 
     def write(self, metrics: dict[str, Any]) -> None:
         """Write one epoch's numbers under their own names."""
         self._add(metrics["epoch"], *(summary.scalar(*each) for each in _scalars(metrics)))
 
-    def show_kernels(self, model: nn.Module, epoch: int) -> None:
-        """Show the kernels of the first convolution, if there is one, after some of the epochs."""
-        every = -(-self.run.config.train.epochs // MOST_PICTURES)
+    def write_update(self, updates: int, numbers: dict[str, float]) -> None:
+        """Write numbers of one update, the first of which is 1; their tags begin with `STEP`."""
+        self._add(updates, *(summary.scalar(*each) for each in numbers.items()))
+
+    def show_weights(self, model: nn.Module, epoch: int) -> None:
+        """Show, after some of the epochs, the kernels of the first convolution, if there is one.
+
+        With `evaluate.histograms`, show the histogram of each tensor of weights, too.
+        """
+        if epoch % -(-self.run.config.train.epochs // MOST_PICTURES):
+            return
         kernels = first_kernels(model)
-        if kernels is not None and epoch % every == 0:
+        if kernels is not None:
             self._add(epoch, summary.image(KERNELS, paint(kernels), dataformats="HWC"))
+        if self.run.config.evaluate.histograms:
+            for name, weight in model.named_parameters():
+                values = weight.detach().cpu().numpy()
+                self._add(epoch, summary.histogram(f"{WEIGHTS}{name}", values, "auto"))
 
     def conclude(self, result: dict[str, Any]) -> None:
         """Write the errors of the weights that are kept, which may not be the last epoch's.
@@ -96,11 +107,11 @@ class Dashboard:
         Args:
             result: What ``result.json`` holds, or will hold.
         """
-        tags = [tag for tag in (f"errors/{split}" for split in SPLITS) if tag in result]
+        splits = [split for split in SPLITS if f"errors/{split}" in result]
         counted = describe_errors(result["errors/test"], result["n/test"])
         self._add(
             self.end,
-            *(summary.scalar(f"result/{tag}", result[tag]) for tag in tags),
+            *(summary.scalar(f"{RESULT}{split}", result[f"errors/{split}"]) for split in splits),
             summary.text("result", f"{counted}, weights of epoch {result['kept_epoch']}"),
             self._session()[1],
         )
@@ -113,7 +124,7 @@ class Dashboard:
     def _introduction(self, dataset: str) -> Iterator[Summary]:
         """Yield what stands before the first epoch."""
         notice = SAMPLE_NOTICE if dataset == SAMPLE else ""
-        yield summary.custom_scalars(LAYOUT)
+        yield summary.custom_scalars(_layout(self.run.config.data.validation > 0))
         yield summary.text("config", f"{notice}\n\n```yaml\n{dump_config(self.run.config)}```")
         if self.run.begun:
             environment = json.dumps(self.run.read_json("environment.json"), indent=2)
@@ -183,9 +194,9 @@ def lacks_events(run: Run) -> bool:
     """
     if not run.finished:
         return False
-    shown = _read_values(run, run.config.train.epochs + 2)
+    shown = _read_values(run, run.config.train.epochs + 2, 0)
     wanted = {(tag, line["epoch"]) for line in _read_lines(run) for tag, _ in _scalars(line)}
-    return not {*wanted, ("result/errors/test", run.config.train.epochs + 1)} <= shown.keys()
+    return not {*wanted, (f"{RESULT}test", run.config.train.epochs + 1)} <= shown.keys()
 
 
 def write_events(run: Run, say: Callable[[str], None] = lambda line: None) -> None:
@@ -197,7 +208,7 @@ def write_events(run: Run, say: Callable[[str], None] = lambda line: None) -> No
     """
     with lock(run.folder):
         result = run.read_json("result.json")
-        dashboard = Dashboard(run, run.config.train.epochs + 1, result["dataset"], say)
+        dashboard = Dashboard(run, run.config.train.epochs + 1, sys.maxsize, result["dataset"], say)
         dashboard.conclude(result)
         dashboard.close()
 
@@ -213,13 +224,32 @@ def _scalars(line: dict[str, Any]) -> list[tuple[str, float]]:
     return [(tag, value) for tag, value in line.items() if tag != "epoch"]
 
 
-def _read_values(run: Run, end: int) -> dict[tuple[str, int], Event]:
-    """Return what a run's event files hold of the epochs before `end`, by tag and epoch."""
-    return {
-        (event.summary.value[0].tag, event.step): event
-        for event in read_events(find_events(run.folder))
-        if event.summary.value and 0 < event.step < end
+def _read_values(run: Run, end: int, updates: int) -> dict[tuple[str, int], Event]:
+    """Return what a run's event files hold of the epochs before `end` and of the first updates.
+
+    Returns:
+        The events by tag and step.
+    """
+    found = {}
+    for event in read_events(find_events(run.folder)):
+        if event.summary.value and event.step > 0:
+            tag = event.summary.value[0].tag
+            if event.step < (updates + 1 if tag.startswith(STEP) else end):
+                found[tag, event.step] = event
+    return found
+
+
+def _layout(validated: bool) -> dict[str, dict[str, Any]]:
+    """Return the charts of the custom scalars of a run, with or without validation images."""
+    splits = SPLITS if validated else ("train", "test")
+    charts: dict[str, dict[str, Any]] = {
+        kind: {"by epoch": ["Multiline", [f"{kind}/{split}$" for split in splits]]}
+        for kind in ("errors", "accuracy", "loss")
     }
+    for split in splits[1:]:
+        by_class = ["Multiline", [f"class_errors/{split}/"]]
+        charts["errors"][f"{split}: by epoch and class"] = by_class
+    return charts
 
 
 def first_kernels(model: nn.Module) -> Tensor | None:

@@ -11,7 +11,7 @@ import torch
 from lenet.config.schema import Config
 from lenet.data.batches import ALL, Batches
 from lenet.data.splits import Splits
-from lenet.device import naming_memory, set_determinism, synchronize
+from lenet.device import naming_memory, peak_memory, set_determinism, synchronize
 from lenet.errors import RunError
 from lenet.evaluation.classifier import Classifier, take_weights
 from lenet.runs.files import check_layout
@@ -19,12 +19,9 @@ from lenet.runs.run import Position, Run
 from lenet.training.build import Components, build
 from lenet.training.distributed import World
 from lenet.training.fused import compile_kernels, kernels_of
-from lenet.training.learner import EpochMetrics, Learner
+from lenet.training.learner import LOOK_EVERY, EpochMetrics, Learner
 from lenet.training.progress import Progress
 from lenet.training.tensorboard import Dashboard
-
-CHECK_EVERY = 100
-"""Steps between looks at the losses: each look makes a GPU wait."""
 
 
 def train(
@@ -84,7 +81,8 @@ def train(
     position = _load(runs, learner, metrics, say)
     for run in runs:
         run.rewind(position)
-    dashboards = [Dashboard(run, position.epoch, splits.dataset, say) for run in runs]
+    updates = (position.epoch - 1) * batches.steps_per_epoch + position.step
+    dashboards = [Dashboard(run, position.epoch, updates, splits.dataset, say) for run in runs]
     saved_at = time.monotonic()
     done = (position.epoch - 1) * batches.images_per_epoch + position.step * batches.batch_size
     bar = Progress(config.train.epochs, batches.images_per_epoch, done, len(runs), progress)
@@ -99,7 +97,9 @@ def train(
             if not (world.follow_first(waiting) if world else waiting):
                 break
             first_step = position.step if epoch == position.epoch else 0
-            for step in _learn(config, epoch, first_step, batches, learner, metrics, bar):
+            for step in _learn(
+                config, epoch, first_step, batches, learner, metrics, dashboards, bar
+            ):
                 stopping = stop()
                 if stopping or _is_due(config, step + 1, saved_at):
                     metrics.check(epoch, step)
@@ -152,6 +152,7 @@ def _learn(
     batches: Batches,
     learner: Learner,
     metrics: EpochMetrics,
+    dashboards: Sequence[Dashboard],
     bar: Progress,
 ) -> Iterator[int]:
     """Learn from the batches of an epoch from `first_step` on; yield the number of each step."""
@@ -160,13 +161,19 @@ def _learn(
     metrics.start_clock()
     bar.begin(epoch)
     for step in range(first_step, batches.steps_per_epoch):
+        rate = learner.learning_rate
         with naming_memory("train.batch_size", config.train.batch_size):
             inputs, targets = batches.batch(epoch, step)
             metrics.add(learner.learn(inputs, targets), batches.size(step))
         bar.advance(batches.size(step))
-        if (step + 1) % CHECK_EVERY == 0:
+        updates = (epoch - 1) * batches.steps_per_epoch + step + 1
+        if updates % LOOK_EVERY == 0:
             metrics.check(epoch, step)
             bar.show_error(metrics.error_rate)
+            seen, memory = metrics.look(), peak_memory(metrics.device)
+            for index in metrics.watched:
+                line = {"step/learning_rate": rate} | seen[index] | memory
+                dashboards[index].write_update(updates, line)
         yield step
 
 
@@ -195,7 +202,7 @@ def _log(
     run.append("metrics.jsonl", line)
     run.append("timing.jsonl", {"epoch": epoch} | timing)
     dashboard.write(line | timing)
-    dashboard.show_kernels(classifier.model, epoch)
+    dashboard.show_weights(classifier.model, epoch)
     if _keeps(run, counted):
         run.save_weights(classifier.model.state_dict())
 
@@ -256,6 +263,8 @@ def _count_splits(classifier: Classifier, splits: Splits, config: Config) -> dic
             metrics[f"errors/{name}"] = result.errors
             metrics[f"accuracy/{name}"] = result.accuracy
             metrics[f"loss/{name}"] = result.loss
+            for label, errors in zip(split.classes, result.errors_by_class, strict=True):
+                metrics[f"class_errors/{name}/{label}"] = errors
     return metrics
 
 

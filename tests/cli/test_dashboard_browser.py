@@ -132,7 +132,7 @@ def test_scalars_show_both_runs_and_the_means(show: Any, runs: list[Run]) -> Non
 
 def test_hparams_compares_runs_by_their_results(show: Any, runs: list[Run]) -> None:
     first, second = (run.read_json("result.json")["errors/test"] for run in runs)
-    show("hparams", "small/0", "small/1", "result/errors/test", f"{first}", f"{second}")
+    show("hparams", "small/0", "small/1", "Result/errors/test", f"{first}", f"{second}")
 
 
 def test_custom_scalars_have_errors_and_means_over_seeds(show: Any) -> None:
@@ -142,7 +142,7 @@ def test_custom_scalars_have_errors_and_means_over_seeds(show: Any) -> None:
 
 
 def test_images_show_the_figures(show: Any, browser: Any) -> None:
-    show("images", "figures/errors", "figures/confusion", "kernels")
+    show("images", "figures/1 errors", "figures/2 confusion", "kernels")
     until = time.monotonic() + PATIENCE_SECONDS
     while 830 not in browser.execute_script(DEEP_IMAGES) and time.monotonic() < until:
         time.sleep(0.5)

@@ -2,16 +2,20 @@
 
 import re
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.compat.proto.graph_pb2 import GraphDef
 
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
 from lenet.data.splits import make_splits
 from lenet.errors import RunError
-from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures
+from lenet.figures.subject import Subject
+from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures, write_figures
+from lenet.runs.events import EventFile
 from lenet.runs.run import Run
 from lenet.training.train import train
 
@@ -38,9 +42,40 @@ def finished(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_the_figures_are_images_beside_the_kernels(finished: Run) -> None:
     events = read(finished.folder)
     images = set(events.Tags()["images"])
-    assert {"kernels", "figures/errors", "figures/confusion", "figures/maps"} <= images
-    assert "figures/embedding" not in images  # slow; the projector shows it
-    assert events.Images("figures/errors")[0].width == 830
+    assert {"kernels", "figures/1 errors", "figures/2 confusion", "figures/5 maps"} <= images
+    assert not any("embedding" in tag for tag in images)  # slow; the projector shows it
+    assert events.Images("figures/1 errors")[0].width == 830
+
+
+def test_the_first_seed_alone_shows_the_architecture(finished: Run, tmp_path: Path) -> None:
+    assert "figures/3 architecture" in read(finished.folder).Tags()["images"]
+    other = Run(tmp_path / "1", finished.config)
+    copytree(finished.folder.parent, tmp_path, dirs_exist_ok=True)
+    copytree(tmp_path / "0", other.folder)
+    with EventFile(other.folder, ".only") as events:
+        write_figures(events, Subject.open(other), 3)
+    only = EventAccumulator(str(events.path))
+    only.Reload()
+    assert "figures/1 errors" in only.Tags()["images"]
+    assert "figures/3 architecture" not in only.Tags()["images"]
+
+
+def test_the_graph_has_the_layers_in_their_order(finished: Run) -> None:
+    graph = GraphDef.FromString(read(finished.folder).Graph().SerializeToString())
+    assert [node.name for node in graph.node] == [
+        "input",
+        "c1",
+        "s2",
+        "c3",
+        "s4",
+        "c5",
+        "f6",
+        "output",
+    ]
+    assert [list(node.input) for node in graph.node][:3] == [[], ["input"], ["c1"]]
+    assert graph.node[1].attr["parameters"].i == 156
+    (shape,) = graph.node[1].attr["_output_shapes"].list.shape
+    assert [dim.size for dim in shape.dim] == [-1, 6, 28, 28]
 
 
 def test_each_digit_has_a_precision_recall_curve(finished: Run) -> None:
@@ -87,7 +122,7 @@ def test_drawing_again_replaces_what_an_interrupted_drawing_left(finished: Run) 
     assert not lacks_pictures(finished)
     assert len(list(finished.folder.glob(f"events.out.tfevents.*{EVENTS}"))) == 1
     events = read(finished.folder)
-    assert [image.step for image in events.Images("figures/errors")] == [3]
+    assert [image.step for image in events.Images("figures/1 errors")] == [3]
     assert [point.step for point in events.Scalars("errors/test")] == [1, 2]
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.models.mlp import MLP
-from lenet.training.gradient import GradientLearner
+from lenet.training.gradient import GradientLearner, gradient_norm
 from lenet.training.optimizers import WeightAverage, adamw, decay_groups, sgd
 from lenet.training.schedules import SCHEDULES, constant, cosine, one_cycle, steps
 
@@ -130,6 +130,25 @@ def test_the_tally_counts_what_was_seen_before_the_update() -> None:
     assert stats.errors.tolist() == [int((outputs.argmax(1) != targets[0]).sum())]
     expected = F.cross_entropy(outputs, targets[0], reduction="sum").double()
     torch.testing.assert_close(stats.loss_sum[0], expected.detach())
+
+
+def test_every_fiftieth_update_tells_the_norm_of_its_gradient() -> None:
+    rule = learner([small(0)])
+    stats = [rule.learn(*batch(step)) for step in range(49)]
+    assert all(each.gradient_norm is None for each in stats)
+    inputs, targets = batch(49)
+    twin = small(0)
+    twin.load_state_dict(rule.models[0].state_dict())
+    F.cross_entropy(twin(inputs[0]), targets[0]).backward()
+    expected = sum(float(weight.grad.square().sum()) for weight in twin.parameters()) ** 0.5
+    assert rule.learn(inputs, targets).gradient_norm.tolist() == [pytest.approx(expected)]
+
+
+def test_the_norm_of_gradients_is_that_of_all_their_numbers_or_of_each_seeds() -> None:
+    parts = [torch.tensor([[2.0, 0.0], [3.0, 0.0]]), None, torch.tensor([6.0, 4.0])]
+    assert gradient_norm(parts[:1]).item() == pytest.approx(13**0.5)
+    # The first seed has 2, 0 and 6, the second 3, 0 and 4.
+    assert gradient_norm(parts, dim=1).tolist() == [pytest.approx(40**0.5), 5]
 
 
 def test_seeds_learn_as_each_would_alone() -> None:

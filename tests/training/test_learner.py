@@ -1,6 +1,7 @@
 """What is counted while learning: sums over an epoch, divided once."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -34,6 +35,19 @@ def test_a_resumed_epoch_goes_on_from_what_was_counted_before() -> None:
     after.load_state(0, state)
     after.add(stats([1.0], [0]), 2)
     assert after.numbers(0) == {"errors/train": 1, "accuracy/train": 5 / 6, "loss/train": 0.5}
+
+
+def test_a_look_shows_the_latest_batch_and_the_speed_since_the_last_look() -> None:
+    metrics = EpochMetrics([3, 4], CPU)
+    metrics.start_clock()
+    metrics.add(stats([2.0, 6.0], [1, 3]), 4)
+    metrics.look()
+    metrics.add(replace(stats([1.0, 0.0], [0, 1]), gradient_norm=torch.tensor([5.0, 0.5])), 2)
+    metrics.began -= 1000  # seconds ago
+    first, second = metrics.look()
+    assert first["step/loss"] == 0.5 and first["step/gradient_norm"] == 5
+    assert second["step/loss"] == 0 and second["step/gradient_norm"] == 0.5
+    assert first["step/images_per_second"] == pytest.approx(2 * 2 / 1000, rel=1e-3)
 
 
 def test_a_loss_that_is_not_finite_is_named_by_seed_and_step() -> None:

@@ -28,9 +28,11 @@ from lenet.training.tensorboard import (
 )
 from lenet.training.train import train
 
+ALL = {"images": 0, "scalars": 0, "tensors": 0, "histograms": 0}
+
 
 def read(folder: Path) -> EventAccumulator:
-    events = EventAccumulator(str(folder), size_guidance={"images": 0, "scalars": 0, "tensors": 0})
+    events = EventAccumulator(str(folder), size_guidance=ALL)
     events.Reload()
     return events
 
@@ -45,7 +47,9 @@ def begin(root: Path, *overrides: str, seed: int = 0) -> Run:
 
 @pytest.fixture(scope="module")
 def finished(sample: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    run = begin(tmp_path_factory.mktemp("runs"))
+    # 128 updates, of which the 50th and the 100th are looked at.
+    settings = ["train.batch_size=4", "evaluate.histograms=true"]
+    run = begin(tmp_path_factory.mktemp("runs"), *settings)
     train(
         run.config, [run], make_splits(sample, run.config, torch.device("cpu")), torch.device("cpu")
     )
@@ -60,10 +64,53 @@ def test_every_metric_is_a_scalar_of_the_same_name(finished: Run) -> None:
         assert points == [(m["epoch"], pytest.approx(m[tag])) for m in lines], tag
 
 
+def test_every_fiftieth_update_is_a_point_of_curves_of_its_own(finished: Run) -> None:
+    events = read(finished.folder)
+    tags = ("loss", "learning_rate", "gradient_norm", "images_per_second", "peak_memory_mb")
+    curves = {tag: events.Scalars(f"step/{tag}") for tag in tags}
+    assert all([point.step for point in curve] == [50, 100] for curve in curves.values())
+    assert all(point.value > 0 for curve in curves.values() for point in curve)
+    # One-cycle of two epochs of 64 updates: up to 0.05 after 32, then down to 0 after 128.
+    expected = [0.05 * (128 - done) / 96 for done in (49, 99)]
+    assert [point.value for point in curves["learning_rate"]] == pytest.approx(expected)
+
+
+def test_the_errors_of_each_class_add_up_to_all(finished: Run) -> None:
+    for line in finished.lines("metrics.jsonl"):
+        for split in ("validation", "test"):
+            by_class = [line[f"class_errors/{split}/{digit}"] for digit in range(10)]
+            assert sum(by_class) == line[f"errors/{split}"]
+
+
+def test_weights_have_histograms_if_the_config_says_so(finished: Run, tmp_path: Path) -> None:
+    histograms = read(finished.folder).Histograms("weights/c1.weight")
+    assert [each.step for each in histograms] == [1, 2]
+    assert histograms[0].histogram_value.num == 150  # six kernels of 5×5
+    dashboard = Dashboard(begin(tmp_path), 1)
+    dashboard.show_weights(nn.Conv2d(1, 2, 3), 1)
+    dashboard.close()
+    assert read(dashboard.run.folder).Tags()["histograms"] == []
+
+
+def test_a_resumed_run_keeps_the_updates_before_its_checkpoint_and_no_others(
+    tmp_path: Path,
+) -> None:
+    run = begin(tmp_path)
+    before = Dashboard(run, 1)
+    for updates in (50, 100, 150):
+        before.write_update(updates, {"step/loss": updates / 100})
+    before.close()
+    after = Dashboard(run, 2, updates=100)
+    after.write_update(150, {"step/loss": 7.0})
+    after.close()
+    points = [(point.step, point.value) for point in read(run.folder).Scalars("step/loss")]
+    assert points == [(50, 0.5), (100, 1.0), (150, 7.0)]
+
+
 def test_the_result_is_written_once_beside_the_curves(finished: Run) -> None:
     events, result = read(finished.folder), finished.read_json("result.json")
     for part in ("train", "validation", "test"):
-        (point,) = events.Scalars(f"result/errors/{part}")
+        (point,) = events.Scalars(f"Result/errors/{part}")
         assert (point.step, point.value) == (3, result[f"errors/{part}"])
 
 
@@ -92,16 +139,26 @@ def test_text_holds_config_and_result(finished: Run) -> None:
     assert f"{errors:,} errors / 1,000" in result.tensor_proto.string_val[0].decode()
 
 
-def test_the_layout_has_a_margin_chart_over_seeds(finished: Run) -> None:
-    (event,) = read(finished.folder).Tensors("custom_scalars__config__")
+def read_charts(folder: Path) -> dict[str, list[str]]:
+    """Return the titles of the charts by category, and under each title what it draws."""
+    (event,) = read(folder).Tensors("custom_scalars__config__")
     layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
-    margins = {
-        chart.title: chart.margin.series[0].value
+    return {
+        f"{category.title}, {chart.title}": [
+            *chart.multiline.tag, *(series.value for series in chart.margin.series)
+        ]
         for category in layout.category
         for chart in category.chart
-        if chart.margin.series
-    }
-    assert margins["test: mean ± sd over seeds"] == "seeds/errors/test/mean"
+    }  # fmt: skip
+
+
+def test_no_chart_is_laid_out_that_would_stay_empty(finished: Run, tmp_path: Path) -> None:
+    assert "errors, validation: by epoch and class" in read_charts(finished.folder)
+    Dashboard(begin(tmp_path, "data.validation=0"), 1).close()
+    charts = read_charts(tmp_path / "small" / "0")
+    assert charts["errors, by epoch"] == ["errors/train$", "errors/test$"]
+    assert charts["errors, test: by epoch and class"] == ["class_errors/test/"]
+    assert not any("validation" in title or "seeds" in title for title in charts)
 
 
 def test_overwriting_a_run_removes_what_the_projector_had(finished: Run, tmp_path: Path) -> None:
@@ -121,7 +178,7 @@ def test_a_run_that_concludes_again_hides_what_it_concluded_first(tmp_path: Path
         dashboard = Dashboard(run, first_epoch)
         dashboard.conclude(result | {"errors/test": errors})
         dashboard.close()
-    (point,) = read(run.folder).Scalars("result/errors/test")
+    (point,) = read(run.folder).Scalars("Result/errors/test")
     assert point.value == 8
 
 
@@ -141,7 +198,7 @@ def test_a_full_disk_costs_tensorboard_nothing_once_there_is_room(
     with monkeypatch.context() as broken:
         break_files(broken)
         dashboard.write({"epoch": 2, "errors/test": 8})
-        dashboard.show_kernels(nn.Conv2d(1, 2, 3), 2)
+        dashboard.show_weights(nn.Conv2d(1, 2, 3), 2)
         assert [point.step for point in read(run.folder).Scalars("errors/test")] == [1]
     dashboard.write({"epoch": 3, "errors/test": 7})
     dashboard.close()
@@ -170,7 +227,7 @@ def test_a_finished_run_whose_events_are_lost_gets_them_back_from_its_numbers(
         for tag in set(line) - {"epoch"}:
             shown = {point.step: point.value for point in events.Scalars(tag)}
             assert shown[line["epoch"]] == pytest.approx(line[tag])
-    assert len(events.Scalars("result/errors/test")) == 1
+    assert len(events.Scalars("Result/errors/test")) == 1
 
 
 def test_a_resumed_run_keeps_the_times_of_its_events(tmp_path: Path) -> None:
@@ -194,7 +251,7 @@ def test_many_epochs_show_their_kernels_evenly_spread(tmp_path: Path) -> None:
     run = begin(tmp_path, "train.epochs=120")
     dashboard = Dashboard(run, 1)
     for epoch in range(1, 121):
-        dashboard.show_kernels(nn.Conv2d(1, 2, 3), epoch)
+        dashboard.show_weights(nn.Conv2d(1, 2, 3), epoch)
     dashboard.close()
     steps = [image.step for image in read(run.folder).Images("kernels")]
     assert steps == list(range(3, 121, 3))
@@ -233,6 +290,8 @@ def test_means_over_seeds_are_a_run_of_their_own(tmp_path: Path) -> None:
     assert shown["mean"] == [(1, 105), (2, 82)]
     assert shown["low"] == [(1, pytest.approx(105 - 50**0.5)), (2, pytest.approx(82 - sd))]
     assert shown["high"] == [(1, pytest.approx(105 + 50**0.5)), (2, pytest.approx(82 + sd))]
+    chart = {"errors, test: mean ± sd over seeds": ["seeds/errors/test/mean"]}
+    assert read_charts(tmp_path / "small" / "seeds") == chart  # the others would be empty
 
 
 def test_means_are_replaced_and_count_finished_seeds_only(tmp_path: Path) -> None:
