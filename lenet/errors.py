@@ -8,8 +8,11 @@ LenetError
 """
 
 import difflib
+import errno
+import os
 import re
 import shlex
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -89,6 +92,40 @@ def with_article(word: str) -> str:
     """Write a word, or a number in digits, with its indefinite article: ``a 7``, ``an 8``."""
     vowel = word[:1].lower() in "aeiou8" or word in ("11", "18")
     return f"{'an' if word and vowel else 'a'} {word}"
+
+
+def read_plain(path: Path, max_bytes: int) -> bytes:
+    """Read an ordinary file that is no larger than it may be; see `check_plain`.
+
+    Raises:
+        OSError: It cannot be read, is no ordinary file, or is larger; `strerror` is a sentence.
+    """
+    check_plain(path)
+    with path.open("rb") as stream:
+        size = os.fstat(stream.fileno()).st_size  # 0 for what a system makes up, as in /proc
+        content = stream.read(max_bytes + 1) if size <= max_bytes else b""
+    if size > max_bytes or len(content) > max_bytes:
+        has = f"{size:,} bytes, more than" if size > max_bytes else "more bytes than"
+        raise OSError(errno.EFBIG, f"it has {has} the {max_bytes:,} allowed", str(path))
+    return content
+
+
+def explain(error: Exception) -> str:
+    """Return what an error says, without the number and the path that Python puts around it."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def check_plain(path: Path) -> None:
+    """Refuse what is no ordinary file: pipes and devices may keep one waiting, or go on, for ever.
+
+    Raises:
+        OSError: It is none, or not there; `strerror` is a sentence.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is a pipe, a device or the like, no file", str(path))
 
 
 def shell(*words: str | Path) -> str:

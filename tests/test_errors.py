@@ -1,12 +1,13 @@
 """Advice on unknown words."""
 
+import os
 import shlex
 from pathlib import Path
 
 import pytest
 
 from lenet import errors
-from lenet.errors import count, how_to_install, nearest, shell, with_article
+from lenet.errors import count, how_to_install, nearest, read_plain, shell, with_article
 
 
 def test_the_nearest_known_word_is_suggested() -> None:
@@ -43,3 +44,23 @@ def test_what_is_missing_is_installed_by_the_script_in_a_clone_and_by_pip_elsewh
     words = shlex.split(how_to_install("onnx").split("`")[1])
     assert words[:2] == ["pip", "install"]
     assert {word.partition(">")[0] for word in words[2:]} == {"onnx", "onnxruntime", "onnxscript"}
+
+
+def test_what_would_be_read_without_end_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"12345")
+    assert read_plain(tmp_path / "file", 5) == b"12345"
+    with pytest.raises(OSError, match="it has 5 bytes, more than the 4 allowed"):
+        read_plain(tmp_path / "file", 4)
+    with pytest.raises(IsADirectoryError, match="it is a folder"):
+        read_plain(tmp_path, 4)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs devices and pipes")
+def test_devices_and_pipes_are_no_files_and_what_the_system_makes_up_is_cut(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(OSError, match="a pipe, a device or the like"):
+            read_plain(path, 5)
+    if Path("/proc/self/maps").exists():  # says that it has 0 bytes
+        with pytest.raises(OSError, match="more bytes than the 5 allowed"):
+            read_plain(Path("/proc/self/maps"), 5)

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from lenet.errors import UsageError
+from lenet.errors import UsageError, read_plain
 
 KeyPath = tuple[str | int, ...]
 
@@ -95,10 +95,10 @@ def read_document(path: Path) -> Node:
         UsageError: It cannot be read, is no plain YAML, or holds no mapping.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path}: larger than {MAX_BYTES:,} bytes, so no config")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_plain(path, MAX_BYTES).decode()
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
         raise UsageError(f"{path}: cannot be read: {error}") from error
     node = parse(text, str(path))
     if not isinstance(node.value, dict):

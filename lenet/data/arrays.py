@@ -11,6 +11,7 @@ import hashlib
 import re
 import zipfile
 from collections.abc import Callable
+from io import BytesIO
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,13 @@ from lenet.config.load import DATA_FILES
 from lenet.data.datasets import Dataset, Split
 from lenet.data.idx import read_idx
 from lenet.data.splits import stratified_split
-from lenet.errors import DataError
+from lenet.errors import DataError, check_plain, explain, read_plain
 
 Array = npt.NDArray[Any]
 SIZE = 32
 """Pixels, to which larger images are brought where no size is asked for."""
+MAX_BYTES = 2_000_000_000
+"""Of all arrays of a file in memory; a table of text takes twice its size."""
 IMAGES = {"x", "images", "image", "data"}
 LABELS = {"y", "labels", "label", "targets"}
 TESTED = {"test", "t10k"}
@@ -117,14 +120,14 @@ def read_images(path: Path) -> Tensor:
         if suffix == ".csv":
             pixels = _read_csv(path)[0]
         elif suffix == ".npy":
-            pixels = np.load(path, allow_pickle=False)
+            pixels = _read_npy(path)
         else:
             found = {kind: array for _, kind, array in _parts(_read_npz(path))}
             if "images" not in found:
                 raise DataError(f"{path} holds no images: {NAMES}")
             pixels = found["images"]
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
+        raise DataError(f"{path} cannot be read: {explain(error)}") from error
     return as_images(pixels, str(path))
 
 
@@ -200,8 +203,8 @@ def _read(path: Path, say: Callable[[str], None]) -> dict[str, tuple[Array, Arra
             if path.is_file()
             else {file.name.split(".")[0]: _read_file(file) for file in _files(path)}
         )
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
+        raise DataError(f"{path} cannot be read: {explain(error)}") from error
     found = {(part, kind): array for part, kind, array in _parts(arrays)}
     left = [name for name in arrays if _kind(name) is None]
     if left:
@@ -237,7 +240,7 @@ def _read_csv(path: Path) -> tuple[Array, Array | None]:
     Raises:
         DataError: A row has another length or holds what is no number.
     """
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_plain(path, MAX_BYTES // 2).decode("utf-8-sig").splitlines()
     lines = [line for line in lines if line.strip()]
     if not lines:
         raise DataError(f"{path} is empty")
@@ -267,16 +270,23 @@ def _read_csv(path: Path) -> tuple[Array, Array | None]:
 
 
 def _read_npz(path: Path) -> dict[str, Array]:
+    check_plain(path)
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > MAX_BYTES:
+        raise ValueError(f"it holds {unpacked:,} bytes, more than the {MAX_BYTES:,} allowed")
     with path.open("rb") as stream:  # NumPy leaves the files open that it cannot read
         file = np.load(stream, allow_pickle=False)
-        if not isinstance(file, np.lib.npyio.NpzFile):
-            raise ValueError("no NPZ archive")
         return {name: file[name] for name in file.files}
+
+
+def _read_npy(path: Path) -> Array:
+    return np.asarray(np.load(BytesIO(read_plain(path, MAX_BYTES)), allow_pickle=False))
 
 
 def _read_file(path: Path) -> Array:
     if path.suffix == ".npy":
-        return np.asarray(np.load(path, allow_pickle=False))
+        return _read_npy(path)
     array: Array = read_idx(path)[0].numpy()
     return array
 

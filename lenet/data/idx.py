@@ -3,16 +3,17 @@
 import gzip
 import hashlib
 import zlib
+from io import BytesIO
 from math import prod
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from lenet.errors import DataError
+from lenet.errors import DataError, explain, read_plain
 
 MAX_FILE_BYTES = 600_000_000
-"""More than the largest of the known datasets has; a packed file may pretend to any size."""
+"""More than the largest of the known datasets has; a file may be of, or unpack to, any size."""
 
 TYPES = {8: (torch.uint8, 1), 12: (torch.int32, 4)}
 """Code of an element's type → its dtype and its width in bytes."""
@@ -29,13 +30,16 @@ def read_idx(path: Path) -> tuple[Tensor, str]:
         DataError: The file is no IDX file, or shorter or longer than its header says.
     """
     try:
+        content = read_plain(path, MAX_FILE_BYTES)
         if path.suffix == ".gz":
-            with gzip.open(path) as stream:
+            with gzip.open(BytesIO(content)) as stream:
                 content = stream.read(MAX_FILE_BYTES + 1)
-        else:
-            content = path.read_bytes()
+            if len(content) > MAX_FILE_BYTES:
+                raise DataError(
+                    f"{path} holds more than the {MAX_FILE_BYTES:,} bytes allowed when unpacked"
+                )
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        raise DataError(f"{path} cannot be read: {explain(error)}") from error
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     known = len(content) >= 4 and content[:2] == b"\0\0" and content[2] in TYPES
     if not known or not 1 <= content[3] <= 4:
@@ -49,7 +53,7 @@ def read_idx(path: Path) -> tuple[Tensor, str]:
             f"{path} is damaged: its header states {' × '.join(map(str, shape))} values,"
             f" {expected:,} bytes in all, and it has {len(content):,} (md5 {md5})"
         )
-    body = torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8)
+    body = torch.frombuffer(bytearray(memoryview(content)[start:]), dtype=torch.uint8)
     if width > 1:  # IDX is big-endian
         body = body.view(-1, width).flip(1).contiguous().view(dtype)
     return body.view(shape), md5

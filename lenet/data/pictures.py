@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, check_plain
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 1 or 3)
 
@@ -101,6 +101,7 @@ def read_scaled(path: Path, longest_side: int) -> tuple[Picture, float]:
             raise PictureError(f"more than {MAX_BYTES // 1024**2} MiB on standard input")
         return decode_scaled(io.BytesIO(data), longest_side)
     try:
+        check_plain(path)
         with path.open("rb") as file:
             return decode_scaled(file, longest_side)
     except FileNotFoundError:
@@ -215,11 +216,13 @@ def _shrink(image: Image.Image, longest_side: int) -> Image.Image:
 
 def _stretch(image: Image.Image) -> Image.Image:
     """Map a picture of more than 8 bits from its own range to 0..255."""
-    values = np.asarray(image, dtype=np.float32)
+    values = np.array(image, dtype=np.float32)
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise PictureError("damaged picture (pixels that are not numbers)")
-    return Image.fromarray(((values - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
+    values -= low  # in place: a copy of the largest pictures has 360 MB
+    values *= 255 / max(high - low, 1e-9)
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _flatten(image: Image.Image) -> Picture:

@@ -39,6 +39,7 @@ THIN, STROKE = 1.5, 2.2
 OPEN = 0.5  # of a loop's depth: thickened strokes reach so far into it
 EDGE = 2  # px: how far a stroke's soft edge reaches beyond pixels that are surely ink
 FAINT = 0.3  # of full ink: a stroke goes on in such pixels where the pen was light
+MOST_MARKS = 10_000  # of a page: read in seconds; a page in small print has 5,000 characters
 HAZE = 0.1  # of full ink: below this is the paper's grain or the haze around a stroke
 
 
@@ -115,35 +116,47 @@ def _take_whole(picture: Picture, size: int, channels: int) -> Digit:
     return Digit(pixels, (slice(0, picture.shape[0]), slice(0, picture.shape[1])), others=0)
 
 
-def is_near(group: Box, mark: Box, height: int) -> bool:
-    """Whether a mark belongs to a group on a page that holds one digit: the gap is small.
+Boxes = npt.NDArray[np.int64]
+"""(N, 4): the first row, the end of the rows, the first column, the end of the columns."""
+
+
+def is_near(groups: Boxes, mark: Boxes, height: int) -> Mask:
+    """Whether a mark belongs to groups on a page that holds one digit: the gap is small.
 
     It is measured by the `height` of all ink, as a digit may be in fragments.
+
+    Returns:
+        (N,) for (N, 4) groups and the (4,) mark.
     """
-    return bool(_gap(group, mark) <= 0.12 * height)
+    near: Mask = _gaps(groups, mark) <= 0.12 * height
+    return near
 
 
-def is_in_column(group: Box, mark: Box, _: int) -> bool:
-    """Whether a mark belongs to a group on a page of many digits: one stands above the other."""
-    shared = min(group[1].stop, mark[1].stop) - max(group[1].start, mark[1].start)
-    narrower = min(box[1].stop - box[1].start for box in (group, mark))
-    height = group[0].stop - group[0].start
-    return bool(shared > 0.5 * narrower and _gap(group, mark) <= 0.25 * height)
+def is_in_column(groups: Boxes, mark: Boxes, _: int) -> Mask:
+    """Whether a mark belongs to groups on a page of many digits: one stands above the other."""
+    shared = np.minimum(groups[:, 3], mark[3]) - np.maximum(groups[:, 2], mark[2])
+    narrower = np.minimum(groups[:, 3] - groups[:, 2], mark[3] - mark[2])
+    heights = groups[:, 1] - groups[:, 0]
+    above: Mask = (shared > 0.5 * narrower) & (_gaps(groups, mark) <= 0.25 * heights)
+    return above
 
 
 def group_marks(
-    ink: Ink, belongs: Callable[[Box, Box, int], bool] = is_near
+    ink: Ink, belongs: Callable[[Boxes, Boxes, int], Mask] = is_near
 ) -> list[tuple[Box, Mask]]:
     """Find connected marks and group those that belong to one digit.
 
     Args:
         ink: (H, W) in [0, 1].
-        belongs: Whether a mark (its box is the second) goes to a group (its box is the first); the
-            third argument is the height of all marks together.
+        belongs: Whether a mark (its box is the second) goes to groups (their boxes are the first);
+            the third argument is the height of all marks together.
 
     Returns:
         Box and mask within it per digit, the most ink first. Specks are left out, and so are marks
         that touch the picture's rim unless there are no others or they fill the picture.
+
+    Raises:
+        PictureError: There are more than `MOST_MARKS` marks.
     """
     marks, count = _label_strokes(ink)
     if count == 0:
@@ -154,20 +167,30 @@ def group_marks(
     if weights[~at_rim].sum() >= max(12, 0.05 * weights[at_rim].sum()) and not fills(ink > 0.5):
         weights = np.where(at_rim, 0, weights)
     order = [int(i) for i in np.argsort(-weights) if weights[i] >= 0.02 * weights.max()]
-    groups: list[tuple[Box, set[int]]] = []
-    rows = [boxes[i][0] for i in order]
-    height = max(r.stop for r in rows) - min(r.start for r in rows)
+    if len(order) > MOST_MARKS:
+        raise PictureError(
+            f"{len(order):,} marks, more than the {MOST_MARKS:,} allowed: this is noise or a"
+            " texture; cut out the part with the digits"
+        )
+    edges = np.array([(r.start, r.stop, c.start, c.stop) for r, c in boxes])
+    height = int(edges[order, 1].max() - edges[order, 0].min())
+    hulls, members = np.empty((len(order), 4), dtype=np.int64), list[set[int]]()
     for i in order:
-        box, members = boxes[i], {i + 1}
         # A mark may join groups that were apart without it; the first, the heaviest, takes it in.
-        for place, (other, others) in enumerate(groups):
-            if belongs(other, box, height):
-                box, members = _hull(other, box), others | members
-                groups[place] = (box, members)
-                break
+        near = np.flatnonzero(belongs(hulls[: len(members)], edges[i], height))
+        if len(near):
+            members[near[0]].add(i + 1)
+            hull = hulls[near[0]]
+            hull[::2] = np.minimum(hull[::2], edges[i, ::2])
+            hull[1::2] = np.maximum(hull[1::2], edges[i, 1::2])
         else:
-            groups.append((box, members))
-    return [_cut_group(ink, marks, box, members) for box, members in groups]
+            hulls[len(members)] = edges[i]
+            members.append({i + 1})
+    groups = zip(hulls.tolist(), members, strict=False)
+    return [
+        _cut_group(ink, marks, (slice(top, bottom), slice(left, right)), own)
+        for (top, bottom, left, right), own in groups
+    ]
 
 
 def _label_strokes(ink: Ink) -> tuple[npt.NDArray[np.int32], int]:
@@ -186,16 +209,11 @@ def _touches_rim(box: Box, shape: tuple[int, ...]) -> bool:
     return bool(at_top_or_bottom or columns.start == 0 or columns.stop == shape[1])
 
 
-def _gap(a: Box, b: Box) -> int:
-    """Pixels between two boxes, the larger of the gaps along rows and along columns."""
-    return int(max(max(p.start, q.start) - min(p.stop, q.stop) for p, q in zip(a, b, strict=True)))
-
-
-def _hull(a: Box, b: Box) -> Box:
-    rows, columns = (
-        slice(min(p.start, q.start), max(p.stop, q.stop)) for p, q in zip(a, b, strict=True)
-    )
-    return rows, columns
+def _gaps(groups: Boxes, mark: Boxes) -> Boxes:
+    """Pixels between boxes and another one, the larger of the gaps along rows and columns, (N,)."""
+    starts, ends = np.maximum(groups[:, ::2], mark[::2]), np.minimum(groups[:, 1::2], mark[1::2])
+    gaps: Boxes = (starts - ends).max(axis=1)
+    return gaps
 
 
 def _cut_group(

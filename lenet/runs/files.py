@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 
-from lenet.errors import DivergedError, RunError, UsageError
+from lenet.errors import DivergedError, RunError, UsageError, read_plain
 
 if TYPE_CHECKING:  # so that runs are listed without torch
     from torch import Tensor
@@ -96,14 +95,7 @@ def read_file(path: Path, max_bytes: int) -> bytes:
         DamagedFileError: It cannot be read, is no plain file, or is larger.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DamagedFileError(f"{path} is no file")
-        if status.st_size > max_bytes:
-            raise DamagedFileError(
-                f"{path} has {status.st_size:,} bytes, more than the {max_bytes:,} allowed"
-            )
-        return path.read_bytes()
+        return read_plain(path, max_bytes)
     except OSError as error:
         raise DamagedFileError(f"{path} cannot be read: {error.strerror}") from error
 

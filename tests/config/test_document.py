@@ -99,7 +99,7 @@ def test_a_document_must_be_a_readable_mapping(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"c\.yaml"):
             read_document(path)
     path.write_bytes(b"#" * 1_000_001)
-    with pytest.raises(UsageError, match="larger than 1,000,000 bytes"):
+    with pytest.raises(UsageError, match="1,000,001 bytes, more than the 1,000,000 allowed"):
         read_document(path)
 
 

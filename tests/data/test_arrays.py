@@ -1,5 +1,6 @@
 """CSV tables, NumPy arrays and IDX files become datasets, or a sentence."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,22 @@ def test_folders_of_pictures_hold_no_arrays(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "1.png").touch()
     assert not holds_arrays(tmp_path)
+
+
+def test_arrays_that_would_fill_the_memory_are_refused_by_their_size(tmp_path: Path) -> None:
+    with (tmp_path / "own.csv").open("wb") as stream:
+        stream.truncate(10**10)
+    with pytest.raises(DataError, match="10,000,000,000 bytes, more than the 1,000,000,000 "):
+        load_arrays(tmp_path / "own.csv")
+    entry = zipfile.ZipInfo("x.npy")
+    with zipfile.ZipFile(tmp_path / "own.npz", "w") as archive:
+        archive.writestr(entry, b"")
+        entry.file_size = 3 * 10**9  # a bomb says so in its table of contents
+    with pytest.raises(DataError, match="3,000,000,000 bytes, more than the 2,000,000,000 "):
+        load_arrays(tmp_path / "own.npz")
+    header = b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000,), }"
+    (tmp_path / "own.npy").write_bytes(
+        b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header
+    )
+    with pytest.raises(DataError, match="cannot be read"):
+        read_images(tmp_path / "own.npy")

@@ -76,3 +76,10 @@ def test_any_bytes_are_either_read_or_refused(
     except DataError:
         return
     assert array.numel() > 0
+
+
+def test_a_file_beyond_the_largest_dataset_is_refused_by_its_size(tmp_path: Path) -> None:
+    with (tmp_path / "images").open("wb") as stream:
+        stream.truncate(10**10)
+    with pytest.raises(DataError, match="10,000,000,000 bytes, more than the 600,000,000 allowed"):
+        read_idx(tmp_path / "images")

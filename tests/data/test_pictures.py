@@ -1,6 +1,7 @@
 """Pictures from anywhere become plain arrays, or one sentence."""
 
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -145,6 +146,13 @@ def test_a_bomb_is_refused_without_unpacking_it(tmp_path: Path) -> None:
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="no such file"):
         read_picture(tmp_path / "none.png", 100)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(PictureError, match="a pipe, a device or the like"):
+        read_picture(tmp_path / "pipe.png", 100)
 
 
 def test_folders_and_globs_expand_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

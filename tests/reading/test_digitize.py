@@ -1,11 +1,13 @@
 """A photographed digit arrives as MNIST would have it."""
 
+import time
+
 import numpy as np
 import pytest
 
 from lenet.data.datasets import Dataset
 from lenet.data.pictures import PictureError
-from lenet.reading.digitize import digitize, fit_ink
+from lenet.reading.digitize import digitize, fit_ink, group_marks, is_in_column
 from lenet.reading.ink import find_ink
 
 
@@ -165,3 +167,14 @@ def test_most_mnist_images_hardly_change(mnist: Dataset) -> None:
     images = mnist.test.images[:200, 0].numpy()
     changes = [np.abs(digitize(image[..., None]).ink - image / 255).mean() for image in images]
     assert np.median(changes) < 0.01
+
+
+def test_thousands_of_marks_take_seconds_and_what_is_no_page_is_refused_by_its_number() -> None:
+    dots = np.zeros((606, 612), dtype=np.float32)
+    for row in range(4):
+        dots[1 + row :: 6, 1::6] = dots[1 + row :: 6, 2::6] = 1  # 101 × 102, 4 × 2 pixels each
+    began = time.process_time()
+    groups = group_marks(dots[:240, :300], is_in_column)
+    assert len(groups) == 40 * 50 and time.process_time() - began < 3
+    with pytest.raises(PictureError, match=r"10,302 marks, more than the 10,000 allowed"):
+        group_marks(dots, is_in_column)

@@ -150,7 +150,7 @@ def test_a_file_larger_than_allowed_is_not_read(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(DamagedFileError, match="is no file"):
+    with pytest.raises(DamagedFileError, match="it is a pipe, a device or the like"):
         read_file(tmp_path / "pipe", 10)
 
 
