@@ -48,7 +48,7 @@ class Boosting(Section):
 
 class Strings(Section):
     """How images of digits are composed to lines, anew in each epoch; validation and test lines
-    stay the same."""
+    stay the same and hold each digit once."""
 
     width: int = Field(default=160, ge=48, le=1024)
     """Width of a line in pixels; its height is input.size. A digit that does not fit is left
@@ -243,11 +243,11 @@ class Linear(Network):
 
 
 class Line(Network):
-    """A network that reads a whole line at once, of any width, as high as input.size; 80,047
+    """A network that reads a whole line at once, of any width, as high as input.size; 81,211
     parameters by default. Its loss is ctc, its images are composed by data.strings."""
 
     kind: Literal["line"]
-    channels: list[Count] = Field(default=[12, 24, 40, 64, 64], min_length=5, max_length=5)
+    channels: list[Count] = Field(default=[16, 24, 40, 64, 64], min_length=5, max_length=5)
     """Channels of each convolution."""
     context: Annotated[int, Field(ge=1, le=31)] = 9
     """Columns, of two pixels each, that the last convolution sees; odd."""

@@ -25,14 +25,12 @@ PATCH = 40  # px: width of the field into which a digit is drawn
 INK = 0.25  # of full ink: pixels that count as part of a digit where neighbours are set
 MARGIN = (1, 14)  # px: paper before the first digit
 STROKES = 8  # rules, edges, dots and dashes that a line may have beside its digits
-CHUNK = 500  # strings of a split at a time
+CHUNK = 500  # digits of a split at a time
 
 
 @dataclass(frozen=True)
 class StringComposer:
-    """Composes strings from images of digits: called on a batch, it returns as many strings.
-
-    String i begins with image i; its other digits are drawn from the batch.
+    """Composes strings from images of digits: called on a batch, it returns strings and labels.
 
     Attributes:
         height: Of the strings in pixels. Digits of 20 pixels keep their size on average.
@@ -62,7 +60,7 @@ class StringComposer:
         return cls(config.input.size, **options)
 
     def __call__(
-        self, images: Tensor, labels: Tensor, draw: torch.Generator
+        self, images: Tensor, labels: Tensor, draw: torch.Generator, once: bool = False
     ) -> tuple[Tensor, Tensor]:
         """Compose strings.
 
@@ -70,52 +68,71 @@ class StringComposer:
             images: Digits in [0, 1], (B, 1, H, W); the labels 1 and 7 mean these digits.
             labels: int64 (B,).
             draw: On the CPU.
+            once: Use each digit once, in as many strings as they are enough for, at least one.
+                Otherwise there are B strings, and digits come again.
 
         Returns:
-            Strings in [0, 1], (B, 1, height, width), and labels (B, most digits), filled up with
+            Strings in [0, 1], (N, 1, height, width), and labels (N, most digits), filled up with
             `PAD`.
         """
-        batch, most, device = len(images), self.digits[1], images.device
+        most, device = self.digits[1], images.device
 
         def rand(*shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
             return (torch.rand(*shape, generator=draw) * (high - low) + low).to(device)
 
-        counts = torch.randint(self.digits[0], most + 1, (batch,), generator=draw).to(device)
-        chosen = torch.randint(batch, (batch, most), generator=draw).to(device)
-        chosen[:, 0] = torch.arange(batch, device=device)
-        here = torch.arange(most, device=device) < counts[:, None]
+        counts = torch.randint(self.digits[0], most + 1, (len(images),), generator=draw)
+        ends = counts.cumsum(0)
+        if once:
+            n = max(int((ends <= len(images)).sum()), 1)
+            counts, ends = counts[:n], ends[:n]
+        order = torch.randperm(len(images), generator=draw)
+        places = (ends - counts)[:, None] + torch.arange(most)  # (N, most)
+        chosen = order[places % len(images)].to(device)
+        here = (torch.arange(most) < counts[:, None]).to(device)
         targets = torch.where(here, labels[chosen], PAD)
 
-        styled = (rand(batch, 1) < self.style).expand(-1, most)
-        glyphs = images[chosen.flatten()]  # (B · most, 1, H, W)
-        glyphs = _draw_style(glyphs, torch.where(styled, targets, PAD).flatten(), rand)
-        patches = self._warp(glyphs, batch, rand) * here.view(batch, most, 1, 1)
-        here, places, ends = self._set(patches, here, rand)
+        styled = (rand(len(counts), 1) < self.style).expand(-1, most)
+        glyphs = images[chosen[here]]  # (digits, 1, H, W)
+        glyphs = _draw_style(glyphs, torch.where(styled, targets, PAD)[here], rand)
+        patches = self._warp(glyphs, here, rand)
+        here, starts, ends = self._set(patches, here, rand)
         targets, patches = targets.where(here, PAD), patches * here[..., None, None]
-        lines = patches.new_zeros(batch, self.height, self.width + 2 * PATCH)
+        lines = patches.new_zeros(len(counts), self.height, self.width + 2 * PATCH)
         for k in range(most):
-            columns = places[:, k, None] + torch.arange(PATCH, 2 * PATCH, device=device)
-            index = columns[:, None, :].expand(-1, self.height, -1)  # (B, height, PATCH)
+            columns = starts[:, k, None] + torch.arange(PATCH, 2 * PATCH, device=device)
+            index = columns[:, None, :].expand(-1, self.height, -1)  # (N, height, PATCH)
             lines.scatter_reduce_(2, index, patches[:, k], "amax")
         lines = lines[:, :, PATCH : PATCH + self.width]
         return self._spoil(lines, ends, rand)[:, None], targets
 
     def compose(self, split: Split, seed: int, purpose: str) -> Split:
-        """Return a split's digits as as many strings, the same for the same seed and purpose."""
+        """Return a split's digits, each once, as strings: the same for the same seed and purpose.
+
+        Digits that a line has no room for, and up to one line's in `CHUNK` digits, are left out.
+        """
         strings, targets = [], []
         for start in range(0, len(split), CHUNK):
             part = split.take(torch.arange(start, min(start + CHUNK, len(split))))
             draw = generator(seed, f"strings of {purpose}", start)
-            images, labels = self(scale_pixels(part.images), part.labels, draw)
+            images, labels = self(scale_pixels(part.images), part.labels, draw, once=True)
             strings.append((images * 255).round().to(torch.uint8))
             targets.append(labels)
         if not strings:
             return split
         return replace(split, images=torch.cat(strings), labels=torch.cat(targets))
 
-    def _warp(self, glyphs: Tensor, batch: int, rand: "Draw") -> Tensor:
-        """Scale, stretch, slant and shift each digit, into patches (B, most, height, PATCH)."""
-        most = self.digits[1]
+    def _warp(self, glyphs: Tensor, here: Tensor, rand: "Draw") -> Tensor:
+        """Scale, stretch, slant and shift the digits that are there.
+
+        Args:
+            glyphs: The digits, (digits, 1, H, W).
+            here: Where in a string they stand, bool (N, most).
+            rand: The draw.
+
+        Returns:
+            Patches (N, most, height, PATCH).
+        """
+        batch, most = here.shape
         size = rand(batch, 1, low=0.65, high=1.25) * rand(batch, most, low=0.85, high=1.15)
         wide = rand(batch, 1, low=0.75, high=1.3) * rand(batch, most, low=0.9, high=1.1)
         lean = tan(radians(self.slant))
@@ -131,10 +148,11 @@ class StringComposer:
             dim=-1,
         )
         y = torch.stack([zero, self.height / rows / size, -2 * down / rows / size], dim=-1)
-        theta = torch.stack([x, y], dim=2).flatten(0, 1)  # (B · most, 2, 3)
+        theta = torch.stack([x, y], dim=2)[here]  # (digits, 2, 3)
         grid = F.affine_grid(theta, [len(theta), 1, self.height, PATCH], align_corners=False)
-        warped = F.grid_sample(glyphs, grid, align_corners=False)
-        return warped.view(batch, most, self.height, PATCH)
+        patches = glyphs.new_zeros(batch, most, self.height, PATCH)
+        patches[here] = F.grid_sample(glyphs, grid, align_corners=False)[:, 0]
+        return patches
 
     def _set(self, patches: Tensor, here: Tensor, rand: "Draw") -> tuple[Tensor, Tensor, Tensor]:
         """Return which digits fit, (B, most), where each begins, and where lines end, int64 (B,).
@@ -183,21 +201,13 @@ class StringComposer:
         lines = lines * rand(batch, 1, 1, low=0.6, high=1.0)
         spoilt = rand(batch) < self.clutter
         lines = self._add_strokes(lines, ends, spoilt, rand)
-        patterned = (spoilt & (rand(batch) < 0.5)).nonzero()[:, 0]
-        if len(patterned):
-            y = torch.arange(height, device=lines.device)[:, None]
-            x = torch.arange(width, device=lines.device)
-            length, angle, phase, bend, period = (
-                rand(len(patterned), 1, 1, low=low, high=high)
-                for low, high in ((2, 9), (0, pi), (0, 2 * pi), (0, 3), (15, 60))
-            )
-            along = x * angle.cos() + y * angle.sin() + bend * torch.sin(2 * pi * x / period)
-            wave = 0.5 + 0.5 * torch.sin(2 * pi * along / length + phase)
-            lines[patterned] += rand(len(patterned), 1, 1, low=0.05, high=0.35) * wave
+        printed = (spoilt & (rand(batch) < 0.5)).nonzero()[:, 0]
+        lines[printed] += _draw_patterns(len(printed), height, width, rand)
         soft = F.avg_pool2d(lines, 3, 1, 1)
         lines = torch.lerp(lines, soft, rand(batch, 1, 1, low=-0.3, high=0.7).clamp(min=0))
-        grain = rand(batch, height, width, low=-0.17, high=0.17)
-        lines = lines + grain * (spoilt.view(-1, 1, 1) * rand(batch, 1, 1))
+        grainy = spoilt.nonzero()[:, 0]
+        grain = rand(len(grainy), height, width, low=-0.17, high=0.17)
+        lines[grainy] += grain * rand(len(grainy), 1, 1)
         return lines.clamp(0, 1)
 
     def _add_strokes(self, lines: Tensor, ends: Tensor, spoilt: Tensor, rand: "Draw") -> Tensor:
@@ -272,6 +282,18 @@ def draw_strokes(
     part = ((columns * across + rows * down) / length).clamp(0, 1)
     away = torch.hypot(columns - part * across, rows - part * down)
     return (radius + 0.5 - away).clamp(0, 1)
+
+
+def _draw_patterns(n: int, height: int, width: int, rand: Draw) -> Tensor:
+    """Draw faint wavy stripes, as on cheques, (n, height, width)."""
+    length, angle, phase, bend, period, level = (
+        rand(n, 1, 1, low=low, high=high)
+        for low, high in ((2, 9), (0, pi), (0, 2 * pi), (0, 3), (15, 60), (0.05, 0.35))
+    )
+    y = torch.arange(height, device=length.device)[:, None]
+    x = torch.arange(width, device=length.device)
+    along = x * angle.cos() + y * angle.sin() + bend * torch.sin(2 * pi * x / period)
+    return level * (0.5 + 0.5 * torch.sin(2 * pi * along / length + phase))
 
 
 def _draw_style(glyphs: Tensor, labels: Tensor, rand: Draw) -> Tensor:

@@ -9,12 +9,12 @@ from lenet.models.line import Line
 
 @pytest.mark.parametrize("width", [32, 144, 201])
 def test_a_line_of_any_width_becomes_logits_of_every_second_column(width: int) -> None:
-    assert Line()(torch.zeros(2, 1, 32, width)).shape == (2, width // 2, 11)
+    assert Line()(torch.zeros(2, 1, 32, width)).shape == (2, (width + 1) // 2, 11)
 
 
 def test_it_has_as_many_parameters_as_its_layers() -> None:
-    # 9 · (12 + 12 · 24 + 24 · 40) + 12 · 40 · 64 + 9 · 64 · 64 + 2 · 204 of batch norm + 65 · 11
-    assert sum(w.numel() for w in Line().parameters()) == 80_047
+    # 25 · 16 + 9 · (16 · 24 + 24 · 40) + 12 · 40 · 64 + 9 · 64 · 64 + 2 · 208 + 65 · 11
+    assert sum(w.numel() for w in Line().parameters()) == 81_211
 
 
 def test_a_height_that_cannot_be_halved_and_an_even_context_are_refused() -> None:
