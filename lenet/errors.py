@@ -94,6 +94,11 @@ def with_article(word: str) -> str:
     return f"{'an' if word and vowel else 'a'} {word}"
 
 
+def name_class(name: str) -> str:
+    """Write a class's name within a sentence: ``a 7``, ``an 8``, but ``“shirt”``."""
+    return with_article(name) if name.isdecimal() else f"“{name}”"
+
+
 def read_plain(path: Path, max_bytes: int) -> bytes:
     """Read an ordinary file that is no larger than it may be; see `check_plain`.
 

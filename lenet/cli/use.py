@@ -197,6 +197,11 @@ def scan(
             raise UsageError(f"--show draws one page, not {len(paths)}; name one picture")
         _check_picture(show, overwrite, paths)
     ensemble = load_ensemble(run)
+    if ensemble.data.whole_pictures:
+        raise UsageError(
+            f"{run} has learnt whole pictures, and a page has many: cut it up, then"
+            f" {shell('lenet', 'predict', run)} PICTURE..."
+        )
     if way == "convolution" and len(ensemble.classifiers) > 1:
         raise UsageError(
             f"one network slides over a page, not {len(ensemble.classifiers)}; name a run"

@@ -34,11 +34,13 @@ class Split:
         images: uint8 (N, C, H, W), 0 is background.
         labels: int64 (N,), from 0 to len(classes) - 1.
         classes: The classes' names, in the order of the labels.
+        pictures: Whether 0 is black, as in picture files, and not background, as in MNIST.
     """
 
     images: Tensor
     labels: Tensor
     classes: tuple[str, ...] = DIGITS
+    pictures: bool = False
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -187,7 +187,7 @@ def load_folder(
     md5.update(json.dumps([listing.classes, names, test.tolist()]).encode())
     md5.update(images.numpy().tobytes())
     name = folder.resolve().name
-    everything = replace(places, images=images)
+    everything = replace(places, images=images, pictures=True)
     paths = [str(path) for path, _ in files]
     return Dataset(
         name, everything.take(train), everything.take(test), str(folder), {name: md5.hexdigest()},

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from lenet.augment.pipeline import Pipeline
 
 
+LISTED = 12
+"""Classes that a line names; of more, the last one, too."""
 MOST_GIGABYTES = 4
 """What a training set with its distorted copies may fill; ten copies of MNIST fill half of one."""
 
@@ -30,6 +32,18 @@ class Splits:
     train: Split
     validation: Split
     test: Split
+
+    def describe(self) -> str:
+        """Return a line on the classes, the number of images, and their format."""
+        names, (_, channels, height, width) = self.train.classes, self.train.images.shape
+        more = f", … {names[-1]}" if len(names) > LISTED + 1 else ""
+        listed = ", ".join(names[:LISTED] if more else names)
+        parts = {"training": self.train, "validation": self.validation, "test": self.test}
+        counts = [f"{len(split):,} {part}" for part, split in parts.items() if len(split)]
+        return (
+            f"{len(names)} classes: {listed}{more}; {', '.join(counts)} images, {width}×{height},"
+            f" {'colour' if channels == 3 else 'grey'}"
+        )
 
 
 def make_splits(

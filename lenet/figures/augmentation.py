@@ -1,4 +1,4 @@
-"""What a config's augmentations do to digits, and to where their strokes fall."""
+"""What a config's augmentations do to images, and to where the strokes of digits fall."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,11 +7,13 @@ import torch
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
+from lenet.data.sources import DIGITS
 from lenet.errors import UsageError
 from lenet.figures import style
 from lenet.rng import generator
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 GAP = 2
 """Pixels between pictures."""
+MOST_CLASSES = 12
+"""Of more classes, the first are drawn."""
 MOST_IMAGES = 10_000
 """Images whose pixels are averaged."""
 FAINTEST = 1e-3
@@ -29,13 +33,15 @@ FAINTEST = 1e-3
 
 
 def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) -> Figure:
-    """Draw a digit of each class beside `draws` augmented ones, and where strokes fall.
+    """Draw an image of each class beside `draws` augmented ones, and where strokes fall.
+
+    Where strokes fall is left out of pictures, which have no background to stand out from.
 
     Args:
         config: Its ``augment`` (or else ``data.distort``) and ``mix`` are shown.
         split: Training images.
         name: The config's name, for the title.
-        draws: Augmented pictures of each digit.
+        draws: Augmented pictures of each image.
 
     Raises:
         UsageError: The config has no transforms, or a wrong one.
@@ -46,18 +52,22 @@ def draw_augmentation(config: Config, split: Split, name: str, draws: int = 12) 
     mixing = build_mixing(config.mix, len(split.classes))
     if not pipeline.transforms and not mixing.transforms:
         raise UsageError(f"{name} has no augmentation (augment, mix or data.distort)")
-    originals = split.take(first_of_each_class(split))
+    originals = split.take(first_of_each_class(split)[:MOST_CLASSES])
     rows = draw_rows(originals, pipeline, draws, config.seed)
-    grid_height = style.WIDTH * len(split.classes) / (draws + 1)
-    heights = [grid_height, 1.2 if mixing.transforms else 0.01, 3.2]
+    grid_height = style.WIDTH * len(originals) / (draws + 1)
+    heights = [grid_height, 1.2 if mixing.transforms else 0.01, 0.01 if split.pictures else 3.2]
     figure = style.new_figure(sum(heights) + 0.4, f"{name}: what it learns from")
     places = figure.add_gridspec(3, 1, height_ratios=heights, hspace=0)
     grid, strip, maps = (figure.add_subfigure(places[i]) for i in range(3))
-    _draw_grid(grid, rows)
+    every, digits = len(split.classes), split.classes == DIGITS
+    shown = f"each of {every}" if len(originals) == every else f"{len(originals)} of {every}"
+    title = f"original | {draws} draws of {shown} {'digits' if digits else 'classes'}"
+    _draw_grid(grid, rows, title, split.pictures)
     if mixing.transforms:
         _draw_mixed(strip, originals, pipeline, mixing, config.seed)
-    some = split.take(torch.arange(min(MOST_IMAGES, len(split))))
-    _draw_maps(maps, *pixel_maps(some, pipeline, config.seed))
+    if not split.pictures:
+        some = split.take(torch.arange(min(MOST_IMAGES, len(split))))
+        _draw_maps(maps, *pixel_maps(some, pipeline, config.seed))
     return figure
 
 
@@ -68,7 +78,7 @@ def first_of_each_class(split: Split) -> Tensor:
 
 
 def draw_rows(originals: Split, pipeline: "Pipeline", draws: int, seed: int) -> Tensor:
-    """Return each image followed by its draws, pixels (N, 1 + draws, H, W).
+    """Return each image followed by its draws, pixels (N, 1 + draws, C, H, W).
 
     Smaller ones, before or after a change of size, lie in the middle of H×W pixels.
     """
@@ -78,7 +88,7 @@ def draw_rows(originals: Split, pipeline: "Pipeline", draws: int, seed: int) -> 
     for draw in range(draws):
         columns.append(pipeline(columns[0], originals.labels, generator(seed, "picture", draw)))
     size = [max(column.shape[dim] for column in columns) for dim in (-2, -1)]
-    return torch.cat([center_crop(column, size) for column in columns], 1)
+    return torch.stack([center_crop(column, size) for column in columns], 1)
 
 
 def pixel_maps(split: Split, pipeline: "Pipeline", seed: int) -> tuple[Tensor, Tensor]:
@@ -124,12 +134,12 @@ def save_augmentation(
             file.add_summary(drawn)
 
 
-def _draw_grid(figure: SubFigure, rows: Tensor) -> None:
-    count, columns, _, width = rows.shape
+def _draw_grid(figure: SubFigure, rows: Tensor, title: str, pictures: bool) -> None:
+    columns, width = rows.shape[1], rows.shape[-1]
     axes = style.bare(figure.subplots())
-    axes.imshow(style.mosaic(rows.flatten(0, 1), columns, GAP), vmin=0, vmax=1)
+    style.show(axes, style.tile(rows.flatten(0, 1), columns, GAP), pictures=pictures)
     axes.axvline(width + GAP / 2 - 0.5, color=style.faint(), linewidth=1)
-    axes.set_title(f"original | {columns - 1} draws of each of {count} digits")
+    axes.set_title(title)
 
 
 def _draw_mixed(
@@ -139,12 +149,14 @@ def _draw_mixed(
         scale_pixels(originals.images), originals.labels, generator(seed, "picture", 0)
     )
     mixed, targets = mixing(images, originals.labels, generator(seed, "picture-mix"))
-    panels = figure.subplots(1, len(mixed))
+    panels, names = figure.subplots(1, len(mixed)), style.short_names(originals.classes)
     figure.suptitle("mixed", x=0.01, ha="left", fontsize=9)
     for axes, image, target in zip(panels, mixed, targets, strict=True):
-        style.bare(axes).imshow(image[0].numpy(), vmin=0, vmax=1)
+        style.show(style.bare(axes), image, pictures=originals.pictures)
         shares = [
-            f"{label}: {100 * share:.0f} %" for label, share in enumerate(target) if share >= 0.005
+            f"{name}: {100 * share:.0f} %"
+            for name, share in zip(names, target, strict=True)
+            if share >= 0.005
         ]
         axes.set_title("\n".join(shares), fontsize=6, fontweight="normal")
 
@@ -162,5 +174,6 @@ def _draw_maps(figure: SubFigure, before: Tensor, after: Tensor) -> None:
             Rectangle((-0.5, -0.5), width, height, fill=False, edgecolor=style.faint(), lw=0.8)
         )
         across, down = spread_px(mean_pixel)
-        axes.set_title(f"strokes {title}: {across:.1f} px wide, {down:.1f} px high (sd)")
-    figure.colorbar(shown, ax=list(panels), label="mean pixel", shrink=0.8)
+        axes.set_title(f"strokes {title}: {across:.1f} × {down:.1f} px (sd)")
+    written = FuncFormatter(lambda level, _: f"{level:g}")  # powers would need math text
+    figure.colorbar(shown, ax=list(panels), label="mean pixel", shrink=0.8, format=written)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lenet.data.preprocessing import scale_pixels
-from lenet.errors import with_article
+from lenet.errors import name_class
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject, UnfitError
@@ -48,7 +48,7 @@ def activation_maps(
 
     Args:
         model: The network.
-        inputs: Preprocessed images, float32 (B, 1, H, W).
+        inputs: Preprocessed images, float32 (B, channels, H, W).
         classes: C classes.
 
     Source: Zhou et al., "Learning Deep Features for Discriminative Localization", 2016; Selvaraju
@@ -118,16 +118,17 @@ def draw_cam(subject: Subject) -> Figure:
     size = min(9.0, 72 * side / (0.6 * longest))
     for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
         cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
-        picture = style.grey(inputs[image]).cpu()
+        picture = subject.restore(inputs[image]).cpu()
+        strokes = style.strokes(picture, pictures=subject.test.pictures)
         axes = next(cell)
-        axes.imshow(picture.numpy())
-        truth = with_article(names[int(subject.test.labels[index])])
+        style.show(axes, picture, pictures=subject.test.pictures)
+        truth = name_class(names[int(subject.test.labels[index])])
         axes.set_title(truth, loc="center", fontsize=size)
         maps = found.values[labels, image].cpu()
         full = float(maps.abs().max())  # one scale for all classes of an image
         for label, map_ in zip(labels, maps, strict=True):
             axes = next(cell)
-            axes.imshow(overlay(picture, map_, found.step, full).numpy())
+            axes.imshow(overlay(strokes, map_, found.step, full).numpy())
             share = float(subject.probabilities[index, label])
             axes.set_title(
                 f"{names[label]}? {100 * share:.0f} %",
@@ -137,15 +138,17 @@ def draw_cam(subject: Subject) -> Figure:
 
 
 def draw_scene(subject: Subject) -> Figure:
-    """Draw one picture of two digits, and where in it each of the two classes is seen.
+    """Draw one picture made of two, and where in it each of the two classes is seen.
 
     A network that ends in global averages takes pictures of any size, and its maps tell the digits
-    apart though it was trained on single ones. The classes are the first two asked for, or 4 and 7.
+    apart though it was trained on single ones. The classes are the first two asked for; if none is,
+    4 and 7, or the first two where there are fewer.
 
     Raises:
         UnfitError: The network does not end in global averages, or there is no such digit.
     """
-    classes = (*subject.classes, 4, 7)[:2]
+    usual = (4, 7) if len(subject.names) > 7 else (0, 1)
+    classes = (*subject.classes, *usual)[:2]
     images = []
     for label in classes:
         found = (subject.test.labels == label).nonzero()
@@ -164,13 +167,15 @@ def draw_scene(subject: Subject) -> Figure:
     assert seen is not None  # a global average has maps to average
     figure = style.new_figure(2.3, f"{subject.name}: one picture, the maps of two classes")
     whole, *panels = figure.subplots(1, 3)
-    style.bare(whole).imshow(style.grey(scene[0]).cpu().numpy())
+    picture = subject.restore(scene[0]).cpu()
+    strokes = style.strokes(picture, pictures=subject.test.pictures)
+    style.show(style.bare(whole), picture, pictures=subject.test.pictures)
     whole.set_title("seen at once", loc="center", fontweight="normal")
-    maps = seen.values[:, 0].cpu()
+    maps, names = seen.values[:, 0].cpu(), style.short_names(subject.names)
     full = float(maps.abs().max())
     for axes, label, map_ in zip(panels, classes, maps, strict=True):
-        style.bare(axes).imshow(overlay(style.grey(scene[0]).cpu(), map_, seen.step, full).numpy())
-        where = f"where {with_article(subject.names[label])} is"
+        style.bare(axes).imshow(overlay(strokes, map_, seen.step, full).numpy())
+        where = f"where {name_class(names[label])} is"
         axes.set_title(where, loc="center", fontweight="normal")
     return figure
 
@@ -182,7 +187,7 @@ def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
     the picture, and the rim stays blank.
 
     Args:
-        picture: (H, W).
+        picture: How much each pixel stands out, (H, W).
         seen: (H', W').
         step: From one position of the map to the next, in pixels of the picture.
         full: The value drawn in full colour.

@@ -5,7 +5,7 @@ from matplotlib.ticker import FuncFormatter
 
 from lenet.evaluation.calibration import calibrate, margins, reject
 from lenet.figures import style
-from lenet.figures.subject import Subject
+from lenet.figures.subject import Subject, UnfitError
 from lenet.statistics import wilson_interval
 
 TARGET = 0.005
@@ -19,8 +19,16 @@ def draw_rejection(subject: Subject) -> Figure:
 
     Source: Figure 10 of the 1998 paper: how many images must be rejected to get 0.5 % errors. If
     a network has no more than that without rejecting any, the target is 0.1 %.
+
+    Raises:
+        UnfitError: The network makes no errors.
     """
     wrong = subject.predictions != subject.test.labels
+    if not wrong.any():
+        raise UnfitError(
+            f"{subject.run.folder}: there are no errors on the test images that rejecting could"
+            " avoid; the figure `calibration` fits"
+        )
     curve = reject(margins(subject.outputs, subject.classifier.outputs), wrong)
     start = float(curve.error_rate[0])
     target = next((asked for asked in (TARGET, STRICT) if asked < start), start)

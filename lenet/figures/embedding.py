@@ -61,10 +61,12 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
         marker = MARKERS[label % len(MARKERS)]
         axes.scatter(x, y, s=12, marker=marker, color=f"C{label % 7}", alpha=0.6, lw=0)
     x, y = points[torch.isin(shown, wrong).numpy()].T
-    axes.scatter(
-        x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
-        label=f"all {len(wrong)} misclassified",
-    )  # fmt: skip
+    if len(wrong):
+        axes.scatter(
+            x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
+            label=f"all {len(wrong)} misclassified",
+        )  # fmt: skip
+        axes.legend(loc="upper left")
     # Ten digits are large; many or long names become small, down to what can be read.
     names = style.short_names(subject.names)
     written = len(names) * max(map(len, names))
@@ -77,5 +79,4 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
                 path_effects=[withStroke(linewidth=3, foreground=style.paper())],
             )  # fmt: skip
     axes.set_aspect("equal", adjustable="datalim")
-    axes.legend(loc="upper left")
     return figure

@@ -31,6 +31,8 @@ def draw_errors(subject: Subject) -> Figure:
     shown = f"the {MOST} surest of" if total > MOST else "all" if total != 1 else ""
     shown = f"{shown} {count(total, 'error')}".lstrip()
     title = f"{subject.name}: {shown} on {len(subject.test):,} test images, surest first"
+    if not total:
+        title = f"{subject.name}: no errors on {len(subject.test):,} test images"
     doubtful = DOUBTFUL if subject.dataset == "mnist" else {}
     return _draw_grid(subject.test, indices[:MOST], subject.predictions, doubtful, title)
 
@@ -53,6 +55,8 @@ def draw_suspects(suspects: Suspects) -> Figure:
     n, total = len(opinions.labels), len(indices)
     shown = f"the {MOST} most doubtful of {total:,}" if total > MOST else f"all {total:,}"
     title = f"{shown} labels that are doubted, of {n:,} {suspects.split} images"
+    if not total:
+        title = f"no label is doubted, of {n:,} {suspects.split} images"
     said = opinions.mean.argmax(1)
     return _draw_grid(opinions.split, indices[:MOST], said, opinions.doubtful, title)
 
@@ -79,8 +83,8 @@ def _draw_grid(
     axes.set_aspect("equal")
     for place, index in enumerate(indices.tolist()):
         x, y = place % columns * across, place // columns * down
-        pixels = split.images[index].cpu().permute(1, 2, 0).numpy()
-        axes.imshow(pixels, extent=(x, x + side, y + side, y), vmin=0, vmax=255)
+        pixels, extent = split.images[index] / 255, (x, x + side, y + side, y)
+        style.show(axes, pixels, pictures=split.pictures, extent=extent)
         truth, said = (names[int(labels[index])] for labels in (split.labels, predictions))
         axes.text(
             x + side / 2,

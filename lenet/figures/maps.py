@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from lenet.data.preprocessing import scale_pixels
-from lenet.errors import with_article
+from lenet.errors import name_class
 from lenet.figures import style
 from lenet.figures.layers import Layer, observe
 from lenet.figures.subject import Subject
@@ -49,7 +49,7 @@ def draw_maps(subject: Subject) -> Figure:
     label, said = int(subject.test.labels[image]), int(classifier.classify(last.units)[0])
     figure = style.new_figure(
         height,
-        f"{subject.name}: test image {image}, {with_article(names[label])},"
+        f"{subject.name}: test image {image}, {name_class(names[label])},"
         f" recognized as {names[said]}",
     )
     figure.set_layout_engine("none")
@@ -60,7 +60,7 @@ def draw_maps(subject: Subject) -> Figure:
     y = 0.1
     _name(axes, y, "input", f"{inputs.shape[-2]}×{inputs.shape[-1]}")
     extent = (LEFT, LEFT + LARGEST_MAP, y + LARGEST_MAP, y)
-    axes.imshow(style.grey(inputs[0]).cpu().numpy(), extent=extent)
+    style.show(axes, subject.restore(inputs[0]), pictures=subject.test.pictures, extent=extent)
     _frame(axes, extent)
     y += LARGEST_MAP + 0.22
     for layer, (states, columns, tall) in zip(layers[:-1], rows, strict=True):

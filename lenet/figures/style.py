@@ -12,6 +12,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import torch
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -196,6 +197,47 @@ def grey(images: Tensor) -> Tensor:
     if images.shape[-3] == 1:
         return images[..., 0, :, :]
     return images.float().mean(dim=-3).to(images.dtype)
+
+
+def show(axes: Axes, image: Tensor, *, pictures: bool, **options: Any) -> None:
+    """Draw an image: in colour, or in grey levels.
+
+    Args:
+        axes: Where.
+        image: (C, H, W) with C = 1 or 3, or (H, W), in 0 to 1.
+        pictures: Whether 0 is black; otherwise it is the background, which has the colour of paper.
+        options: Of matplotlib's ``imshow``.
+    """
+    pixels = image.permute(1, 2, 0) if image.dim() == 3 else image
+    cmap = "gray" if pictures else None
+    axes.imshow(pixels.clamp(0, 1).cpu().numpy(), vmin=0, vmax=1, cmap=cmap, **options)
+
+
+def strokes(image: Tensor, *, pictures: bool) -> Tensor:
+    """Return how much each pixel of an image stands out from the theme's background.
+
+    Args:
+        image: (C, H, W) in 0 to 1.
+        pictures: As for `show`.
+
+    Returns:
+        (H, W), 0 where nothing stands out, 1 where something most does.
+    """
+    level = grey(image)
+    return 1 - level if pictures and to_rgb(paper())[0] > 0.5 else level
+
+
+def tile(images: Tensor, columns: int, gap: int = 2) -> Tensor:
+    """Tile images, as `mosaic` does, into one that `show` draws.
+
+    Args:
+        images: (N, C, H, W) in 0 to 1.
+        columns: Images in a row.
+        gap: Pixels between images, which are of the background in grey and white in colours.
+    """
+    empty = float(images.shape[1] == 3)
+    tiled = [mosaic(images[:, i], columns, gap).filled(empty) for i in range(images.shape[1])]
+    return torch.stack([torch.from_numpy(channel) for channel in tiled])
 
 
 def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any, Any]":

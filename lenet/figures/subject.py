@@ -105,6 +105,11 @@ class Subject:
         """The errors on the test images, counted."""
         return self.classifier.count(self.outputs, self.test.labels)
 
+    def restore(self, prepared: Tensor) -> Tensor:
+        """Return a preprocessed image (C, H, W) in the pixels that it had, from 0 to 1."""
+        levels = self.classifier.preprocess.levels.to(prepared)[:, :, None, None]  # (C, 2, 1, 1)
+        return ((prepared - levels[:, 0]) / (levels[:, 1] - levels[:, 0])).clamp(0, 1)
+
     def mistakes(self) -> Tensor:
         """Return the indices of the misclassified test images, surest first, int64 (M,)."""
         wrong = (self.predictions != self.test.labels).nonzero()[:, 0]

@@ -159,7 +159,7 @@ def write_codes(subject: Subject) -> None:
     square = np.zeros((columns * side, columns * side), np.uint8)
     square[: tiled.shape[0]] = tiled
     picture = io.BytesIO()
-    Image.fromarray(255 - square).save(picture, "png")
+    Image.fromarray(square if subject.test.pictures else 255 - square).save(picture, "png")
     write_atomically(folder / "images.png", picture.getvalue())
     config = CONFIG.format(name=name, side=side)
     write_atomically(subject.run.folder / PROJECTOR_CONFIG, config.encode())

@@ -13,7 +13,7 @@ from lenet.config.load import flatten_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, load_dataset
 from lenet.data.own import complete, is_complete, load_images
-from lenet.data.sources import SAMPLE, SAMPLE_NOTICE, DatasetMissingError
+from lenet.data.sources import FILES, SAMPLE, SAMPLE_NOTICE, DatasetMissingError
 from lenet.data.splits import Splits, make_splits
 from lenet.device import choose_device
 from lenet.errors import UsageError
@@ -133,6 +133,8 @@ def run_experiment(
         _begin(runs, components, dataset, splits, world, say)
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
+        if config.data.name == FILES:
+            say(splits.describe())
         say(f"{what}, in {where}")
         _train(components, runs, splits, world, stop, say, progress)
     return Experiment(runs)
@@ -285,7 +287,8 @@ def load_data(
     progress: bool = False,
 ) -> Dataset:
     """Load a config's images; if they cannot be had, warn and load its fallback's."""
-    say(f"loading {config.data.name} …")
+    own = config.data.name == FILES
+    say(f"loading {(root or config.data.path) if own else config.data.name} …")
     try:
         return load_images(config.data, root, say, progress)
     except DatasetMissingError as error:

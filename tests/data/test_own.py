@@ -102,6 +102,7 @@ def test_a_stranger_trains_on_a_folder_and_reads_pictures(
     done = CliRunner().invoke(app, ["train", str(folder), *changes, "--runs", str(runs)])
     assert done.exit_code == 0, done.output
     assert "holds your own images: training with the config pictures" in done.stderr
+    assert "3 classes: x, y, z; 24 training, 6 test images, 32×32, colour" in done.stderr
     run = Run.open(runs / "stripes" / "0")
     assert run.config.data.classes == ["x", "y", "z"]
     assert (run.config.data.channels, run.config.data.size) == (3, 32)
@@ -112,6 +113,8 @@ def test_a_stranger_trains_on_a_folder_and_reads_pictures(
         app, ["predict", str(run.folder), str(picture), "--json"], catch_exceptions=False
     )
     assert json.loads(done.stdout)[0]["class"] == "y"
+    done = CliRunner().invoke(app, ["scan", str(run.folder), str(picture)])
+    assert done.exit_code == 2 and "learnt whole pictures" in done.stderr
     done = CliRunner().invoke(app, ["evaluate", str(run.folder)])
     assert "x" in done.stdout and "z" in done.stdout
     # Other pictures under the same name are not what it was trained on.

@@ -38,17 +38,17 @@ def test_the_first_of_each_class_is_found():
 
 def test_rows_begin_with_the_image_itself_and_draws_differ(split: Split):
     rows = draw_rows(split, build_pipeline([{"RandomRotation": {"degrees": 90}}]), 5, seed=0)
-    assert rows.shape == (20, 6, 28, 28)
-    assert torch.equal(rows[:, :1], split.images / 255)
+    assert rows.shape == (20, 6, 1, 28, 28)
+    assert torch.equal(rows[:, 0], split.images / 255)
     assert not torch.equal(rows[:, 1], rows[:, 2])
 
 
 def test_pictures_of_other_sizes_lie_in_the_middle(split: Split):
     rows = draw_rows(split, build_pipeline([{"CenterCrop": {"size": 2}}]), 1, seed=0)
-    assert rows.shape == (20, 2, 28, 28)
+    assert rows.shape == (20, 2, 1, 28, 28)
     assert torch.equal(rows[:, 0], rows[:, 1])  # of the dots in the middle nothing is cut off
     padded = draw_rows(split, build_pipeline([{"Pad": {"padding": 2}}]), 1, seed=0)
-    assert padded.shape == (20, 2, 32, 32)
+    assert padded.shape == (20, 2, 1, 32, 32)
     assert torch.equal(padded[:, 0], padded[:, 1])
 
 
@@ -73,3 +73,15 @@ def test_a_picture_is_drawn_of_augmentation_or_mixing(split: Split, tmp_path: Pa
 def test_a_config_without_augmentation_is_refused(split: Split):
     with pytest.raises(UsageError, match="x has no augmentation"):
         draw_augmentation(load_config("modern/plain").config, split, "x")
+
+
+def test_pictures_in_colour_stay_so_and_have_no_strokes() -> None:
+    images = torch.zeros(6, 3, 8, 8, dtype=torch.uint8)
+    images[:, 0] = 255
+    split = Split(images, torch.arange(6) // 2, ("a", "b", "c"), pictures=True)
+    config = load_config("modern/plain", [AUGMENT]).config
+    with style.applied():
+        figure = draw_augmentation(config, split, "x", draws=2)
+    (axes,) = [axes for axes in figure.get_axes() if axes.images]
+    assert axes.get_title(loc="left") == "original | 2 draws of each of 3 classes"
+    assert axes.images[0].get_array()[0, 0].tolist() == [1.0, 0.0, 0.0]

@@ -1,6 +1,7 @@
 import pytest
 
 from lenet.figures.confidence import draw_calibration, draw_rejection
+from lenet.figures.subject import UnfitError
 
 
 def test_the_rejection_curve_starts_at_the_error_rate_and_ends_without_errors(make_subject) -> None:
@@ -34,3 +35,10 @@ def test_what_is_said_of_the_end_stands_above_the_curve(make_subject) -> None:
     said = next(text for text in axes.texts if text.get_text().startswith("none wrong"))
     errors = axes.lines[0].get_ydata()
     assert said.xy[1] == errors[len(errors) // 2 :].max()
+
+
+def test_without_errors_there_is_nothing_to_reject(make_subject) -> None:
+    subject = make_subject()
+    subject.test.labels[:] = subject.predictions
+    with pytest.raises(UnfitError, match=r"no errors on the test images.*`calibration` fits"):
+        draw_rejection(subject)

@@ -17,7 +17,7 @@ def test_every_mistake_is_shown_with_its_label_and_prediction(make_subject) -> N
     ]
     shown = [image.get_array() for image in figure.axes[0].images]
     assert all(
-        (array == subject.test.images[i, 0].numpy()).all()
+        (array == (subject.test.images[i, 0] / 255).numpy()).all()
         for array, i in zip(shown, wrong, strict=True)
     )
     assert figure.get_suptitle() == "canned/0: all 3 errors on 200 test images, surest first"

@@ -71,3 +71,25 @@ def test_the_longest_title_lies_within_the_picture() -> None:
         figure.canvas.draw()
         box = figure._suptitle.get_window_extent()
     assert box.x1 <= figure.bbox.x1
+
+
+def test_black_is_black_in_pictures_and_paper_in_digits() -> None:
+    image = torch.tensor([[[0.0, 1.0]]])
+    with style.applied():
+        left, right = style.new_figure(1).subplots(1, 2)
+        style.show(left, image, pictures=True)
+        style.show(right, image, pictures=False)
+        shades = [
+            axes.images[0].to_rgba(axes.images[0].get_array())[0, 0, 0] for axes in (left, right)
+        ]
+        assert shades == [0.0, 1.0]
+        assert style.strokes(image, pictures=True).tolist() == [[1.0, 0.0]]  # black on white paper
+        assert style.strokes(image, pictures=False).tolist() == [[0.0, 1.0]]
+    with style.applied("dark"):
+        assert style.strokes(image, pictures=True).tolist() == [[0.0, 1.0]]
+
+
+def test_tiles_of_colours_keep_them_and_are_white_in_between() -> None:
+    images = torch.stack([torch.tensor([red, 0.0, 0.5]).view(3, 1, 1) for red in (0.25, 0.75)])
+    tiled = style.tile(images, columns=2, gap=1)
+    assert tiled.tolist() == [[[0.25, 1.0, 0.75]], [[0.0, 1.0, 0.0]], [[0.5, 1.0, 0.5]]]
