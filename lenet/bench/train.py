@@ -3,6 +3,7 @@
 import gzip
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -19,15 +20,22 @@ from lenet.data.datasets import Split, load_dataset
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import SOURCES
 from lenet.data.splits import make_splits
+from lenet.evaluation.classifier import build_classifier
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.runs.run import Run
-from lenet.training.fused import choose_kernels
+from lenet.training.fused import choose_kernels, why_not
 from lenet.training.train import train
 
 OURS = "lenet train"
 PYTORCH = f"{OURS} --set kernels=torch"
 BARE = "bare loop over the same tensors"
+AT_ONCE, ALONE = "five seeds at once, all their images", "one seed"
+KERNELS, TORCH = "compiled kernels", "PyTorch"
+REFERENCES = (BARE, ALONE, TORCH)
+"""The rows that ratios are to: each table has one of them."""
+CPU = torch.device("cpu")
 IMAGES = 12_800
+SEEDS = 5
 BATCH = 128
 PLAIN = (
     "model.batch_norm=false",
@@ -38,38 +46,72 @@ PLAIN = (
 """Changes to ``modern/plain`` that turn off everything the usual script lacks."""
 
 
-def measure(data: Path | None, rounds: int) -> list[Row]:
-    """Return images/s of one epoch over 12,800 MNIST images, LeNet-5, batch 128, no augmentation.
+def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
+    """Return images/s of MNIST and LeNet-5, batch 128, without augmentation, by question.
 
     Raises:
         RunError: MNIST cannot be found or downloaded.
     """
     dataset = load_dataset("mnist", data)
-    device = torch.device("cpu")
-    config = plain_config(f"data.train_size={IMAGES}", "evaluate.every=1000")
-    splits = make_splits(dataset, config, device)
+    few = f"data.train_size={IMAGES}", "evaluate.every=1000", "evaluate.pictures=false"
+    plain, normed = plain_config(*few), plain_config(*few, "model.batch_norm=true")
+    compact = plain_config(*few, "model={kind: compact}", "input.size=28")
+    splits = make_splits(dataset, plain, CPU)
+    has_kernels = why_not(plain, CPU) is None
     with tempfile.TemporaryDirectory() as folder:
 
-        def ours(kernels: Literal["auto", "torch"]) -> float:
-            chosen = config.model_copy(update={"kernels": kernels})
-            run = Run.create("bench", chosen, Path(folder), overwrite=True)
-            train(chosen, [run], splits, device)
-            return float(run.lines("timing.jsonl")[0]["images_per_second"])
+        def ours(
+            config: Config, kernels: Literal["auto", "torch", "fast"], seeds: int = 1
+        ) -> float:
+            runs = []
+            for seed in range(seeds):
+                chosen = config.model_copy(update={"kernels": kernels, "seed": seed})
+                runs.append(Run.create("bench", chosen, Path(folder), overwrite=True))
+            train(runs[0].config, runs, splits, CPU)
+            return float(runs[0].lines("timing.jsonl")[0]["images_per_second"])
 
-        work: dict[str, Callable[[], float]] = {OURS: partial(ours, "auto")}
-        if choose_kernels(config, device) == "fast":
-            work[PYTORCH] = partial(ours, "torch")
-        work[BARE] = timed(lambda: _bare_loop(splits.train))
+        def beside_torch(config: Config) -> dict[str, Callable[[], float]]:
+            work: dict[str, Callable[[], float]] = {OURS: partial(ours, config, "auto")}
+            if choose_kernels(config, CPU) == "fast":
+                work[PYTORCH] = partial(ours, config, "torch")
+            return work
+
+        loops = beside_torch(plain) | {BARE: timed(lambda: _bare_loop(splits.train))}
         root = _torchvision_root(Path(dataset.source), Path(folder))
         for workers in (0, 2):
             loop = _torchvision_loop(root, workers)
-            work[f"torchvision MNIST, DataLoader, {workers} workers"] = timed(loop)
-        return take_turns(work, rounds)
+            loops[f"torchvision MNIST, DataLoader, {workers} workers"] = timed(loop)
+        normed_loops = beside_torch(normed)
+        normed_loops[BARE] = timed(lambda: _bare_loop(splits.train, batch_norm=True))
+        groups: dict[str, dict[str, Callable[[], float]]] = {
+            "LeNet-5": loops,
+            "LeNet-5 with batch norm": normed_loops,
+            "five seeds": {
+                AT_ONCE: partial(ours, plain, "auto", SEEDS),
+                ALONE: partial(ours, plain, "auto"),
+            },
+        }
+        if has_kernels:
+            groups["compact"] = {
+                KERNELS: partial(ours, compact, "fast"),
+                TORCH: partial(ours, compact, "torch"),
+            }
+            evaluated = {"LeNet-5": plain, "LeNet-5 with batch norm": normed, "compact": compact}
+            for name, config in evaluated.items():
+                groups[f"evaluation of {name}"] = {
+                    KERNELS: timed(partial(_infer, config, "fast", splits.test)),
+                    TORCH: timed(partial(_infer, config, "torch", splits.test)),
+                }
+        return {name: take_turns(work, rounds) for name, work in groups.items()}
 
 
-def table(rows: list[Row]) -> str:
-    """Return the measurements as a Markdown table; ratios are to the bare loop."""
-    return rate_table(rows, BARE)
+def tables(groups: dict[str, list[Row]]) -> str:
+    """Return the measurements as Markdown tables; ratios are to the row among `REFERENCES`."""
+    shown = []
+    for name, rows in groups.items():
+        reference = next(row.name for row in rows if row.name in REFERENCES)
+        shown.append(rate_table(rows, reference).replace("| what |", f"| {name} |", 1))
+    return "\n\n".join(shown)
 
 
 def plain_config(*changes: str) -> Config:
@@ -77,14 +119,19 @@ def plain_config(*changes: str) -> Config:
     return load_config("modern/plain", [*PLAIN, *changes]).config
 
 
-def _network() -> tuple[nn.Module, torch.optim.Optimizer]:
-    model = LeNet5Modern()
+def _infer(config: Config, kernels: Literal["torch", "fast"], split: Split) -> int:
+    replace(build_classifier(config), kernels=kernels).infer(split.images)
+    return len(split)
+
+
+def _network(batch_norm: bool = False) -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = LeNet5Modern(batch_norm=batch_norm)
     return model, torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
 
 
-def _bare_loop(split: Split) -> int:
+def _bare_loop(split: Split, batch_norm: bool = False) -> int:
     """Train as any script does: permute, slice, scale, step."""
-    model, optimizer = _network()
+    model, optimizer = _network(batch_norm)
     preprocess = Preprocessing("standard", 32)
     order = torch.randperm(len(split))
     for start in range(0, len(split), BATCH):

@@ -9,7 +9,16 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.completion import complete_run
-from lenet.cli.options import ConfigArgument, Data, Json, Overrides, print_json, print_table
+from lenet.cli.options import (
+    ConfigArgument,
+    Data,
+    Device,
+    Json,
+    Markdown,
+    Overrides,
+    print_json,
+    print_table,
+)
 from lenet.errors import UsageError, shell
 from lenet.tables import Table
 
@@ -151,13 +160,34 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Time training against a bare loop and against torchvision's DataLoader."""
-    from lenet.bench.train import measure, table
+    from lenet.bench.train import measure, tables
 
     rows = measure(data, rounds)
     if as_json:
-        print_json([row.as_dict() for row in rows])
+        print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
     else:
-        typer.echo(table(rows))
+        typer.echo(tables(rows))
+
+
+@bench.command()
+def profile(
+    config: ConfigArgument,
+    overrides: Overrides = [],  # noqa: B006
+    data: Data = None,
+    device: Device = "auto",
+    as_json: Json = False,
+    as_markdown: Markdown = False,
+) -> None:
+    """Show where the time of an epoch of CONFIG goes, stage by stage."""
+    from lenet.bench.profile import measure, table
+    from lenet.config.load import load_config
+    from lenet.device import choose_device
+
+    stages = measure(load_config(config, overrides).config, data, choose_device(device))
+    if as_json:
+        print_json([stage.as_dict() for stage in stages])
+    else:
+        print_table(table(stages), as_markdown)
 
 
 @bench.command()

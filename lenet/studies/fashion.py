@@ -7,7 +7,7 @@ LISTED = "Fashion-MNIST's README, 2 Conv <100K parameters"
 
 def _few(per_class: int, epochs: int) -> list[Row]:
     """Return rows for so many training images of each of the ten classes."""
-    size = (f"data.train_size={10 * per_class}", f"train.epochs={epochs}")
+    size: tuple[str, ...] = (f"data.train_size={10 * per_class}", f"train.epochs={epochs}")
     size += (f"evaluate.every={epochs}",)
     return [
         Row(

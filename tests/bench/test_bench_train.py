@@ -1,6 +1,7 @@
 """Training speed: what is measured beside what, on few images."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,32 +13,59 @@ from lenet.bench.measurement import Row
 from lenet.cli import app
 from lenet.data.datasets import Dataset, Split
 from lenet.data.idx import read_idx
+from lenet.data.splits import Splits
+from lenet.training import fused
 
 LOADERS = [f"torchvision MNIST, DataLoader, {workers} workers" for workers in (0, 2)]
 
 
-def test_ratios_are_to_the_bare_loop() -> None:
-    rows = [Row(train.OURS, [90.0]), Row(train.BARE, [100.0]), Row(LOADERS[0], [20.0])]
-    assert [line.split(" | ")[-1] for line in train.table(rows).splitlines()[2:]] == [
+def test_ratios_are_to_the_row_that_others_are_measured_by() -> None:
+    groups = {
+        "LeNet-5": [Row(train.OURS, [90.0]), Row(train.BARE, [100.0]), Row(LOADERS[0], [20.0])],
+        "compact": [Row(train.KERNELS, [3.0]), Row(train.TORCH, [2.0])],
+    }
+    lines = train.tables(groups).splitlines()
+    assert [line.split(" | ")[0] for line in lines if "images/s" in line] == [
+        "| LeNet-5",
+        "| compact",
+    ]
+    assert [line.split(" | ")[-1] for line in lines if line[-3:-2].isdigit()] == [
         "0.90 |",
         "1.00 |",
         "0.20 |",
+        "1.50 |",
+        "1.00 |",
     ]
+
+
+def few_test_images(splits: Splits) -> Splits:
+    return replace(splits, test=splits.test.take(torch.arange(100)))
 
 
 def test_the_command_measures_all_ways_of_training(
     mnist: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train, "IMAGES", 256)
+    monkeypatch.setattr(train, "SEEDS", 2)
+    monkeypatch.setattr(fused, "missing", lambda: "a test with time to compile")
+    make_splits = train.make_splits
+    monkeypatch.setattr(train, "make_splits", lambda *given: few_test_images(make_splits(*given)))
     loop = train._torchvision_loop
     # Workers that are forked from a test process whose coverage is measured end at once.
     monkeypatch.setattr(train, "_torchvision_loop", lambda root, workers: loop(root, 0))
     result = CliRunner().invoke(app, ["bench", "train", "--rounds", "1", "--json"])
     assert result.exit_code == 0, result.output
-    rows = json.loads(result.stdout)
-    names = [row["name"] for row in rows if row["name"] != train.PYTORCH]
-    assert names == [train.OURS, train.BARE, *LOADERS]
-    assert all(row["median"] > 0 and row["rounds"] == [row["median"]] for row in rows)
+    groups = json.loads(result.stdout)
+    assert {name: [row["name"] for row in rows] for name, rows in groups.items()} == {
+        "LeNet-5": [train.OURS, train.BARE, *LOADERS],
+        "LeNet-5 with batch norm": [train.OURS, train.BARE],
+        "five seeds": [train.AT_ONCE, train.ALONE],
+    }
+    assert all(
+        row["median"] > 0 and row["rounds"] == [row["median"]]
+        for rows in groups.values()
+        for row in rows
+    )
 
 
 def test_the_bare_loop_learns_from_every_image_once(sample: Dataset) -> None:

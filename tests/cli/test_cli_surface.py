@@ -14,6 +14,7 @@ SURFACE = {
     "bench augment": "--data --json --rounds",
     "bench paper": "--json --rounds",
     "bench scale": "--data --json --rounds",
+    "bench profile": "--data --device --json --markdown --set",
     "bench train": "--data --json --rounds",
     "compare": "--data --device --json --markdown --overwrite --show --split",
     "config copy": "",
