@@ -12,6 +12,9 @@ from lenet.errors import RunError, UsageError
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
+NO_MEMORY = "can't allocate memory"
+"""What PyTorch's error says if the system gives none."""
+
 
 def choose_device(name: str) -> torch.device:
     """Return the device of that name; ``auto`` is CUDA where there is one, else the CPU.
@@ -50,6 +53,15 @@ def synchronize(device: torch.device) -> None:
         torch.accelerator.synchronize(device)
 
 
+def total_memory(device: torch.device) -> int | None:
+    """Return the bytes of memory that a device has, or None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    if device.type != "cpu" or not hasattr(os, "sysconf"):
+        return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
 def peak_memory(device: torch.device) -> dict[str, float]:
     """Return the most MB that tensors on a GPU, or this process on a CPU, have held at once.
 
@@ -69,7 +81,7 @@ def peak_memory(device: torch.device) -> dict[str, float]:
 
 @contextmanager
 def naming_memory(setting: str, size: int) -> Iterator[None]:
-    """Say which setting to change when a GPU's memory runs out.
+    """Say which setting to change when memory runs out.
 
     Args:
         setting: The config's key.
@@ -80,8 +92,11 @@ def naming_memory(setting: str, size: int) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError as error:
+    except (RuntimeError, MemoryError) as error:
+        on_gpu = isinstance(error, torch.OutOfMemoryError)
+        if not on_gpu and not isinstance(error, MemoryError) and NO_MEMORY not in str(error):
+            raise
         raise RunError(
-            f"the GPU's memory ran out with {setting}={size}:"
+            f"the {'GPU' if on_gpu else 'machine'}'s memory ran out with {setting}={size}:"
             f" try --set {setting}={max(size // 2, 1)}"
         ) from error

@@ -13,10 +13,7 @@ from torch import nn
 
 from lenet.errors import UsageError, nearest
 from lenet.models.layers import RBF, draw_weights
-from lenet.models.vocabulary import LAYERS, Layer, Shape, describe
-
-MAX_VALUES = 10_000_000
-"""What a layer may put out of one image, so that a typing error does not fill the memory."""
+from lenet.models.vocabulary import LAYERS, MAX_VALUES, Layer, Shape, describe
 
 
 class LayerSequence(nn.Sequential):

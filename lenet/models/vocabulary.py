@@ -5,6 +5,7 @@ what does not fit is explained with the arithmetic. `LAYERS` lists the words.
 """
 
 from collections.abc import Sequence
+from math import prod
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +23,9 @@ Shape = tuple[int, ...]
 
 Modules = dict[str, nn.Module]
 """A layer's modules in order, by what is appended to its name; the layer itself has nothing."""
+
+MAX_VALUES = 10_000_000
+"""What a layer may make of one image, so that a typing error does not fill the memory."""
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
 Pixels = Annotated[int, Field(ge=0, le=10_000)]
@@ -79,6 +83,12 @@ class Convolution(Layer):
         channels, *sizes = _channels(word, shape)
         before, after = padding_pixels(self.padding, self.size)
         out = _places(sizes, self.size, self.stride, self.padding)
+        padded = (channels, *(n + before + after for n in sizes))
+        if prod(padded) > MAX_VALUES:
+            raise UsageError(
+                f"padding makes {describe(padded)}, more than the {MAX_VALUES:,} values allowed",
+                ("padding",),
+            )
         if self.border in ("reflect", "circular"):
             longest = min(sizes) - (1 if self.border == "reflect" else 0)
             if max(before, after) > longest:

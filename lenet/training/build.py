@@ -12,8 +12,11 @@ import torch
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import ALL, Batches, Share
 from lenet.data.datasets import Split
+from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import describe_dataset
+from lenet.data.splits import Splits
 from lenet.data.strings import StringComposer
+from lenet.device import total_memory
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.kernels.plan import plan_network
@@ -233,6 +236,45 @@ def check_last_batch(components: Components, images: int) -> None:
             "the last batch of an epoch has one image, too few for batch norm: choose another size",
             ("train", "batch_size"),
         ) from error
+
+
+def check_memory(components: Components, splits: Splits) -> None:
+    """Refuse batches that do not fit into the machine's memory: it would be killed, not told.
+
+    Args:
+        components: What is to be trained.
+        splits: What it is trained on.
+
+    Raises:
+        UsageError: A step would need more than there is.
+    """
+    config, memory = components.config, total_memory(components.device)
+    if memory is None or isinstance(config.optimizer, SDLM):  # that rule takes one image at a time
+        return
+    classifier = next(iter(components.classifiers.values()))
+    values, model = [0], deepcopy(classifier.model).cpu().eval()
+    for module in model.modules():
+        if not any(module.children()):
+            module.register_forward_hook(lambda m, i, output: values.append(output.numel()))
+    with torch.inference_mode():
+        # A test image, for lines of the training set are composed as they are needed.
+        model(classifier.preprocess(scale_pixels(splits.test.images[:1].cpu())))
+    _, channels, *size = splits.train.images.shape
+    augmented = (
+        [h * w for h, w in components.augment.sizes((size[0], size[1]))]
+        if components.augment
+        else [0]
+    )
+    # Each state is kept for its gradient; of augmented images, one size and the next.
+    kept = 2 * sum(values) + 2 * max(augmented) * channels
+    batch = min(config.train.batch_size, config.train.images_per_epoch or len(splits.train))
+    needed = 4 * kept * batch
+    if needed > memory:
+        raise UsageError(
+            f"a step with {batch:,} images takes about {needed / 1e9:,.0f} GB of memory, more than"
+            f" the {memory / 1e9:,.0f} GB here: at most {memory // (4 * kept):,} images fit",
+            ("train", "batch_size"),
+        )
 
 
 def build_learner(

@@ -22,7 +22,13 @@ from lenet.runs.lock import lock
 from lenet.runs.published import PublishedRun
 from lenet.runs.run import Run, check_name, is_run
 from lenet.statistics import describe_errors, describe_mean_errors, summarize
-from lenet.training.build import Components, build, check_last_batch, is_faster_together
+from lenet.training.build import (
+    Components,
+    build,
+    check_last_batch,
+    check_memory,
+    is_faster_together,
+)
 from lenet.training.distributed import World, join
 from lenet.training.environment import check_origin, describe_environment
 from lenet.training.fused import choose_kernels, compile_kernels
@@ -124,6 +130,7 @@ def run_experiment(
         dataset = dataset or load_data(config, data, say, progress)
         splits = make_splits(dataset, config, world.device, components.distort)
         check_last_batch(components, len(splits.train))
+        check_memory(components, splits)
         runs = []
         for seed in chosen:
             own = config.model_copy(update={"seed": seed})

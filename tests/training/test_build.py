@@ -11,11 +11,11 @@ import torch
 
 from lenet.augment import catalogue
 from lenet.config.load import load_config
-from lenet.data.datasets import Dataset
-from lenet.data.splits import add_distorted_copies
+from lenet.data.datasets import Dataset, Split
+from lenet.data.splits import Splits, add_distorted_copies
 from lenet.errors import UsageError
 from lenet.models import MODELS
-from lenet.training.build import build, check_last_batch, is_faster_together
+from lenet.training.build import build, check_last_batch, check_memory, is_faster_together
 from lenet.training.experiment import run_experiment
 
 OF_1998 = ["loss={kind: squared-targets}", "optimizer={kind: sdlm}", "schedule={kind: constant}"]
@@ -95,6 +95,25 @@ def test_checking_the_last_batch_leaves_the_statistics_of_batch_norm_as_they_are
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 
 
+def test_batches_that_do_not_fit_into_the_memory_are_refused_with_how_many_images_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # 1,024 pixels, flattened, and 10 logits of each image; 4 bytes each, and their gradients.
+    monkeypatch.setattr("lenet.training.build.total_memory", lambda device: 2 * 4 * 1034 * 128)
+    settings = ["model={kind: linear}", "augment=[]", "data.name=mnist"]
+    images = Split(torch.zeros(1000, 1, 28, 28, dtype=torch.uint8), torch.zeros(1000).long())
+    splits = Splits("mnist", images, images, images)
+    for size in (128, 129):
+        config = load_config("quickstart", [*settings, f"train.batch_size={size}"]).config
+        components = build(config, [0])
+        if size == 128:
+            check_memory(components, splits)
+            continue
+        with pytest.raises(UsageError, match="at most 128 images fit") as refused:
+            check_memory(components, splits)
+        assert refused.value.path == ("train", "batch_size")
+
+
 @pytest.mark.parametrize(
     ("settings", "path"),
     [
@@ -139,6 +158,8 @@ def test_distorted_copies_are_as_large_as_the_images(size: int) -> None:
         (["model={kind: lenet4}", "kernels=fast"], "fast kernels do not know the network lenet4"),
         (["model={kind: layers, layers: [{conv: {filters: 9, size: 3, padding: 10000}}, flatten,"
           " {linear: {units: 10}}]}"], "more than the 10,000,000 values allowed"),
+        (["model={kind: layers, layers: [{conv: {filters: 1, size: 4000, padding: full,"
+          " stride: 4000}}, flatten, {linear: {units: 10}}]}"], "padding makes 1 channel of 8030×8030, more than"),
         (["input.mean=[0.1, 0.2]", "input.std=[0.1]"], "mean: 2 numbers for images of 1 chan"),
         (["optimizer.lr=1e300"], "optimizer.lr: input should be less than"),
     ],
