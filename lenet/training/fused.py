@@ -19,6 +19,8 @@ from lenet.training.gradient import NO_NORM, GradientLearner, Seen
 
 Kernels = Literal["torch", "fast"]
 
+MOST_CHANNELS = 32
+"""Channels of ``compact`` up to which the kernels were measured to be faster than PyTorch."""
 PATIENCE_SECONDS = 1.0
 """How long kernels may take to load before it is said that they are being compiled."""
 
@@ -180,9 +182,14 @@ def choose_kernels(config: Config, device: torch.device, processes: int = 1) -> 
     reason = why_not(config, device, processes)
     if reason and config.kernels == "fast":
         raise UsageError(reason, ("kernels",))
-    # PyTorch's own blocks of channels suit compact's many; there the kernels were not faster.
-    slower = config.kernels == "auto" and isinstance(config.model, Compact)
-    return "torch" if reason or slower else "fast"
+    if reason or (config.kernels == "auto" and not _pays_off(config)):
+        return "torch"
+    return "fast"
+
+
+def _pays_off(config: Config) -> bool:
+    """Say whether the kernels are faster than PyTorch, whose blocks many channels fill."""
+    return not isinstance(config.model, Compact) or max(config.model.channels) <= MOST_CHANNELS
 
 
 def kernels_of(
