@@ -159,7 +159,8 @@ def test_distorted_copies_are_as_large_as_the_images(size: int) -> None:
         (["model={kind: layers, layers: [{conv: {filters: 9, size: 3, padding: 10000}}, flatten,"
           " {linear: {units: 10}}]}"], "more than the 10,000,000 values allowed"),
         (["model={kind: layers, layers: [{conv: {filters: 1, size: 4000, padding: full,"
-          " stride: 4000}}, flatten, {linear: {units: 10}}]}"], "padding makes 1 channel of 8030×8030, more than"),
+          " stride: 4000}}, flatten, {linear: {units: 10}}]}"],
+         "padding makes 1 channel of 8030×8030, more than"),
         (["input.mean=[0.1, 0.2]", "input.std=[0.1]"], "mean: 2 numbers for images of 1 chan"),
         (["optimizer.lr=1e300"], "optimizer.lr: input should be less than"),
     ],
