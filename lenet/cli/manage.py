@@ -222,6 +222,24 @@ def scale(
 
 
 @bench.command()
+def chip(
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Runs, one seed each; without any, four published.")
+    ] = None,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Measure networks as C: errors, memory, and instructions on emulated Cortex-M cores."""
+    from lenet.bench.chip import measure, table
+
+    rows = measure(runs or (), data)
+    if as_json:
+        print_json([row.as_dict() for row in rows])
+    else:
+        typer.echo(table(rows))
+
+
+@bench.command()
 def augment(
     names: Annotated[
         list[str] | None, typer.Argument(help="Transforms; without any, all and training too.")

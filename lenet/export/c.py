@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import textwrap
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -23,11 +24,52 @@ from lenet.export.request import Request
 from lenet.runs.files import write_atomically
 from lenet.runs.run import Run
 
-COMPILERS = (
-    ("arm-none-eabi-gcc", "arm-none-eabi-size", "-mcpu=cortex-m0 -mthumb"),
-    ("cc", "size", ""),
-)
-"""Compilers that measure the memory, the first that is installed; their `size`; their target."""
+WEIGHTS = {
+    8: {
+        "weight_type": "int8_t",
+        "packed": "",
+        "dot": """\
+    for (weight += place; n > 0; n--, state += step)
+        sum += *weight++ * *state;
+""",
+    },
+    4: {
+        "weight_type": "uint8_t",
+        "packed": ", two to a byte",
+        "dot": """\
+    weight += place / 2;
+    if (place % 2) {
+        sum += ((*weight++ >> 4) - 8) * *state;
+        state += step, n--;
+    }
+    for (; n > 1; n -= 2, weight++, state += 2 * step)
+        sum += ((*weight & 15) - 8) * *state + ((*weight >> 4) - 8) * state[step];
+    if (n > 0)
+        sum += ((*weight & 15) - 8) * *state;
+""",
+    },
+}
+"""How weights are stored and multiplied, by their bits: a byte each, or, plus 8, two to a byte, the
+low bits first."""
+CROSS = "arm-none-eabi-"
+"""Of the cross compiler, Debian's gcc-arm-none-eabi, and its tools."""
+CORES = ("cortex-m0", "cortex-m4")
+"""What it measures the memory for."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a compiled network needs, in bytes.
+
+    Attributes:
+        flash: Code and constants, the compiler's own functions included.
+        ram: The states of the layers; the image and the stack come on top.
+        stack: Most that its functions need.
+    """
+
+    flash: int
+    ram: int
+    stack: int
 
 
 def name_files(run: Run, path: Path) -> list[Path]:
@@ -96,13 +138,12 @@ def write_sources(
         "interleaved": " of three bytes, red, green and blue" if channels == 3 else "",
         "names": ", ".join(_quote(text) for text in names),
         "depth": len(network.layers),
-        "half": HALF,
         "last": 2 * HALF - 1,
         "invert": int(inverted),
         "suffix": "ppm" if channels == 3 else "pgm",
         "magic": "PPM" if channels == 3 else "PGM",
         "digit": 6 if channels == 3 else 5,
-        **_packing(network.bits),
+        **WEIGHTS[network.bits],
         **_write_layers(network),
     }
     code = _fill("network.c", values)
@@ -145,17 +186,18 @@ def state_bytes(network: IntegerNetwork) -> tuple[int, int]:
 def _write_layers(network: IntegerNetwork) -> dict[str, object]:
     """Return the arrays of all layers and the table that refers to them."""
     arrays, rows = [], []
-    channels, size = network.shape[:2]
+    size = network.shape[1]
     for number, layer in enumerate(network.layers):
         weights = layer.weight.permute(0, 2, 3, 1).flatten()  # channels innermost
         if network.bits == 4:
-            weights = F.pad(weights, (0, len(weights) % 2)) & 15
+            weights = F.pad(weights, (0, len(weights) % 2)) + 8
             weights = weights[::2] | weights[1::2] << 4
-        kind = "uint8_t" if network.bits == 4 else "int8_t"
+        kind = WEIGHTS[network.bits]["weight_type"]
+        bias = layer.bias - layer.zero * layer.weight.sum(dim=(1, 2, 3))
         arrays += [
             f"/* {layer.name} */",
             _array(kind, f"weight{number}", weights),
-            _array("int32_t", f"bias{number}", layer.bias),
+            _array("int32_t", f"bias{number}", bias),
             _array("int32_t", f"multiplier{number}", layer.multiplier),
         ]
         table = "NULL"
@@ -165,12 +207,12 @@ def _write_layers(network: IntegerNetwork) -> dict[str, object]:
         after = layer.places(size)
         fields = (
             f"weight{number}", f"bias{number}", f"multiplier{number}", table,
-            channels, len(layer.weight), layer.groups, size, after,
+            layer.groups, layer.weight.shape[1], len(layer.weight) // layer.groups, size, after,
             layer.weight.shape[-1], layer.stride, layer.padding, layer.pool,
-            layer.shift, layer.zero, layer.outside, layer.new_zero,
+            layer.shift, layer.outside, layer.new_zero if layer.table is None else HALF,
         )  # fmt: skip
         rows.append(f"    {{{', '.join(map(str, fields))}}},")
-        channels, size = len(layer.weight), after
+        size = after
     even, odd = state_bytes(network)
     return {
         "arrays": "\n".join(arrays) + "\n",
@@ -180,52 +222,67 @@ def _write_layers(network: IntegerNetwork) -> dict[str, object]:
     }
 
 
-def _packing(bits: int) -> dict[str, str]:
-    """Return how the weights are stored and read: a byte each, or two to a byte."""
-    if bits == 8:
-        return {
-            "weight_type": "int8_t",
-            "packed": "",
-            "weight_at": "l->weight[w + i]",
-            "weight_function": "",
-        }
-    return {
-        "weight_type": "uint8_t",
-        "packed": ", two to a byte",
-        "weight_at": "weight(l, w + i)",
-        "weight_function": (
-            "/* Return the weight of a place: 4 bits in two's complement, the low ones first. */\n"
-            "static int weight(const struct layer *l, size_t place)\n"
-            "{\n"
-            "    const int bits = l->weight[place / 2] >> place % 2 * 4 & 15;\n"
-            "    return bits - ((bits & 8) << 1);\n"
-            "}\n\n"
-        ),
-    }
+def has_cross_compiler() -> bool:
+    """Say whether the cross compiler is installed."""
+    return all(shutil.which(CROSS + tool) for tool in ("gcc", "size"))
+
+
+def measure_memory(folder: Path, name: str, core: str) -> Memory:
+    """Compile ``NAME.c`` of a folder for size, for one of `CORES`, and return what it needs.
+
+    Raises:
+        RunError: The compiler fails.
+    """
+    options = [f"-mcpu={core}", "-mthumb", "-std=c99", "-Os", "-fstack-usage"]
+    entry = ["-nostdlib", f"-Wl,--entry={name}_predict"]
+    run_tool(folder, f"{CROSS}gcc", *options, "-c", f"{name}.c")
+    run_tool(folder, f"{CROSS}gcc", *options, *entry, f"{name}.o", "-lgcc", "-o", f"{name}.elf")
+    flash, _ = _read_size(run_tool(folder, f"{CROSS}size", f"{name}.elf"))
+    _, ram = _read_size(run_tool(folder, f"{CROSS}size", f"{name}.o"))  # linking aligns its end
+    # No function is called twice at a time: their frames together are the most there can be.
+    frames = (folder / f"{name}.su").read_text().splitlines()
+    stack = sum(int(line.split("\t")[1]) for line in frames)
+    return Memory(flash, ram, stack)
+
+
+def run_tool(folder: Path, *command: str, given: bytes = b"") -> bytes:
+    """Run a program in a folder, and return what it prints.
+
+    Raises:
+        RunError: It fails.
+    """
+    try:
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, input=given)
+    except (OSError, subprocess.CalledProcessError) as error:
+        said = getattr(error, "stderr", None) or str(error).encode()
+        raise RunError(f"{command[0]}: {said.decode(errors='replace').strip()}") from error
+    return done.stdout
+
+
+def _read_size(printed: bytes) -> tuple[int, int]:
+    """Return the bytes of flash and of RAM of what ``size`` prints."""
+    text, data, bss = map(int, printed.splitlines()[1].split()[:3])
+    return text + data, data + bss
 
 
 def _measure(code: str, header: str, name: str) -> list[str]:
-    """Compile for size and return a line on the flash and the RAM of the object file."""
-    for compiler, size, target in COMPILERS:
-        if not (shutil.which(compiler) and shutil.which(size)):
-            continue
-        with TemporaryDirectory() as folder:
-            (Path(folder) / f"{name}.h").write_text(header)
-            (Path(folder) / f"{name}.c").write_text(code)
-            options = [*target.split(), "-std=c99", "-Os", "-c", f"{name}.c"]
-            try:
-                subprocess.run([compiler, *options], cwd=folder, check=True, capture_output=True)
-                measured = subprocess.run(
-                    [size, f"{name}.o"], cwd=folder, check=True, capture_output=True, text=True
-                )
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise RunError(f"{compiler} cannot compile the network: {error}") from error
-        text, data, bss = map(int, measured.stdout.splitlines()[1].split()[:3])
-        machine = target or "this computer"
-        return [
-            f"{compiler} -Os for {machine}: flash {text + data:,} bytes, RAM {data + bss:,} bytes"
-        ]
-    return ["flash and RAM of the object file were not measured: no C compiler was found"]
+    """Return lines on the flash, the RAM and the stack of the compiled network."""
+    with TemporaryDirectory() as path:
+        folder = Path(path)
+        (folder / f"{name}.h").write_text(header)
+        (folder / f"{name}.c").write_text(code)
+        if has_cross_compiler():
+            measured = ((core, measure_memory(folder, name, core)) for core in CORES)
+            return [
+                f"{core}: flash {memory.flash:,} bytes, RAM {memory.ram:,} bytes, stack"
+                f" {memory.stack:,} bytes"
+                for core, memory in measured
+            ]
+        if shutil.which("cc") and shutil.which("size"):
+            run_tool(folder, "cc", "-std=c99", "-Os", "-c", f"{name}.c")
+            flash, ram = _read_size(run_tool(folder, "size", f"{name}.o"))
+            return [f"this computer: flash {flash:,} bytes, RAM {ram:,} bytes"]
+    return ["flash and RAM were not measured: no C compiler was found"]
 
 
 def _fill(file: str, values: dict[str, object]) -> str:

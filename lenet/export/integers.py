@@ -159,7 +159,8 @@ def quantize_network(classifier: Classifier, images: Tensor, bits: int = 8) -> I
         bias = (layer.bias / (step * weight_step)).round()
         factor = step * weight_step / sum_step
         shift = int(30 - factor.max().log2().ceil())
-        bound = weight.abs().sum(dim=(1, 2, 3)) * 255 + bias.abs()
+        # In C, zero is not taken from the states but from the bias.
+        bound = weight.abs().sum(dim=(1, 2, 3)) * (255 + zero) + bias.abs()
         if bound.max() > LARGEST or not 1 <= shift <= 62:
             raise UsageError(f"{layer.name}: its sums do not fit into 32 bits")
         built.append(

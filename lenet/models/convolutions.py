@@ -33,7 +33,8 @@ class Convolution:
         groups: Channels are divided into groups that do not mix.
         outside: The input's value beyond its border.
         activation: Of the sums.
-        pool: Height and width of the max-pooling behind the activation; 1 is none.
+        pool: Height and width of the max-pooling, which is the same before and behind the
+            activation; 1 is none.
     """
 
     name: str
@@ -154,7 +155,10 @@ class _Reader:
             raise UsageError(
                 f"integers cover max-pooling without overlap and padding only ({name})"
             )
-        if not self.layers or self.layers[-1].pool > 1:
+        layer = self.layers[-1] if self.layers else None
+        # What falls before it rises would change which of the sums is the largest.
+        falls = layer is not None and isinstance(layer.activation, nn.SiLU | nn.GELU)
+        if layer is None or layer.pool > 1 or falls:
             self.add_per_channel(name, 1, 1.0)
         self.layers[-1].pool, self.layers[-1].end = side, name
         self.size //= side

@@ -7,15 +7,15 @@
 
 struct layer {
     const $weight_type *weight;  /* per output channel: side * side * channels of its group$packed */
-    const int32_t *bias;         /* per output channel */
+    const int32_t *bias;         /* per output channel, less what stands for 0 in the input */
     const int32_t *multiplier;   /* per output channel; the result is divided by 2^shift */
-    const uint8_t *table;        /* the activation of scaled + $half, or NULL */
-    uint16_t channels_in, channels_out, groups;
+    const uint8_t *table;        /* the activation of scaled sums, or NULL */
+    uint16_t groups, depth, per_group;  /* groups of channels, those in and out of each */
     uint8_t size_in, size_out;   /* height and width in pixels; size_out is after pooling */
     uint8_t side, stride, padding, pool;
     uint8_t shift;
-    uint8_t zero, outside;       /* what stands for 0 in the input, and the value around it */
-    uint8_t new_zero;            /* what stands for 0 in the output */
+    uint8_t outside;             /* the value around the input */
+    uint16_t offset;             /* what stands for 0 in the output, or the table's middle */
 };
 
 $arrays
@@ -28,64 +28,84 @@ const char *const ${name}_names[$classes] = {$names};
 /* The states of a layer and of the next one, by turns. */
 static uint8_t even[$even], odd[$odd];
 
-$weight_function
+/* Return the sum of n weights, from a place on, times n states that lie a step apart. */
+static int32_t dot(const $weight_type *weight, size_t place, int n, const uint8_t *state, int step)
+{
+    int32_t sum = 0;
+
+$dot    return sum;
+}
+
 /* Return x / 2^shift, rounded down; C99 leaves the shift of negative numbers to the compiler. */
 static int32_t shifted(int64_t x, unsigned shift)
 {
     return (int32_t)(x >= 0 ? x >> shift : ~(~x >> shift));
 }
 
-/* Convolve, scale, apply the activation and pool. States lie pixel by pixel, channels innermost.
+/* Return the sum of channel c over the window whose first pixel is (top, left). */
+static int32_t convolve(const struct layer *l, const uint8_t *in, int c, int top, int left)
+{
+    const int size = l->size_in, side = l->side, depth = l->depth;
+    const int first = left < 0 ? -left : 0;  /* columns of the window that lie in the picture */
+    const int end = left + side > size ? size - left : side;
+    const int run = l->groups == 1 ? end - first : 1;  /* those that follow one another in memory */
+    size_t w = (size_t)c * side * side * depth;
+    int32_t sum = l->bias[c];
+    int ky, kx;
+
+    for (ky = 0; ky < side; ky++, w += (size_t)side * depth) {
+        const int row = top + ky, inside = row >= 0 && row < size;
+        if (inside)
+            for (kx = first; kx < end; kx += run)
+                sum += dot(l->weight, w + (size_t)kx * depth, run * depth,
+                    in + (size_t)(row * size + left + kx) * depth * l->groups, 1);
+        if (l->outside)
+            for (kx = 0; kx < side; kx++)
+                if (!inside || kx < first || kx >= end)
+                    sum += dot(l->weight, w + (size_t)kx * depth, depth, &l->outside, 0);
+    }
+    return sum;
+}
+
+/* Return the state that a sum becomes; for scores, the scaled sum itself. */
+static int32_t scale(const struct layer *l, int32_t sum, int c, int scores)
+{
+    const int64_t product = (int64_t)sum * l->multiplier[c] + ((int64_t)1 << (l->shift - 1));
+    int32_t scaled = shifted(product, l->shift);
+
+    if (scores)
+        return scaled;
+    scaled += l->offset;
+    if (l->table)
+        return l->table[scaled < 0 ? 0 : scaled > $last ? $last : scaled];
+    return scaled < 0 ? 0 : scaled > 255 ? 255 : scaled;
+}
+
+/* Convolve, pool, scale and apply the activation. States lie pixel by pixel, channels innermost.
  * Scores, if given, take the scaled sums of the last layer instead of states. */
 static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, int32_t *scores)
 {
-    const int size = l->size_in, depth = l->channels_in / l->groups;
-    const int per_group = l->channels_out / l->groups;
-    int y, x, c, p, ky, kx, i;
+    const int pool = l->pool;
+    int y, x, c, g, k, py, px;
 
     for (y = 0; y < l->size_out; y++)
         for (x = 0; x < l->size_out; x++)
-            for (c = 0; c < l->channels_out; c++) {
-                uint8_t most = 0;
-                for (p = 0; p < l->pool * l->pool; p++) {
-                    const int top = (y * l->pool + p / l->pool) * l->stride - l->padding;
-                    const int left = (x * l->pool + p % l->pool) * l->stride - l->padding;
-                    size_t w = (size_t)c * l->side * l->side * depth;
-                    int32_t sum = l->bias[c], scaled;
-                    for (ky = 0; ky < l->side; ky++)
-                        for (kx = 0; kx < l->side; kx++) {
-                            const int row = top + ky, column = left + kx;
-                            if (row >= 0 && row < size && column >= 0 && column < size) {
-                                const uint8_t *state = in
-                                    + ((size_t)row * size + column) * l->channels_in
-                                    + c / per_group * depth;
-                                for (i = 0; i < depth; i++)
-                                    sum += $weight_at * (state[i] - l->zero);
-                            } else if (l->outside != l->zero) {
-                                for (i = 0; i < depth; i++)
-                                    sum += $weight_at * (l->outside - l->zero);
-                            }
-                            w += depth;
+            for (g = 0, c = 0; g < l->groups; g++)
+                for (k = 0; k < l->per_group; k++, c++) {
+                    int32_t most = INT32_MIN;  /* what follows keeps the order of sums */
+                    for (py = y * pool; py < (y + 1) * pool; py++)
+                        for (px = x * pool; px < (x + 1) * pool; px++) {
+                            const int32_t sum = convolve(l, in + g * l->depth, c,
+                                py * l->stride - l->padding, px * l->stride - l->padding);
+                            if (sum > most)
+                                most = sum;
                         }
-                    scaled = shifted(
-                        (int64_t)sum * l->multiplier[c] + ((int64_t)1 << (l->shift - 1)), l->shift);
-                    if (scores) {
-                        scores[c] = scaled;
-                        continue;
-                    }
-                    if (l->table) {
-                        scaled += $half;
-                        scaled = l->table[scaled < 0 ? 0 : scaled > $last ? $last : scaled];
-                    } else {
-                        scaled += l->new_zero;
-                        scaled = scaled < 0 ? 0 : scaled > 255 ? 255 : scaled;
-                    }
-                    if (scaled > most)
-                        most = (uint8_t)scaled;
+                    most = scale(l, most, c, scores != NULL);
+                    if (scores)
+                        scores[c] = most;
+                    else
+                        *out++ = (uint8_t)most;
                 }
-                if (!scores)
-                    out[((size_t)y * l->size_out + x) * l->channels_out + c] = most;
-            }
 }
 
 int ${name}_predict(const uint8_t image[$pixels], int32_t scores[$classes])
