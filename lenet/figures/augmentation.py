@@ -7,7 +7,6 @@ import torch
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from lenet.config.schema import Config
@@ -175,5 +174,5 @@ def _draw_maps(figure: SubFigure, before: Tensor, after: Tensor) -> None:
         )
         across, down = spread_px(mean_pixel)
         axes.set_title(f"strokes {title}: {across:.1f} × {down:.1f} px (sd)")
-    written = FuncFormatter(lambda level, _: f"{level:g}")  # powers would need math text
-    figure.colorbar(shown, ax=list(panels), label="mean pixel", shrink=0.8, format=written)
+    bar = figure.colorbar(shown, ax=list(panels), label="mean pixel", shrink=0.8)
+    style.write_ticks(bar.ax.yaxis)

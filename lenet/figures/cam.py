@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -108,13 +109,13 @@ def draw_cam(subject: Subject) -> Figure:
     figure = style.new_figure(
         rows * (side + 0.2) + 0.4,
         f"{subject.name}: where {found.layer.name.upper()} sees evidence for a class (blue)"
-        " or against it",
+        " or against",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         style.bare(axes)
     names = style.short_names(subject.names)
-    longest = max(len(names[label]) for labels in asked for label in labels) + len("? 99 %")
+    longest = max(len(names[label]) for labels in asked for label in labels) + len("said: , 99 %")
     size = min(9.0, 72 * side / (0.6 * longest))
     for image, (index, labels) in enumerate(zip(indices.tolist(), asked, strict=True)):
         cell = iter(grid[:, image] if len(indices) > 1 else grid.flat)
@@ -128,12 +129,15 @@ def draw_cam(subject: Subject) -> Figure:
         full = float(maps.abs().max())  # one scale for all classes of an image
         for label, map_ in zip(labels, maps, strict=True):
             axes = next(cell)
-            axes.imshow(overlay(strokes, map_, found.step, full).numpy())
-            share = float(subject.probabilities[index, label])
+            _draw_overlay(axes, strokes, map_, found.step, full, subject.test.pictures)
+            share = f"{names[label]}, {100 * float(subject.probabilities[index, label]):.0f} %"
+            said = label == int(subject.predictions[index])
             axes.set_title(
-                f"{names[label]}? {100 * share:.0f} %",
-                loc="center", fontweight="normal", fontsize=size,
+                f"said: {share}" if said else share,
+                loc="center", fontweight="bold" if said else "normal", fontsize=size,
             )  # fmt: skip
+            if said:
+                style.frame(axes, "C1")
     return figure
 
 
@@ -174,14 +178,28 @@ def draw_scene(subject: Subject) -> Figure:
     maps, names = seen.values[:, 0].cpu(), style.short_names(subject.names)
     full = float(maps.abs().max())
     for axes, label, map_ in zip(panels, classes, maps, strict=True):
-        style.bare(axes).imshow(overlay(strokes, map_, seen.step, full).numpy())
+        _draw_overlay(style.bare(axes), strokes, map_, seen.step, full, subject.test.pictures)
         where = f"where {name_class(names[label])} is"
         axes.set_title(where, loc="center", fontweight="normal")
     return figure
 
 
-def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
-    """Lay a map over the picture: blue for evidence for the class, orange for evidence against.
+def _draw_overlay(
+    axes: Axes, strokes: Tensor, seen: Tensor, step: float, full: float, pictures: bool
+) -> None:
+    """Draw a map in colours, and on it a picture's tones or the outlines of a digit's strokes."""
+    axes.imshow(lay_out(strokes, seen, step, full).numpy())
+    low, high = float(strokes.min()), float(strokes.max())
+    if pictures:
+        shade = torch.tensor(to_rgb(style.foreground())).expand(*strokes.shape, 3)
+        tones = 0.75 * (strokes - low) / max(high - low, 1e-12)
+        axes.imshow(torch.cat([shade, tones[..., None]], dim=2).numpy())
+    elif high > low:
+        axes.contour(strokes.numpy(), [(low + high) / 2], colors=style.foreground(), linewidths=0.9)
+
+
+def lay_out(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
+    """Bring a map to the picture's size: blue for evidence for the class, orange for against.
 
     Without padding, the outermost positions of a map lie inside the picture. The map is centred on
     the picture, and the rim stays blank.
@@ -204,7 +222,4 @@ def overlay(picture: Tensor, seen: Tensor, step: float, full: float) -> Tensor:
     laid = F.grid_sample(seen[None, None], grid, padding_mode="border", align_corners=False)[0, 0]
     laid = torch.where((grid[0].abs() <= 1).all(dim=-1), laid, 0)
     strength = laid / max(full, 1e-12)
-    coloured = torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()
-    strokes = (picture - picture.min()) / (picture.max() - picture.min()).clamp(min=1e-12)
-    amount = 0.75 * strokes[..., None]
-    return coloured * (1 - amount) + amount * torch.tensor(to_rgb(style.foreground()))
+    return torch.tensor(style.diverging()(strength.numpy() / 2 + 0.5)[..., :3]).float()

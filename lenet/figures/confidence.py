@@ -52,7 +52,7 @@ def draw_rejection(subject: Subject) -> Figure:
         textcoords="offset points", ha="right",
     )  # fmt: skip
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+        style.write_ticks(axis, " %")
     axes.set_xlim(left=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("rejected: the images whose two best classes differ least")
@@ -79,16 +79,17 @@ def draw_calibration(subject: Subject) -> Figure:
             low, high = wilson_interval(hits, n)
             above.plot([confidence] * 2, [low / n, high / n], color="C0", linewidth=1.2)
             above.plot([confidence], [hits / n], "o", color="C0", clip_on=False, zorder=3)
+    above.plot([], [], "o-", color="C0", linewidth=1.2, label="accuracy, 95 % CI")
     edges = [i / bins for i in range(bins)]
     below.bar(edges, found.n.tolist(), 1 / bins, align="edge", color="C0", edgecolor=style.paper())
     below.set_yscale("log")
-    below.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    style.write_ticks(below.yaxis)
     for axis in (above.yaxis, below.xaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
     above.set_xlim(0, 1)
     above.set_ylim(0, 1)
     above.set_ylabel("accuracy")
-    above.legend(loc="upper left")
+    figure.legend(loc="outside upper right", ncols=2)
     below.set_ylabel("images")
     below.set_xlabel("probability of the predicted class")
     return figure

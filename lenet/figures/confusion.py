@@ -3,8 +3,10 @@
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from lenet.errors import count
 from lenet.figures import style
 from lenet.figures.subject import Subject
+from lenet.statistics import describe_accuracy
 
 FEW = 14
 """Up to so many classes, names stand level or slanted; those of more stand upright."""
@@ -25,7 +27,14 @@ def draw_confusion(subject: Subject) -> Figure:
     cell = 72 * (style.WIDTH - 1.2) / (classes + 1)  # points
     small, margin = min(8.5, 0.62 * cell), min(BASE, 0.75 * cell)
     height = 6.4 if classes <= FEW else style.WIDTH
-    figure = style.new_figure(height, f"{subject.name}: {subject.result}")
+    result = subject.result
+    errors = f"{count(result.errors, 'test error')} of {result.n:,}"
+    low, high = result.interval
+    accuracy = describe_accuracy(result.errors, result.n)
+    figure = style.new_figure(
+        height,
+        f"{subject.name}: {errors} (accuracy {accuracy}, 95 % CI {low:.0f}–{high:.0f} errors)",
+    )
     axes = style.bare(figure.subplots())
     axes.imshow(mistakes.numpy(), cmap=style.sequential(), vmin=0, vmax=1.25 * most, aspect="auto")
     for truth in range(classes):
@@ -33,15 +42,15 @@ def draw_confusion(subject: Subject) -> Figure:
             Rectangle((truth - 0.5, truth - 0.5), 1, 1, color=style.faint(), alpha=0.18, lw=0)
         )
         for predicted in range(classes):
-            count = int(counts[truth, predicted])
+            images = int(counts[truth, predicted])
             wrong = truth != predicted
-            text = f"{count:,}" if count else "·"
+            text = f"{images:,}" if images else "·"
             room = 1.5 * cell / len(text)
             axes.text(
                 predicted, truth, text, ha="center", va="center",
-                color=style.foreground() if count else style.faint(),
+                color=style.foreground() if images else style.faint(),
                 fontsize=min(11, 0.75 * cell, room) if wrong else min(small, room),
-                fontweight="bold" if wrong and count else "normal",
+                fontweight="bold" if wrong and images else "normal",
             )  # fmt: skip
         for x, y, missed in (
             (classes, truth, int(mistakes[truth].sum())),

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullFormatter, NullLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullFormatter, NullLocator
 from numpy.typing import NDArray
 
 from lenet.figures import style
@@ -16,11 +17,15 @@ from lenet.runs.find import group_seeds
 from lenet.runs.run import Run
 
 SPLITS = ("train", "validation", "test")
-DASHES = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
+DASHES: dict[str, Any] = {"train": (0, (1, 1.2)), "validation": (0, (4, 1.5)), "test": "solid"}
 MARKERS = "osD^v"
 """Markers tell experiments apart once all seven colours are used."""
 FEW = 4
-"""Up to this many experiments show training errors too and keep the legend inside the axes."""
+"""Up to this many experiments show training errors, too."""
+LONGEST = 28
+"""Characters of an experiment's name in the legend."""
+WIDE = 200
+"""Several experiments' learning rates that differ by more are drawn on a logarithmic axis."""
 TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
@@ -64,7 +69,8 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     """Draw error rates by epoch and, beneath, the learning rate.
 
     Runs in the same folder are seeds of one experiment: their mean is drawn, with a band of one
-    standard deviation to either side. Of more than `FEW` experiments only test errors are drawn.
+    standard deviation to either side. Of more than `FEW` experiments the training errors are left
+    out.
     Source: Figure 5 of the 1998 paper.
 
     Raises:
@@ -83,37 +89,53 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     lowest: list[float] = []
     rates: list[float] = []
+    splits = [
+        split
+        for split in (SPLITS[1:] if many else SPLITS)
+        if any(Curve.of(histories, f"accuracy/{split}") for histories in experiments.values())
+    ]
+    legend = []
     for number, (name, histories) in enumerate(experiments.items()):
         marker = MARKERS[number // 7 % len(MARKERS)]
-        for split in SPLITS:
+        if several:
+            label, colour = style.shorten(name, LONGEST), f"C{number % 7}"
+            legend.append(Line2D([], [], color=colour, marker=marker, markersize=4, label=label))
+        for split in splits:
             curve = Curve.of(histories, f"accuracy/{split}")
-            left_out = many and split != "test"
-            if curve is not None and not left_out:
+            if curve is not None:
                 colour = f"C{number % 7}" if several else style.SPLIT_COLOURS[split]
-                label = f"{style.shorten(name)}: {split}" if several else split
                 look = {"color": colour, "linestyle": DASHES[split], "marker": marker}
-                _draw_curve(above, curve, label=label, **look)
+                _draw_curve(above, curve, **look)
                 lowest += (1 - curve.mean).tolist()
         rate = Curve.of(histories, "learning_rate")
         if rate is not None:
             colour = f"C{number % 7}" if several else style.faint()
             below.step(rate.epochs, rate.mean, where="mid", color=colour, linewidth=1.4)
-            rates.append(float(rate.mean.max()))
+            rates += rate.mean.tolist()
+    for split in splits:  # beneath the colours of several experiments, how their lines differ
+        colour = style.faint() if several else style.SPLIT_COLOURS[split]
+        legend.append(Line2D([], [], color=colour, linestyle=DASHES[split], label=split))
     above.set_yscale("log")
     # The lines decide the limits: a band may reach 0, which has no place on a logarithmic axis.
     drawn = [100 * rate for rate in lowest if rate > 0]
     above.set_ylim(bottom=0.6 * min(drawn, default=0.01))
     above.yaxis.set_major_locator(FixedLocator([t for t in TICKS if t >= above.get_ylim()[0]]))
-    above.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} %"))
+    style.write_ticks(above.yaxis, " %")
     above.yaxis.set_minor_locator(NullLocator())
     above.yaxis.set_minor_formatter(NullFormatter())
     above.set_ylabel("error rate")
-    figure.legend(loc="outside right upper")  # where it hides no line
+    figure.legend(handles=legend, loc="outside right upper")  # where it hides no line
     below.set_ylabel("learning rate")
-    if rates and max(rates) > 20 * min(rates):  # on a linear axis the smaller would look like 0
-        below.set_yscale("log")
+    above_0 = [rate for rate in rates if rate > 0]
+    if len(experiments) > 1 and above_0 and max(above_0) > WIDE * min(above_0):
+        below.set_yscale("log")  # on a linear axis the smaller would look like 0
+        below.set_ylim(min(above_0) / 2, 2 * max(above_0))
+        below.yaxis.set_major_locator(LogLocator(numticks=4))
+        below.yaxis.set_minor_locator(NullLocator())
     else:
         below.set_ylim(bottom=0)
+        below.yaxis.set_major_locator(MaxNLocator(2))
+    style.write_ticks(below.yaxis)
     below.set_xlabel("epoch")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
@@ -130,7 +152,8 @@ def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
 def _draw_curve(axes: Axes, curve: Curve, **line: Any) -> None:
     """Draw an accuracy as the error rate in per cent."""
     mean, sd = 100 * (1 - curve.mean), 100 * curve.sd
-    axes.plot(curve.epochs, mean, markersize=2.5, **line)
+    alone = len(curve.epochs) == 1  # no line leads to it
+    axes.plot(curve.epochs, mean, markersize=5 if alone else 2.5, **line)
     if len(curve.values) > 1:
         axes.fill_between(
             curve.epochs, mean - sd, mean + sd, color=line["color"], alpha=0.22, linewidth=0

@@ -66,7 +66,7 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
             x, y, s=42, facecolor="none", edgecolor=style.foreground(), linewidth=0.9,
             label=f"all {len(wrong)} misclassified",
         )  # fmt: skip
-        axes.legend(loc="upper left")
+        figure.legend(loc="outside upper right")
     # Ten digits are large; many or long names become small, down to what can be read.
     names = style.short_names(subject.names)
     written = len(names) * max(map(len, names))

@@ -29,10 +29,10 @@ def draw_errors(subject: Subject) -> Figure:
     indices = subject.mistakes()
     total = len(indices)
     shown = f"the {MOST} surest of" if total > MOST else "all" if total != 1 else ""
-    shown = f"{shown} {count(total, 'error')}".lstrip()
-    title = f"{subject.name}: {shown} on {len(subject.test):,} test images, surest first"
+    shown = f"{shown} {count(total, 'test error')}".lstrip()
+    title = f"{subject.name}: {shown} of {len(subject.test):,}, surest first"
     if not total:
-        title = f"{subject.name}: no errors on {len(subject.test):,} test images"
+        title = f"{subject.name}: no test errors of {len(subject.test):,}"
     doubtful = DOUBTFUL if subject.dataset == "mnist" else {}
     return _draw_grid(subject.test, indices[:MOST], subject.predictions, doubtful, title)
 

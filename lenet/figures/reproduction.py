@@ -25,7 +25,7 @@ def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
         return {study.name: draw_beyond({m.row.label: study.details(m) for m in measured})}
     if study.name != FIGURE9.name:
         steps = {m.row.label: m.errors for m in measured}
-        return {study.name: draw_steps(steps, f"{study.name}: test errors")}
+        return {study.name: draw_steps(steps, [m.n for m in measured], study.name)}
     figures = {"figure9": draw_bars(measured)}
     if any(m.row.name in FIGURE_6 for m in measured):
         figures["figure6"] = draw_sizes(measured)
@@ -55,7 +55,8 @@ def draw_beyond(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     axes.invert_yaxis()
     axes.set_xscale("symlog", linthresh=1)
     axes.set_xlim(left=0)
-    axes.set_xlabel("wrong, %; dots are seeds")
+    style.write_ticks(axes.xaxis, " %")
+    axes.set_xlabel("error rate; dots are seeds")
     figure.legend(loc="outside upper right", ncols=4)
     return figure
 
@@ -96,7 +97,7 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     Args:
         measured: At least one row.
     """
-    figure = style.new_figure(0.9 + 0.45 * len(measured), "Test error, paper and ours")
+    figure = style.new_figure(0.9 + 0.45 * len(measured), "Test error rate, the paper's and ours")
     axes = figure.subplots()
     places = np.arange(len(measured))[::-1]
     paper = [m.row.paper_percent or 0.0 for m in measured]
@@ -106,10 +107,11 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
     axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.foreground(), capsize=2)
     for place, p, o, s in zip(places, paper, ours, spread, strict=True):
-        axes.text(p, place + 0.2, f" {p:g}", va="center", fontsize=8)
-        axes.text(o + s, place - 0.2, f"  {o:.2f}", va="center", fontsize=8)
+        axes.text(p, place + 0.2, f" {p:g} %", va="center", fontsize=8)
+        axes.text(o + s, place - 0.2, f"  {o:.2f} %", va="center", fontsize=8)
     axes.set_yticks(places, [m.row.label for m in measured])
-    axes.set_xlabel("test error, %")
+    style.write_ticks(axes.xaxis, " %")
+    axes.set_xlabel("test error rate")
     axes.set_xlim(0, 1.12 * max(*paper, *ours))
     axes.grid(axis="y", visible=False)
     figure.legend(loc="outside upper right", ncols=2)  # bars leave no room inside
@@ -125,7 +127,7 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     rows = {m.row.name: m for m in measured}
     found = [(size, rows[name]) for name, size in FIGURE_6.items() if name in rows]
     sizes = [size for size, _ in found]
-    figure = style.new_figure(3.6, "LeNet-5 by number of training images")
+    figure = style.new_figure(3.6, "LeNet-5: error rate by number of training images")
     axes = figure.subplots()
     paper = [m.row.paper_percent or 0.0 for _, m in found]
     axes.plot(sizes, paper, "o--", color=style.faint(), label="paper: test")
@@ -153,8 +155,9 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
         ):
             axes.plot([60], [percent], "s", color=colour, mfc="none", label=f"{whose}: distorted")
     axes.set_xlabel("training images, thousands")
-    axes.set_ylabel("error, %")
+    style.write_ticks(axes.yaxis, " %")
+    axes.set_ylabel("error rate")
     axes.set_xlim(0, 66)
     axes.set_ylim(0, None)
-    axes.legend(ncols=2)
+    figure.legend(loc="outside right upper")
     return figure

@@ -13,7 +13,7 @@ def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
     names = list(dict.fromkeys(m.distortion for m in measurements))
     rows = -(-len(names) // 2)
     figure = style.new_figure(
-        2.1 * rows + 0.6, f"Error rate on {measurements[0].n:,} distorted test images"
+        2.1 * rows + 0.6, f"Error rate of {measurements[0].n:,} distorted test images"
     )
     panels = figure.subplots(rows, 2, squeeze=False, sharey=True)
     for axes, name in zip(panels.flat, names, strict=False):
@@ -30,7 +30,8 @@ def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
         axes.set_yticks([0, 25, 50, 75, 100], ["0 %", "25 %", "50 %", "75 %", "100 %"])
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
-    panels[0][0].legend(loc="upper left", fontsize=7)
-    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognizes characters up to here",
+    handles = panels[0][0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside upper right", ncols=len(shown) if len(shown) < 5 else 4)
+    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognises characters up to here",
                      fontsize=7)  # fmt: skip
     return figure

@@ -15,9 +15,11 @@ import numpy as np
 import torch
 from cycler import cycler
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from torch import Tensor
 
 from lenet.errors import RunError, UsageError
@@ -27,9 +29,9 @@ WIDTH = 8.3
 """Inches across. Saved at `DPI` and shown 830 px wide, text has its natural size."""
 DPI = 200
 LONGEST_TITLE = 76
+"""Characters that fit across the figure in bold."""
 LONGEST_NAME = 16
 """Characters of a class's name in a figure."""
-"""Characters that fit across the figure in bold."""
 FORMATS = ("png", "svg", "pdf")
 
 SPLIT_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
@@ -74,13 +76,17 @@ def _theme(text: str, faint: str, line: str, paper: str, image: str, *cycle: str
     }
 
 
+DARK_IMAGES = LinearSegmentedColormap.from_list("lenet-dark", ["#0d1117", "#ffffff"])
+"""Images without a black square around them: their background is that of the dark theme."""
+mpl.colormaps.register(DARK_IMAGES, force=True)
+
 THEMES: dict[str, dict[Any, Any]] = {
     "light": _theme(
         "#1f2328", "#6e7781", "#e4e7eb", "#ffffff", "gray_r",
         "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6e7781",
     ),
     "dark": _theme(
-        "#e6edf3", "#8b949e", "#2d333b", "#0d1117", "gray",
+        "#e6edf3", "#8b949e", "#2d333b", "#0d1117", DARK_IMAGES.name,
         "#56b4e9", "#ff8c42", "#2ec4a0", "#e3a5cc", "#f0c04f", "#a5d8ff", "#8b949e",
     ),
 }  # fmt: skip
@@ -192,6 +198,12 @@ def bare(axes: Axes) -> Axes:
     return axes
 
 
+def frame(axes: Axes, colour: str) -> None:
+    """Draw a frame around axes."""
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linewidth=1.6)
+
+
 def grey(images: Tensor) -> Tensor:
     """Return the mean of an image's channels, (…, C, H, W) → (…, H, W) of the same dtype."""
     if images.shape[-3] == 1:
@@ -238,6 +250,41 @@ def tile(images: Tensor, columns: int, gap: int = 2) -> Tensor:
     empty = float(images.shape[1] == 3)
     tiled = [mosaic(images[:, i], columns, gap).filled(empty) for i in range(images.shape[1])]
     return torch.stack([torch.from_numpy(channel) for channel in tiled])
+
+
+def write_ticks(axis: Axis, unit: str = "") -> None:
+    """Write the numbers of an axis as everywhere else, ``0.1`` or ``5 %``.
+
+    matplotlib writes those of logarithmic axes as formulas, which `_COMMON` does not parse.
+
+    Args:
+        axis: The axis.
+        unit: What follows each number.
+    """
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{write_number(value)}{unit}"))
+
+
+def write_number(value: float) -> str:
+    """Write a number of an axis without an exponent: ``10,000``, ``2.5``, ``0.00001``."""
+    if abs(value) >= 1:
+        return f"{value:,.10g}"
+    return np.format_float_positional(value, precision=10, trim="-")
+
+
+def set_apart(values: Sequence[float], nearest: float) -> list[int]:
+    """Return a lane for each value, so that those in a lane are no nearer than `nearest`.
+
+    Returns:
+        0, or where values lie close together 1, -1, 2, …: the lanes next to it by turns.
+    """
+    ends: list[float] = []
+    lanes = [0] * len(values)
+    for i in sorted(range(len(values)), key=values.__getitem__):
+        free = (lane for lane, end in enumerate(ends) if values[i] - end >= nearest)
+        lane = next(free, len(ends))
+        ends[lane:] = [values[i], *ends[lane + 1 :]]
+        lanes[i] = (lane + 1) // 2 * (1 if lane % 2 else -1)
+    return lanes
 
 
 def mosaic(images: Tensor, columns: int, gap: int = 2) -> "np.ma.MaskedArray[Any, Any]":

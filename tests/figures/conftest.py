@@ -73,7 +73,9 @@ def make_run(tmp_path: Path) -> Callable[..., Run]:
         for metrics in HISTORY:
             run.append("metrics.jsonl", {**metrics, "learning_rate": 0.1 / metrics["epoch"]})
         run.save_weights(build_classifier(config).model.state_dict())
-        run.write_json("result.json", {"dataset": "mnist", "seed": seed, "errors/test": 3})
+        run.write_json(
+            "result.json", {"dataset": "mnist", "seed": seed, "errors/test": 3, "n/test": 200}
+        )
         return run
 
     return make

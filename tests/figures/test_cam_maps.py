@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from lenet.errors import with_article
-from lenet.figures.cam import activation_maps, draw_cam, draw_scene, overlay
+from lenet.figures.cam import activation_maps, draw_cam, draw_scene, lay_out
 from lenet.figures.subject import UnfitError
 
 
@@ -59,26 +59,32 @@ def test_the_hardest_images_come_first_with_their_two_likeliest_classes(make_sub
     titles = [grid[row * 6].get_title() for row in range(3)]
     first, second = best.indices[hardest].tolist()
     assert titles[0] == with_article(str(int(subject.test.labels[hardest])))
-    assert [title[:2] for title in titles[1:]] == [f"{first}?", f"{second}?"]
+    assert titles[1].startswith(f"said: {first}, ") and titles[2].startswith(f"{second}, ")
 
 
 def test_one_image_is_shown_with_the_classes_asked_for(make_subject) -> None:
     figure = draw_cam(make_subject(image=3, classes=(4, 9)))
-    assert [axes.get_title()[:2] for axes in figure.axes[1:]] == ["4?", "9?"]
-    everything = draw_cam(make_subject(image=3))
-    assert [axes.get_title()[:2] for axes in everything.axes[1:11]] == [f"{d}?" for d in range(10)]
+    titles = [axes.get_title().removeprefix("said: ") for axes in figure.axes[1:]]
+    assert [title.partition(",")[0] for title in titles] == ["4", "9"]
 
 
-def test_overlay_is_paper_where_nothing_speaks_and_ink_where_the_digit_is() -> None:
-    picture = torch.zeros(4, 4)
-    picture[0, 0] = 1.0
+def test_the_prediction_alone_is_marked_among_all_classes(make_subject) -> None:
+    subject = make_subject(image=3)
+    cells = draw_cam(subject).axes[1:11]
+    titles = [axes.get_title() for axes in cells]
+    assert [t.removeprefix("said: ").partition(",")[0] for t in titles] == [*"0123456789"]
+    framed = [k for k, axes in enumerate(cells) if axes.spines["top"].get_visible()]
+    assert framed == [int(subject.predictions[3])]
+    assert [k for k, title in enumerate(titles) if title.startswith("said")] == framed
+
+
+def test_a_map_is_paper_where_nothing_speaks_and_blue_where_the_class_is_seen() -> None:
     seen = torch.zeros(4, 4)
     seen[3, 3] = 2.0
-    mixed = overlay(picture, seen, 1, full=2)
-    assert mixed.shape == (4, 4, 3)
-    torch.testing.assert_close(mixed[1, 1], torch.ones(3), atol=0.01, rtol=0)
-    assert mixed[0, 0].max() < 0.4
-    assert mixed[3, 3, 2] > mixed[3, 3, 0] + 0.5  # blue
+    laid = lay_out(torch.zeros(4, 4), seen, 1, full=2)
+    assert laid.shape == (4, 4, 3)
+    torch.testing.assert_close(laid[1, 1], torch.ones(3), atol=0.01, rtol=0)
+    assert laid[3, 3, 2] > laid[3, 3, 0] + 0.5
 
 
 @pytest.mark.parametrize("at", [(10, 10), (16, 20), (22, 12)])
@@ -94,14 +100,14 @@ def test_a_dot_is_seen_where_it_is(make_subject, at: tuple[int, int]) -> None:
     found = activation_maps(model, picture[None, None], [0])
     assert found.step == 2
     state = found.layer.state[0, 0].detach().abs()  # 10×10
-    laid = overlay(torch.zeros(32, 32), state, found.step, float(state.max()))
+    laid = lay_out(torch.zeros(32, 32), state, found.step, float(state.max()))
     rows, columns = (laid[..., 2] - laid[..., 0] > 0.3).nonzero().unbind(1)
     for places, middle in ((rows, at[0] - 0.5), (columns, at[1] - 0.5)):
         assert abs(float(places.float().mean()) - middle) < 0.6
 
 
 def test_the_rim_that_no_position_looks_at_stays_blank() -> None:
-    mixed = overlay(torch.zeros(32, 32), torch.ones(10, 10), 2, full=1)  # C3 of LeNet-5
+    mixed = lay_out(torch.zeros(32, 32), torch.ones(10, 10), 2, full=1)  # C3 of LeNet-5
     blue = mixed[16, :, 2] - mixed[16, :, 0] > 0.1
     assert blue.nonzero().flatten().tolist() == list(range(6, 26))
 

@@ -17,7 +17,8 @@ def test_cells_hold_the_counts_and_the_margins_the_mistakes(make_subject) -> Non
         assert cells[truth, 10] == str(int(counts[:, truth].sum() - counts[truth, truth]))
     assert cells[10, 10] == "3"
     assert (
-        figure.get_suptitle() == "canned/0: 3 errors / 200 (accuracy 98.50 %, 95 % CI 1–9 errors)"
+        figure.get_suptitle()
+        == "canned/0: 3 test errors of 200 (accuracy 98.50 %, 95 % CI 1–9 errors)"
     )
 
 

@@ -20,7 +20,7 @@ def test_every_mistake_is_shown_with_its_label_and_prediction(make_subject) -> N
         (array == (subject.test.images[i, 0] / 255).numpy()).all()
         for array, i in zip(shown, wrong, strict=True)
     )
-    assert figure.get_suptitle() == "canned/0: all 3 errors on 200 test images, surest first"
+    assert figure.get_suptitle() == "canned/0: all 3 test errors of 200, surest first"
 
 
 def test_doubtful_labels_are_framed(make_subject, monkeypatch) -> None:
@@ -41,7 +41,7 @@ def test_more_mistakes_than_fit_are_cut_and_the_title_says_so(make_subject) -> N
     figure = draw_errors(crowded)
 
     assert len(captions(figure)) == MOST
-    assert f"the {MOST} surest of 600 errors" in figure.get_suptitle()
+    assert f"the {MOST} surest of 600 test errors" in figure.get_suptitle()
 
 
 def test_a_run_without_mistakes_gets_an_empty_grid(make_subject) -> None:

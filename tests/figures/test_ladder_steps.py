@@ -8,7 +8,9 @@ from lenet.figures.subject import UnfitError
 def test_steps_stand_in_the_order_of_their_names_with_means_and_seeds(make_run) -> None:
     second = make_run(name="1-loss")
     first = [make_run(name="0-1998", seed=0), make_run(name="0-1998", seed=1)]
-    first[1].write_json("result.json", {"dataset": "mnist", "seed": 1, "errors/test": 7})
+    first[1].write_json(
+        "result.json", {"dataset": "mnist", "seed": 1, "errors/test": 7, "n/test": 200}
+    )
     (axes,) = draw_ladder([second, *first]).axes
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0-1998", "1-loss"]
     assert [bar.get_width() for bar in axes.patches] == [5, 3]

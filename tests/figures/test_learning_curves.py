@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from lenet.figures import style
 from lenet.figures.curves import Curve, draw_curves
@@ -21,8 +22,9 @@ def test_a_curve_is_the_mean_over_seeds_with_its_deviation() -> None:
 def test_one_run_shows_its_parts_in_per_cent_and_its_learning_rate(make_run) -> None:
     figure = draw_curves([make_run()])
     above, below = figure.axes
-    lines = {line.get_label(): line.get_ydata().tolist() for line in above.lines}
-    assert lines == {"train": pytest.approx([5, 2]), "test": pytest.approx([3, 1])}
+    lines = [line.get_ydata().tolist() for line in above.lines]
+    assert lines == [pytest.approx([5, 2]), pytest.approx([3, 1])]
+    assert written(figure) == ["train", "test"]
     assert below.lines[0].get_ydata().tolist() == pytest.approx([0.1, 0.05])
     assert figure.get_suptitle() == "canned: error rate by epoch"
 
@@ -36,20 +38,29 @@ def test_seeds_of_an_experiment_become_one_line_with_a_band(make_run) -> None:
 
 def test_several_experiments_share_a_chart(make_run) -> None:
     figure = draw_curves([make_run(name="a"), make_run(name="b")])
-    labels = [line.get_label() for line in figure.axes[0].lines]
-    assert labels == ["a: train", "a: test", "b: train", "b: test"]
+    assert len(figure.axes[0].lines) == 4
+    assert written(figure) == ["a", "b", "train", "test"]
 
 
-def test_of_many_experiments_only_test_errors_are_drawn_and_none_looks_like_another(
+def written(figure: Figure) -> list[str]:
+    """Return the lines of the legend."""
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_of_many_experiments_training_errors_are_left_out_and_none_looks_like_another(
     make_run,
 ) -> None:
     with style.applied():
-        figure = draw_curves([make_run(name=f"experiment-{n:02}") for n in range(14)])
+        runs = [make_run(name=f"experiment-{n:02}") for n in range(14)]
+        figure = draw_curves(runs)
         style.pixels(figure)  # lays it out
     axes = figure.axes[0]
-    assert [line.get_label() for line in axes.lines] == [
-        f"experiment-{n:02}: test" for n in range(14)
-    ]
+    assert written(figure) == [*(f"experiment-{n:02}" for n in range(14)), "test"]
+    assert [line.get_ydata().tolist() for line in axes.lines] == [pytest.approx([3, 1])] * 14
+    runs[0].append("metrics.jsonl", {"epoch": 3, "accuracy/validation": 0.9, "learning_rate": 0.1})
+    validated = draw_curves(runs)
+    assert written(validated)[-2:] == ["validation", "test"]
+    assert len(validated.axes[0].lines) == 15
     assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 14
     legend, page = figure.legends[0].get_window_extent(), figure.bbox
     assert page.y0 <= legend.y0 and legend.x1 <= page.x1  # on the page, beside the curves
@@ -60,8 +71,12 @@ def test_of_many_experiments_only_test_errors_are_drawn_and_none_looks_like_anot
 def test_learning_rates_far_apart_are_on_a_logarithmic_axis(make_run) -> None:
     slow, fast = make_run(name="slow"), make_run(name="fast")
     (slow.folder / "metrics.jsonl").unlink()
-    slow.append("metrics.jsonl", {"epoch": 1, "accuracy/test": 0.9, "learning_rate": 1e-4})
-    assert draw_curves([slow, fast]).axes[1].get_yscale() == "log"
+    slow.append("metrics.jsonl", {"epoch": 1, "accuracy/test": 0.9, "learning_rate": 1e-5})
+    figure = draw_curves([slow, fast])
+    assert figure.axes[1].get_yscale() == "log"
+    style.pixels(figure)  # lays it out
+    ticks = [text.get_text() for text in figure.axes[1].get_yticklabels()]
+    assert {"0.00001", "0.1"} <= set(ticks)  # no formulas and no exponents
     assert draw_curves([fast]).axes[1].get_yscale() == "linear"
 
 

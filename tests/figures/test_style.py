@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 
 from lenet.errors import UsageError
 from lenet.figures import style
@@ -93,3 +95,19 @@ def test_tiles_of_colours_keep_them_and_are_white_in_between() -> None:
     images = torch.stack([torch.tensor([red, 0.0, 0.5]).view(3, 1, 1) for red in (0.25, 0.75)])
     tiled = style.tile(images, columns=2, gap=1)
     assert tiled.tolist() == [[[0.25, 1.0, 0.75]], [[0.0, 1.0, 0.0]], [[0.5, 1.0, 0.5]]]
+
+
+def test_values_that_lie_close_together_are_set_apart_in_lanes() -> None:
+    assert style.set_apart([5, 1, 3], 1) == [0, 0, 0]
+    assert style.set_apart([7, 7, 7, 9], 2) == [0, 1, -1, 0]
+    assert style.set_apart([2, 1, 3], 1.5) == [1, 0, 0]
+
+
+def test_numbers_of_axes_have_no_exponent() -> None:
+    numbers = [style.write_number(value) for value in (10_000, 2.5, 0, 0.00001)]
+    assert numbers == ["10,000", "2.5", "0", "0.00001"]
+
+
+def test_dark_images_lie_on_the_dark_paper() -> None:
+    with style.applied("dark"):
+        assert to_hex(mpl.colormaps[mpl.rcParams["image.cmap"]](0.0)) == style.paper()
