@@ -232,7 +232,7 @@ class StringComposer:
         down = torch.where(is_rule | is_dash, 4 * (r[..., 4] - 0.5), height + 10.0)
         down = torch.where(is_dot, (6 * (r[..., 4] - 0.5)).clamp(min=0), down)
         radius = torch.where(is_dot, 0.6 + 1.2 * r[..., 5], 0.2 + 0.9 * r[..., 5])
-        chances = lines.new_tensor([0.3, 0.1, 0.12, 0.12, 0.25, 0.15, 0.15, 0.15])
+        chances = lines.new_tensor([0.3, 0.1, 0.12, 0.12, 0.25, 0.25, 0.3, 0.5])
         drawn = (rand(batch, STROKES) < chances) & spoilt[:, None]
         drawn[:, 7] &= drawn[:, 6]  # an equals sign
         which, kind = drawn.nonzero().T
