@@ -135,6 +135,10 @@ def find_config(source: str | Path) -> Path:
     advice = nearest(
         str(source).removesuffix(".yaml"), config_names(), "`lenet config list` shows all configs"
     )
+    if path.suffix.lower() in (".zip", ".tar", ".gz", ".tgz", ".rar", ".7z"):
+        advice = "pictures are read from a folder: unpack it first"
+    elif str(source).endswith(("/", "\\")):
+        advice = f"and no folder {str(source)!r} of pictures is here"
     raise UsageError(f"no config {str(source)!r}; {advice}")
 
 

@@ -32,7 +32,7 @@ from lenet.data.pictures import (
     working_side,
 )
 from lenet.data.splits import stratified_split
-from lenet.errors import DataError
+from lenet.errors import DataError, count, shell
 
 SIZE = 32
 """Pixels, the size of images where none is asked for."""
@@ -40,6 +40,8 @@ MAX_BYTES = 2_000_000_000
 """Of all images in memory."""
 LISTED = 20
 """Files that a message names; the others are counted."""
+SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
+"""Names of folders that hold the classes' folders, in small letters."""
 IGNORED = {"thumbs.db", "desktop.ini"}
 """What file managers leave behind, beside names that begin with a dot."""
 GREY_SPREAD = 8
@@ -56,6 +58,7 @@ class Listing:
         train: (file, label) pairs.
         test: The same; empty where there is no test folder.
         others: Files that are no pictures by their names.
+    loose: Pictures, and folders of pictures, that belong to no class.
     """
 
     folder: Path
@@ -63,19 +66,26 @@ class Listing:
     train: list[tuple[Path, int]]
     test: list[tuple[Path, int]]
     others: list[Path]
+    loose: list[Path]
 
 
 def list_folder(folder: Path) -> Listing:
     """Find the pictures of each class.
 
     Raises:
-        DataError: There is no folder, or none per class, or a class has fewer than two pictures.
+        DataError: There is no folder, or none per class, or a class has fewer than two pictures, or
+            the folders' names are those of splits.
     """
     if not folder.is_dir():
         raise DataError(f"{folder} is no folder" if folder.exists() else f"there is no {folder}")
     names = {path.name: path for path in _subfolders(folder)}
     others: list[Path] = []
+    loose = _pictures(folder)
     if set(names) >= {"train", "test"} or set(names) == {"train"}:
+        loose += [path for name, path in names.items() if name not in ("train", "test")]
+        loose += [
+            file for name in ("train", "test") if name in names for file in _pictures(names[name])
+        ]
         classes = tuple(path.name for path in _subfolders(names["train"]))
         train = _list_classes(names["train"], classes, others)
         test = []
@@ -88,18 +98,25 @@ def list_folder(folder: Path) -> Listing:
             test = _list_classes(names["test"], classes, others)
             if not test:
                 raise DataError(f"{names['test']} holds no pictures ({_suffixes()})")
+    elif names and {name.lower() for name in names} <= SPLITS:
+        raise DataError(
+            f"{folder} holds {_some(names)}, which are no classes: call the folder of the training"
+            " pictures train and that of the test pictures test, and put others elsewhere"
+        )
     else:
         classes = tuple(names)
         train, test = _list_classes(folder, classes, others), []
     _check_classes(folder, classes, train)
-    return Listing(folder, classes, train, test, others)
+    return Listing(folder, classes, train, test, others, loose)
 
 
 def _check_classes(folder: Path, classes: tuple[str, ...], files: list[tuple[Path, int]]) -> None:
     """Refuse what is no set of classes, with a guess at what is wrong."""
     if len(classes) == 1:
         inside = folder / classes[0]
-        if len(_subfolders(inside)) > 1:
+        while len(deeper := _subfolders(inside)) == 1:
+            inside = deeper[0]
+        if len(deeper) > 1:
             raise DataError(f"{folder} holds a single folder: did you mean {inside}?")
     if not files:
         raise DataError(
@@ -170,8 +187,20 @@ def load_folder(
         )
     if listing.others:
         say(
-            f"note: {len(listing.others):,} files are no pictures by their names:"
+            f"note: {count(len(listing.others), 'file')} not read, for the names are not those of"
+            " pictures:"
             f" {_some([str(path.relative_to(folder)) for path in listing.others])}"
+        )
+    if listing.loose:
+        say(
+            f"note: left out, for no class's folder holds them:"
+            f" {_some([str(path.relative_to(folder)) for path in listing.loose])}"
+        )
+    nested = [name for name in listing.classes if _is_nested(listing, name)]
+    if nested:
+        say(
+            f"note: {_some(nested)} hold folders of pictures: if these are the classes, this folder"
+            f" is one level too high, and {shell('lenet', 'train', folder / nested[0])} is meant"
         )
     images = _read_cached([path for path, _ in files], size, channels, progress)
     labels = torch.tensor([label for _, label in files])
@@ -215,16 +244,13 @@ def _tell_duplicates(
 
 def _read_cached(paths: list[Path], size: int, channels: int | None, progress: bool) -> Tensor:
     """Return pictures as uint8 (N, channels, size, size), from the cache if no file has changed."""
-    states = (path.stat() for path in paths)
+    states = [_state(path) for path in paths]
     key = hashlib.sha256(
         json.dumps(
             [
                 size,
                 channels,
-                [
-                    (str(path.absolute()), state.st_size, state.st_mtime_ns)
-                    for path, state in zip(paths, states, strict=True)
-                ],
+                [(str(path.absolute()), *state) for path, state in zip(paths, states, strict=True)],
             ]
         ).encode()
     ).hexdigest()
@@ -283,6 +309,31 @@ def _decode(paths: list[Path], size: int, channels: int | None, progress: bool) 
     if channels is None and grey:
         return images[:, 1:2].clone()
     return images
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Return a file's size and time, or zeros if it is gone: reading it will say so."""
+    try:
+        state = path.stat()
+    except OSError:
+        return 0, 0
+    return state.st_size, state.st_mtime_ns
+
+
+def _is_nested(listing: Listing, name: str) -> bool:
+    """Say whether a class's pictures all lie in folders, two or more, within the class's own."""
+    label = listing.classes.index(name)
+    parents = {path.parent for path, its in listing.train if its == label}
+    return len(parents) > 1 and all(parent.name != name for parent in parents)
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Return the pictures that lie in a folder itself."""
+    return sorted(
+        p
+        for p in folder.iterdir()
+        if p.suffix.lower() in SUFFIXES and p.is_file() and not p.name.startswith(".")
+    )
 
 
 def _subfolders(folder: Path) -> list[Path]:

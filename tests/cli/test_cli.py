@@ -105,6 +105,8 @@ def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:
     ("arguments", "complaint"),
     [
         (["train", "nothing"], "no config 'nothing'"),
+        (["train", "leters/"], "no folder 'leters/' of pictures is here"),
+        (["train", "letters.zip"], "unpack it first"),
         (["train", "quickstart", "--set", "train.passes=3"], "did you mean 'epochs'?"),
         (["train", "quickstart", "--device", "tpu"], "no device 'tpu' here; there is cpu"),
         (["train", "quickstart", "--name", "../x"], "'../x' is no name for a run"),

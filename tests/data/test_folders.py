@@ -108,12 +108,13 @@ def test_all_pictures_that_cannot_be_read_are_named_at_once(paint: Paint, tmp_pa
     paint("b/1.png", 1)
     for name in ("a/bad.png", "b/worse.jpg"):
         (tmp_path / "set" / name).write_text("no picture")
+    (tmp_path / "set" / "b" / "gone.png").symlink_to("nowhere")
     with pytest.raises(DataError) as caught:
         load_folder(tmp_path / "set")
     first, *lines = str(caught.value).splitlines()
-    assert first == "2 of 4 pictures cannot be read:"
+    assert first == "3 of 5 pictures cannot be read:"
     assert [line.partition(": ")[0].rpartition("set/")[2] for line in lines] == [
-        "a/bad.png", "b/worse.jpg",
+        "a/bad.png", "b/gone.png", "b/worse.jpg",
     ]  # fmt: skip
 
 
@@ -122,13 +123,16 @@ def test_what_is_left_out_and_what_stands_twice_is_said(paint: Paint, tmp_path: 
         paint(name, level)
     paint("train/b/2.png", 4)
     paint("test/a/9.png", 2)
+    paint("val/a/1.png", 5)
+    paint("test/loose.png", 5)
     (tmp_path / "set/train/a/notes.txt").write_text("")
     (tmp_path / "set/train/a/.DS_Store").write_text("")
     (tmp_path / "set/train/a/Thumbs.db").write_text("")
     said: list[str] = []
     load_folder(tmp_path / "set", say=said.append)
     assert said == [
-        "note: 1 files are no pictures by their names: train/a/notes.txt",
+        "note: 1 file not read, for the names are not those of pictures: train/a/notes.txt",
+        "note: left out, for no class's folder holds them: val, test/loose.png",
         "warning: 1 of the test pictures are training pictures, too, which makes test errors too"
         " few: test/a/9.png = train/a/2.png",
     ]
@@ -159,6 +163,23 @@ def test_a_folder_that_is_no_dataset_is_explained(paint: Paint, tmp_path: Path) 
     paint("x/test/c/1.png", 1)
     with pytest.raises(DataError, match=r"has classes that .* lacks: c"):
         list_folder(folder / "x")
+
+
+def test_a_folder_of_the_wrong_level_or_of_splits_is_explained(
+    paint: Paint, tmp_path: Path
+) -> None:
+    for kind in ("high/up/letters", "many/letters", "many/digits", "splits/train", "splits/Val"):
+        for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+            paint(f"{kind}/{name}", 1)
+    folder = tmp_path / "set"
+    with pytest.raises(DataError, match=r"did you mean .*high/up/letters\?"):
+        list_folder(folder / "high")
+    with pytest.raises(DataError, match="holds Val, train, which are no classes"):
+        list_folder(folder / "splits")
+    said: list[str] = []
+    load_folder(folder / "many", say=said.append)
+    assert said[0].startswith("note: digits, letters hold folders of pictures: if these are the")
+    assert said[0].endswith("many/digits is meant")
 
 
 def test_too_many_pictures_are_refused_with_the_number(
