@@ -155,8 +155,8 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _words(text: str) -> list[str]:
-    """Split text where it may break: after blanks, and after - / , before a letter."""
-    return re.split(r"(?<= )(?!%)|(?<=[/,-])(?=[^\W\d])", text)
+    """Split text where it may break: after blanks, and after - / , before a word, as in a/the."""
+    return re.split(r"(?<= )(?!%)|(?<=[/,-])(?=[^\W\d]{2})", text)
 
 
 def _longest_word(text: str) -> int:

@@ -25,6 +25,7 @@ from lenet.data.splits import make_splits
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.rng import generator
 from lenet.runs.run import Run
+from lenet.tables import Table
 from lenet.training.train import train
 
 MNIST = SOURCES["mnist"]
@@ -190,29 +191,26 @@ def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[R
         return take_turns(work, rounds)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the measurements as a Markdown table with a sentence that sums them up."""
+def table(rows: Sequence[Row]) -> Table:
+    """Return the measurements as a table with a sentence that sums them up."""
     rates = {row.name: row.median for row in rows}
     names = list(dict.fromkeys(name.split(" | ")[0] for name in rates))
-    lines = [
-        f"| images/s, {torch.get_num_threads()} threads | " + " | ".join(COLUMNS) + " |",
-        "|---|" + "---:|" * len(COLUMNS),
-    ]
+    cells = []
     for name in names:
-        cells = [rates.get(f"{name} | {column}") for column in COLUMNS]
-        shown = ["—" if rate is None else f"{rate:,.0f}" for rate in cells]
-        lines.append(f"| {name} | " + " | ".join(shown) + " |")
+        found = [rates.get(f"{name} | {column}") for column in COLUMNS]
+        cells.append([name, *("—" if rate is None else f"{rate:,.0f}" for rate in found)])
+    notes = []
     if TRAINING in names:
         ours = f"{TRAINING} | {OURS}"
         plain = ratio(rows, ours, f"{PLAIN} | {OURS}")
         alone, workers = (ratio(rows, ours, f"{TRAINING} | {c}") for c in (ALONE, WORKERS))
-        lines += [
-            "",
+        notes = [
             f"Training with affine + elastic runs at {100 * plain:.0f} % of the rate without"
             f" augmentation, {alone:.0f} times that of a DataLoader without workers and"
-            f" {workers:.0f} times that of one with two.",
+            f" {workers:.0f} times that of one with two."
         ]
-    return "\n".join(lines)
+    head = (f"images/s, {torch.get_num_threads()} threads", *COLUMNS)
+    return Table(head, cells, optional=(1 + COLUMNS.index(BATCHED),), notes=notes)
 
 
 def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:

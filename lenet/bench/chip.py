@@ -25,6 +25,7 @@ from lenet.export.integers import IntegerNetwork, quantize_network
 from lenet.export.request import Request
 from lenet.runs.find import open_runs
 from lenet.runs.run import Run
+from lenet.tables import Table
 from lenet.training.experiment import load_data
 
 RUNS = tuple(f"published:{name}/0" for name in ("plain", "lenet5", "compact", "paper/lenet5"))
@@ -155,15 +156,16 @@ def emulate(
     return rows[:, :-1], round(float(rows[:, -1].mean()) * tick)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the measurements as a Markdown table."""
+def table(rows: Sequence[Row]) -> Table:
+    """Return the measurements as a table."""
     cores = [core.replace("cortex-m", "M") for core in CORES]
     head = ["network", "parameters", "bits", "errors", "errors in C", "flash", "RAM", "stack"]
     head += [f"instructions, {core}" for core in cores]
-    lines = [f"| {' | '.join(head)} |", f"|---|{'---:|' * (len(head) - 1)}"]
+    lines = []
     for row in rows:
         least = row.memory[CORES[0]]
         numbers = [row.parameters, row.bits, row.float_errors, row.errors]
         numbers += [least.flash, least.ram, least.stack, *row.instructions.values()]
-        lines.append(f"| `{row.run}` | {' | '.join(f'{number:,}' for number in numbers)} |")
-    return "\n".join(lines)
+        lines.append([row.run, *(f"{number:,}" for number in numbers)])
+    least_needed = [head.index(name) for name in ("stack", "parameters", "bits")]
+    return Table(head, lines, optional=least_needed)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from lenet.tables import BEST, Table
+
 
 @dataclass(frozen=True)
 class Row:
@@ -58,11 +60,19 @@ def ratio(rows: Sequence[Row], a: str, b: str) -> float:
     return median(x / y for x, y in zip(by_name[a], by_name[b], strict=True))
 
 
-def rate_table(rows: Sequence[Row], reference: str, unit: str = "images/s") -> str:
-    """Return rows as a Markdown table, with ratios to `reference` taken round by round."""
-    lines = [f"| what | {unit} | ratio |", "|---|---:|---:|"]
-    lines += [
-        f"| {row.name} | {row.median:,.0f} | {ratio(rows, row.name, reference):.2f} |"
-        for row in rows
+def rate_table(
+    rows: Sequence[Row], reference: str, unit: str = "images/s", what: str = "what"
+) -> Table:
+    """Return rows as a table, the fastest marked, with ratios to `reference` round by round.
+
+    Args:
+        rows: The measurements.
+        reference: Name of the row whose ratio is 1.
+        unit: Of the rates.
+        what: Heading of the names.
+    """
+    cells = [
+        [row.name, f"{row.median:,.0f}", f"{ratio(rows, row.name, reference):.2f}"] for row in rows
     ]
-    return "\n".join(lines)
+    fastest = max(range(len(rows)), key=lambda n: rows[n].median)
+    return Table((what, unit, "ratio"), cells, styles={fastest: BEST})

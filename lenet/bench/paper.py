@@ -10,6 +10,7 @@ import torch
 from lenet.bench.measurement import Row, rate_table, take_turns
 from lenet.config.load import load_config
 from lenet.evaluation.classifier import build_classifier
+from lenet.tables import Table
 from lenet.training.build import build_learner
 
 CONFIG = "paper/lenet5"
@@ -51,8 +52,8 @@ def measure(rounds: int, updates: int = UPDATES) -> list[Row]:
         torch.set_num_threads(threads)
 
 
-def table(rows: list[Row]) -> str:
-    """Return the measurements as a Markdown table; ratios are to autograd's."""
+def table(rows: list[Row]) -> Table:
+    """Return the measurements as a table; ratios are to autograd's."""
     return rate_table(rows, AUTOGRAD, "updates/s")
 
 

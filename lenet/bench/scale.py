@@ -18,6 +18,7 @@ from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
 from lenet.device import synchronize
 from lenet.runs.run import Run
+from lenet.tables import Table
 from lenet.training.build import build, gradient_learner
 from lenet.training.distributed import join
 from lenet.training.gradient import GradientLearner
@@ -93,9 +94,9 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
         }
 
 
-def tables(rows: dict[str, list[Row]]) -> str:
-    """Return the measurements as Markdown tables; ratios are to each table's first row."""
-    return "\n\n".join(rate_table(group, group[0].name) for group in rows.values())
+def tables(rows: dict[str, list[Row]]) -> list[Table]:
+    """Return the measurements as tables; ratios are to each table's first row."""
+    return [rate_table(group, group[0].name) for group in rows.values()]
 
 
 def _divide(processes: int, data: Path | None) -> float:

@@ -23,6 +23,7 @@ from lenet.data.splits import make_splits
 from lenet.evaluation.classifier import build_classifier
 from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.runs.run import Run
+from lenet.tables import Table
 from lenet.training.fused import choose_kernels, why_not
 from lenet.training.train import train
 
@@ -105,13 +106,13 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
         return {name: take_turns(work, rounds) for name, work in groups.items()}
 
 
-def tables(groups: dict[str, list[Row]]) -> str:
-    """Return the measurements as Markdown tables; ratios are to the row among `REFERENCES`."""
-    shown = []
-    for name, rows in groups.items():
-        reference = next(row.name for row in rows if row.name in REFERENCES)
-        shown.append(rate_table(rows, reference).replace("| what |", f"| {name} |", 1))
-    return "\n\n".join(shown)
+def tables(groups: dict[str, list[Row]]) -> list[Table]:
+    """Return the measurements as tables; ratios are to the row among `REFERENCES`."""
+    references = (row.name for rows in groups.values() for row in rows if row.name in REFERENCES)
+    return [
+        rate_table(rows, reference, what=name)
+        for (name, rows), reference in zip(groups.items(), references, strict=True)
+    ]
 
 
 def plain_config(*changes: str) -> Config:

@@ -18,6 +18,7 @@ from lenet.cli.options import (
     Theme,
     print_json,
     print_table,
+    print_tables,
 )
 
 
@@ -137,8 +138,5 @@ def robustness(
     if as_json:
         print_json(as_dicts(measurements))
         return
-    for number, table in enumerate(make_tables(measurements)):
-        if number and as_markdown:
-            typer.echo()
-        print_table(table, as_markdown)
+    print_tables(make_tables(measurements), as_markdown)
     say(f"drawn in {to}")

@@ -18,6 +18,7 @@ from lenet.cli.options import (
     Overrides,
     print_json,
     print_table,
+    print_tables,
 )
 from lenet.errors import UsageError, shell
 from lenet.tables import Table
@@ -158,6 +159,7 @@ def train(
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 5,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Time training against a bare loop and against torchvision's DataLoader."""
     from lenet.bench.train import measure, tables
@@ -166,7 +168,7 @@ def train(
     if as_json:
         print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
     else:
-        typer.echo(tables(rows))
+        print_tables(tables(rows), as_markdown)
 
 
 @bench.command()
@@ -194,6 +196,7 @@ def profile(
 def paper(
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Time the rule of 1998, one update per image, against autograd."""
     from lenet.bench.paper import measure, table
@@ -202,7 +205,7 @@ def paper(
     if as_json:
         print_json([row.as_dict() for row in rows])
     else:
-        typer.echo(table(rows))
+        print_table(table(rows), as_markdown)
 
 
 @bench.command()
@@ -210,6 +213,7 @@ def scale(
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Time two processes, seeds at once, and a sweep's trial against their plain counterparts."""
     from lenet.bench.scale import measure, tables
@@ -218,7 +222,7 @@ def scale(
     if as_json:
         print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
     else:
-        typer.echo(tables(rows))
+        print_tables(tables(rows), as_markdown)
 
 
 @bench.command()
@@ -228,6 +232,7 @@ def chip(
     ] = None,
     data: Data = None,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Measure networks as C: errors, memory, and instructions on emulated Cortex-M cores."""
     from lenet.bench.chip import measure, table
@@ -236,7 +241,7 @@ def chip(
     if as_json:
         print_json([row.as_dict() for row in rows])
     else:
-        typer.echo(table(rows))
+        print_table(table(rows), as_markdown)
 
 
 @bench.command()
@@ -247,6 +252,7 @@ def augment(
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
+    as_markdown: Markdown = False,
 ) -> None:
     """Time augmentations beside torchvision's and kornia's, and training with them."""
     from lenet.bench.augment import CASES, measure, table
@@ -258,4 +264,4 @@ def augment(
     if as_json:
         print_json([row.as_dict() for row in rows])
     else:
-        typer.echo(table(rows))
+        print_table(table(rows), as_markdown)

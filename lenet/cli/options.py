@@ -1,6 +1,7 @@
 """Arguments and options that several commands share."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,6 +63,14 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def print_json(content: Any) -> None:
     """Print a result for machines."""
     typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
+
+
+def print_tables(tables: Iterable[Table], as_markdown: bool = False) -> None:
+    """Print tables with an empty line between them; see `print_table`."""
+    for number, table in enumerate(tables):
+        if number:
+            typer.echo()
+        print_table(table, as_markdown)
 
 
 def print_table(table: Table, as_markdown: bool = False) -> None:

@@ -22,6 +22,7 @@ from lenet.cli.options import (
     Split,
     print_json,
     print_table,
+    print_tables,
 )
 from lenet.cli.signals import stop_on_signals
 
@@ -155,10 +156,7 @@ def compare(
     if as_json:
         print_json(comparison.as_dict())
     else:
-        for number, table in enumerate(comparison.tables()):
-            if number:
-                typer.echo()
-            print_table(table, as_markdown)
+        print_tables(comparison.tables(), as_markdown)
     if show:
         from lenet.figures.errors import draw_common_errors
         from lenet.figures.style import applied, save

@@ -48,7 +48,7 @@ def test_the_table_has_dashes_where_nobody_else_has_it_and_ratios_by_round():
         Row(f"{TRAINING} | {alone}", [3.0, 30.0]),
         Row(f"{TRAINING} | {workers}", [4.5, 45.0]),
     ]
-    text = table(rows)
+    text = table(rows).markdown()
     assert "| Cutout | 2,000 | — | — | — | — |" in text
     assert "at 90 % of the rate without augmentation" in text
     assert "30 times that of a DataLoader without workers and 20 times that" in text

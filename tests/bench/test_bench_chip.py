@@ -46,8 +46,8 @@ def test_an_emulated_core_gives_the_scores_of_the_integer_network(
 def test_the_table_has_a_line_per_network() -> None:
     cores = {"cortex-m0": Memory(1000, 200, 30), "cortex-m4": Memory(900, 200, 40)}
     row = Row("small", 50, 4, 7, 8, cores, {"cortex-m0": 12345, "cortex-m4": 2345})
-    assert table([row]).splitlines()[-1] == (
-        "| `small` | 50 | 4 | 7 | 8 | 1,000 | 200 | 30 | 12,345 | 2,345 |"
+    assert table([row]).markdown().splitlines()[-1] == (
+        "| small | 50 | 4 | 7 | 8 | 1,000 | 200 | 30 | 12,345 | 2,345 |"
     )
 
 

@@ -86,7 +86,7 @@ def test_each_question_is_a_table_against_its_first_row(
         scale, "_sweep_and_train", lambda data: {scale.TRAIN: lambda: 8.0, scale.SWEEP: lambda: 6.0}
     )
     arguments = ["bench", "scale", "--rounds"]
-    shown = CliRunner().invoke(app, [*arguments, "1"]).stdout
+    shown = CliRunner().invoke(app, [*arguments, "1", "--markdown"]).stdout
     batch, width, processes, seeds, sweep = shown.strip().split("\n\n")
     assert "| batch 2,048 | 100 | 1.00 |" in batch
     assert "| 784-3000-10 instead of LeNet-5 | 100 | 1.00 |" in width

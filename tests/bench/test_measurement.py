@@ -5,6 +5,7 @@ import time
 import pytest
 
 from lenet.bench.measurement import Row, rate_table, ratio, take_turns, timed
+from lenet.tables import BEST
 
 SLOW = Row("slow", [100.0, 50.0, 400.0])
 FAST = Row("fast", [200.0, 150.0, 400.0])  # twice, three times and once as fast
@@ -57,7 +58,9 @@ def test_rounds_that_do_not_match_are_refused() -> None:
 
 
 def test_a_table_gives_middle_rates_and_ratios_to_its_reference() -> None:
-    assert rate_table([SLOW, FAST, Row("fastest", [12345.6] * 3)], "slow") == (
+    table = rate_table([SLOW, FAST, Row("fastest", [12345.6] * 3)], "slow")
+    assert table.styles == {2: BEST}
+    assert table.markdown() == (
         "| what | images/s | ratio |\n"
         "|---|---:|---:|\n"
         "| slow | 100 | 1.00 |\n"
