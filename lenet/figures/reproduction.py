@@ -13,6 +13,7 @@ from lenet.figures.subject import UnfitError
 from lenet.runs.run import Run
 from lenet.studies.beyond import BEYOND
 from lenet.studies.figure9 import FIGURE9, sort_runs, train_percent
+from lenet.studies.frontier import CLAIMS, FRONTIER, count_parameters
 from lenet.studies.study import Measured, Study
 
 FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
@@ -23,6 +24,8 @@ def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
     """Draw rows of a study, at least one; return each figure by the name of its file."""
     if study.name == BEYOND.name:
         return {study.name: draw_beyond({m.row.label: study.details(m) for m in measured})}
+    if study.name == FRONTIER.name:
+        return {study.name: draw_frontier(measured)}
     if study.name != FIGURE9.name:
         steps = {m.row.label: m.errors for m in measured}
         return {study.name: draw_steps(steps, [m.n for m in measured], study.name)}
@@ -58,6 +61,50 @@ def draw_beyond(rows: Mapping[str, Mapping[str, Any]]) -> Figure:
     style.write_ticks(axes.xaxis, " %")
     axes.set_xlabel("error rate; dots are seeds")
     figure.legend(loc="outside upper right", ncols=4)
+    return figure
+
+
+def draw_frontier(measured: Sequence[Measured]) -> Figure:
+    """Draw errors against parameters: ours with their spread, others', hollow where watched."""
+    figure = style.new_figure(4.4, "Test errors by number of parameters")
+    axes = figure.subplots()
+    for watched, label in ((False, "others"), (True, "others, chosen by test errors")):
+        claims = [claim for claim in CLAIMS if claim.watched == watched]
+        axes.plot(
+            [claim.parameters for claim in claims],
+            [claim.errors for claim in claims],
+            "s",
+            color=style.faint(),
+            mfc="none" if watched else None,
+            markersize=5,
+            label=label,
+        )
+        for claim in claims:
+            who = claim.source.partition(",")[0].partition("/")[0]
+            place = (claim.parameters, claim.errors)
+            style.label_point(axes, who, place, faintly=True)
+    for ensemble, label in ((False, "ours, mean ± sd over seeds"), (True, "ours, five together")):
+        rows = [m for m in measured if m.row.ensemble == ensemble]
+        axes.errorbar(
+            [count_parameters(m) for m in rows],
+            [m.summary.mean for m in rows],
+            yerr=[m.summary.sd or 0.0 for m in rows],
+            fmt="D" if ensemble else "o",
+            color="C1" if ensemble else "C0",
+            capsize=2,
+            label=label,
+        )
+    for m in measured:
+        style.label_point(axes, m.row.label, (count_parameters(m), m.summary.mean))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.margins(x=0.12)
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("errors of 10,000")
+    axes.yaxis.set_major_formatter("{x:.0f}")
+    axes.yaxis.set_minor_formatter("{x:.0f}")
+    figure.legend(loc="outside upper right", ncols=2)
     return figure
 
 

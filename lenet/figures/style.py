@@ -128,6 +128,20 @@ def paper() -> str:
     return str(mpl.rcParams["axes.facecolor"])
 
 
+def label_point(axes: Axes, text: str, place: tuple[float, float], faintly: bool = False) -> None:
+    """Write what a point is to its right, or, if that matters less, faintly to its left."""
+    axes.annotate(
+        text,
+        place,
+        xytext=(-7 if faintly else 7, 0),
+        textcoords="offset points",
+        ha="right" if faintly else "left",
+        va="center",
+        fontsize=7,
+        color=faint() if faintly else foreground(),
+    )
+
+
 def tint(colour: str, share: float) -> tuple[float, float, float]:
     """Return a colour mixed into the background.
 

@@ -10,6 +10,7 @@ from lenet.errors import UsageError
 from lenet.studies.beyond import BEYOND
 from lenet.studies.fashion import FASHION
 from lenet.studies.figure9 import FIGURE9
+from lenet.studies.frontier import FRONTIER
 from lenet.studies.ladder import LADDER
 from lenet.studies.lecture import NEIGHBOURS, PADDING, POOLING, PRIOR_KNOWLEDGE
 from lenet.studies.records import RECORDS
@@ -18,7 +19,8 @@ from lenet.studies.study import Study
 STUDIES: dict[str, Study] = {
     study.name: study
     for study in (
-        FIGURE9, LADDER, RECORDS, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE, FASHION, BEYOND,
+        FIGURE9, LADDER, RECORDS, FRONTIER, POOLING, PADDING, NEIGHBOURS, PRIOR_KNOWLEDGE, FASHION,
+        BEYOND,
     )
 }  # fmt: skip
 """The studies by name."""
