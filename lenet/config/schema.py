@@ -74,8 +74,8 @@ class Data(Section):
 
     name: Literal[
         "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "emnist-balanced",
-        "emnist-letters", "emnist-byclass", "emnist-bymerge", "emnist-mnist", "mnist-sample",
-        "files",
+        "emnist-letters", "emnist-byclass", "emnist-bymerge", "emnist-mnist", "usps", "svhn",
+        "cifar-10", "mnist-sample", "files",
     ] = "mnist"  # fmt: skip
     """The dataset; `lenet data list` describes them. files: your own, at `path`."""
     root: str | None = None

