@@ -27,15 +27,24 @@ class Row:
         return {"name": self.name, "median": self.median, "rounds": self.images_per_second}
 
 
-def take_turns(work: dict[str, Callable[[], float]], rounds: int) -> list[Row]:
+def take_turns(
+    work: dict[str, Callable[[], float]],
+    rounds: int,
+    say: Callable[[str], None] = lambda line: None,
+) -> list[Row]:
     """Run each piece of work in turn, `rounds` times after a warm-up.
 
     Args:
         work: Name → function that does the work and returns its rate in images/s.
         rounds: Counted rounds.
+        say: Takes messages about the progress.
     """
     rates: dict[str, list[float]] = {name: [] for name in work}
+    began = time.monotonic()
     for turn in range(rounds + 1):
+        if turn:
+            left = (time.monotonic() - began) / turn * (rounds + 1 - turn)
+            say(f"round {turn} of {rounds}, about {left:.0f} s left")
         for name, do in work.items():
             rate = do()
             if turn:

@@ -4,8 +4,9 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lenet.bench.train import PLAIN, plain_config
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
 from lenet.device import synchronize
+from lenet.errors import count
 from lenet.runs.run import Run
 from lenet.tables import Table
 from lenet.training.build import build, gradient_learner
@@ -47,8 +49,23 @@ IN_TURN, BESIDE, THREADED, STACKED = (
 TRAIN, SWEEP = "lenet train", "one trial of lenet sweep"
 
 
-def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
-    """Return images/s of LeNet-5's shape without augmentation, by question and answer.
+QUESTIONS = ("batch", "width", "processes", "seeds", "sweep")
+"""What is measured, in this order."""
+
+
+def measure(
+    data: Path | None,
+    rounds: int,
+    names: Sequence[str] = QUESTIONS,
+    say: Callable[[str], None] = lambda line: None,
+) -> Iterator[tuple[str, list[Row]]]:
+    """Yield images/s of LeNet-5's shape without augmentation, by question, as they are measured.
+
+    Args:
+        data: A folder to look for MNIST in first.
+        rounds: Measurements of each.
+        names: Some of `QUESTIONS`.
+        say: Takes messages about the progress.
 
     Raises:
         RunError: MNIST cannot be found or downloaded.
@@ -67,36 +84,39 @@ def measure(data: Path | None, rounds: int) -> dict[str, list[Row]]:
         def alone(*changes: str) -> Callable[[], float]:
             return lambda: _learn(range(1), GradientLearner, threads, data, *changes)
 
-        return {
-            "batch": take_turns(
-                {f"batch {n:,}": alone(f"train.batch_size={n}") for n in BATCHES}, rounds
-            ),
-            "width": take_turns(
-                {
-                    f"784-{n}-10 instead of LeNet-5": alone(f"model={{kind: mlp, hidden: [{n}]}}")
-                    for n in WIDTHS
-                },
-                rounds,
-            ),
-            "processes": take_turns(
-                {ONE: lambda: _divide(1, data), TWO: lambda: _divide(2, data)}, rounds
-            ),
-            "seeds": take_turns(
-                {
-                    IN_TURN: lambda: _learn(range(SEEDS), GradientLearner, threads, data),
-                    BESIDE: beside,
-                    THREADED: lambda: _learn(range(SEEDS), ThreadedLearner, threads, data),
-                    STACKED: lambda: _learn(range(SEEDS), StackedLearner, threads, data),
-                },
-                rounds,
-            ),
-            "sweep": take_turns(_sweep_and_train(data), rounds),
-        }
+        def work(name: str) -> dict[str, Callable[[], float]]:
+            match name:
+                case "batch":
+                    return {f"batch {n:,}": alone(f"train.batch_size={n}") for n in BATCHES}
+                case "width":
+                    return {
+                        f"784-{n}-10 instead of LeNet-5": alone(
+                            f"model={{kind: mlp, hidden: [{n}]}}"
+                        )
+                        for n in WIDTHS
+                    }
+                case "processes":
+                    return {ONE: lambda: _divide(1, data), TWO: lambda: _divide(2, data)}
+                case "seeds":
+                    return {
+                        IN_TURN: lambda: _learn(range(SEEDS), GradientLearner, threads, data),
+                        BESIDE: beside,
+                        THREADED: lambda: _learn(range(SEEDS), ThreadedLearner, threads, data),
+                        STACKED: lambda: _learn(range(SEEDS), StackedLearner, threads, data),
+                    }
+            return _sweep_and_train(data)
+
+        def tell(name: str, line: str) -> None:
+            say(f"{name}: {line}")
+
+        for number, name in enumerate(names, start=1):
+            say(f"{name}, {number} of {len(names)}: a warm-up and {count(rounds, 'round')} …")
+            yield name, take_turns(work(name), rounds, partial(tell, name))
 
 
-def tables(rows: dict[str, list[Row]]) -> list[Table]:
-    """Return the measurements as tables; ratios are to each table's first row."""
-    return [rate_table(group, group[0].name) for group in rows.values()]
+def table(rows: list[Row]) -> Table:
+    """Return a question's measurements as a table; ratios are to its first row."""
+    return rate_table(rows, rows[0].name)
 
 
 def _divide(processes: int, data: Path | None) -> float:

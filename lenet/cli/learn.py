@@ -19,6 +19,7 @@ from lenet.cli.options import (
     print_json,
     print_table,
     print_tables,
+    refuse_unused,
 )
 
 
@@ -91,6 +92,8 @@ def filters(
     from lenet.runs.files import check_output
     from lenet.studies.classical_filters import open_picture
 
+    if image:
+        refuse_unused("with a picture of your own", data=data)
     drawings = {to / f"filters.{kind}": draw_bank, to / f"padding.{kind}": draw_arithmetic}
     for path in drawings:
         check_output(path, overwrite=overwrite, inputs=[image] if image else [])

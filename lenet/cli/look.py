@@ -18,6 +18,7 @@ from lenet.cli.options import (
     Theme,
     print_json,
     print_table,
+    refuse_unused,
 )
 from lenet.cli.source import read_exports, read_table
 from lenet.tables import Table
@@ -90,6 +91,7 @@ def figures(
 ) -> None:
     """Draw filters, feature maps, errors and curves of runs into RUN/figures."""
     if not what:
+        refuse_unused("to list the figures", to=to, data=data, image=image)
         listed = read_table("lenet.figures", "FIGURES", "COMPARISONS")
         print_table(Table((), list(listed.items()), left=frozenset({0, 1})))
         return
@@ -163,6 +165,7 @@ def augment(
 ) -> None:
     """Draw what a config's augmentations do to digits, as a picture and for TensorBoard."""
     if config is None:
+        refuse_unused("to list the transforms", out=out, data=data, set=overrides)
         _list_transforms()
         return
     from lenet.config.load import load_config
@@ -177,6 +180,8 @@ def augment(
     events = runs / source.name / "augmentation"
     path = out or events / "digits.png"
     check_output(path, overwrite=overwrite or out is None)
+    if path.exists():
+        say(f"{path} is replaced")
     with source.explaining():
         dataset = load_data(source.config, data, say)
         completed = complete(source.config, dataset)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from lenet.cli.app import say
-from lenet.cli.completion import complete_run
+from lenet.cli.completion import complete_run, one_of
 from lenet.cli.options import (
     ConfigArgument,
     Data,
@@ -20,7 +20,7 @@ from lenet.cli.options import (
     print_table,
     print_tables,
 )
-from lenet.errors import UsageError, shell
+from lenet.errors import UsageError, nearest, shell
 from lenet.tables import Table
 
 config = typer.Typer(no_args_is_help=True, help="List, show, check and copy configs.")
@@ -210,19 +210,39 @@ def paper(
 
 @bench.command()
 def scale(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="batch, width, processes, seeds, sweep; all, if none.",
+            autocompletion=one_of("batch", "width", "processes", "seeds", "sweep"),
+        ),
+    ] = None,
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,
     as_json: Json = False,
     as_markdown: Markdown = False,
 ) -> None:
     """Time two processes, seeds at once, and a sweep's trial against their plain counterparts."""
-    from lenet.bench.scale import measure, tables
+    from lenet.bench.scale import QUESTIONS, measure, table
 
-    rows = measure(data, rounds)
+    left = list(dict.fromkeys(names or QUESTIONS))
+    for name in left:
+        if name not in QUESTIONS:
+            raise UsageError(f"no measurement {name!r}; {nearest(name, QUESTIONS)}")
+    measured = {}
+    try:
+        for name, rows in measure(data, rounds, list(left), say):
+            measured[name] = [row.as_dict() for row in rows]
+            left.remove(name)
+            if not as_json:
+                if len(measured) > 1:
+                    typer.echo()
+                print_table(table(rows), as_markdown)
+    except KeyboardInterrupt:
+        say(f"measure the rest:  {shell('lenet', 'bench', 'scale', *left)}")
+        raise
     if as_json:
-        print_json({name: [row.as_dict() for row in group] for name, group in rows.items()})
-    else:
-        print_tables(tables(rows), as_markdown)
+        print_json(measured)
 
 
 @bench.command()

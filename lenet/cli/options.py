@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lenet.cli.completion import complete_config, complete_override, complete_run, one_of
+from lenet.errors import UsageError
 from lenet.tables import Table
 
 ConfigArgument = Annotated[
@@ -58,6 +59,17 @@ Root = Annotated[Path, typer.Option(help="Folder of the runs.")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for a document.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def refuse_unused(why: str, **given: object) -> None:
+    """Refuse options that a command does not use as it was asked.
+
+    Raises:
+        UsageError: One was given, that is, is neither None nor empty.
+    """
+    for name, value in given.items():
+        if value is not None and value != []:
+            raise UsageError(f"--{name} is not used {why}: leave it out")
 
 
 def print_json(content: Any) -> None:

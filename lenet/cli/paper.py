@@ -23,6 +23,7 @@ from lenet.cli.options import (
     print_json,
     print_table,
     print_tables,
+    refuse_unused,
 )
 from lenet.cli.signals import stop_on_signals
 
@@ -78,7 +79,12 @@ def reproduce(
     from lenet.studies import choose_studies
     from lenet.studies.study import collect, train_missing
 
-    studies = [study.complete(study, data, say) for study in choose_studies(what or [])]
+    chosen = choose_studies(what or [])
+    if not train:
+        refuse_unused("with --no-train", seeds=seeds, set=overrides)
+    if not train and all(study.trains for study in chosen):
+        refuse_unused("with --no-train", data=data)
+    studies = [study.complete(study, data, say) for study in chosen]
     if to:
         for study in studies:
             for suffix in ("md", "json", "png"):

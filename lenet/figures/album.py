@@ -77,7 +77,8 @@ def draw_album(
         overwrite: Replace files in `to`; those in runs' own folders are always drawn anew.
         kind: One of `style.FORMATS`.
         theme: A key of `style.THEMES`.
-        say: Takes a line for each figure that does not fit a run, unless it was asked for.
+        say: Takes a line for each figure that replaces a file, or does not fit a run, unless it was
+            asked for.
 
     Raises:
         UsageError: There is no such image, format or theme, or a file in `to` exists already.
@@ -91,6 +92,8 @@ def draw_album(
 
     def write(name: str, draw: Callable[[], Figure], path: Path) -> Iterator[Path]:
         check_output(path, overwrite=overwrite or to is None)
+        if path.exists():
+            say(f"{path} is replaced")
         try:
             with style.applied(theme):
                 style.save(draw(), path)

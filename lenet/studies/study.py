@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lenet.config.load import load_config
-from lenet.errors import RunError
+from lenet.errors import RunError, count
 from lenet.runs.files import write_atomically
 from lenet.runs.find import PLACES, find_runs
 from lenet.runs.run import Run
@@ -282,6 +282,8 @@ def train_missing(
     running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
     began, reported = time.monotonic(), 0.0
     left_at_start = sum(trainings[name].epochs_left for name in waiting)
+    if waiting:
+        say(_cost([trainings[name] for name in waiting]))
     try:
         while waiting or running:
             if stop():
@@ -372,6 +374,15 @@ class _Training:
                 left = max(left, 1)
         return left
 
+    def published_seconds_per_epoch(self) -> float | None:
+        """Return the mean time of an epoch of the published runs, or None if there are none."""
+        for place in PLACES:
+            runs = find_finished(place / self.row.published)
+            times = [line["seconds"] for run in runs for line in run.lines("timing.jsonl")]
+            if times:
+                return float(sum(times) / len(times))
+        return None
+
     def explain_failure(self, log: IO[bytes]) -> str:
         """Return a message for a training that failed, from what it wrote to standard error."""
         log.seek(0)
@@ -382,6 +393,19 @@ class _Training:
         return "\n".join(
             [*said, f"training {self.row.experiment} failed; to see it fail: `{again}`"]
         )
+
+
+def _cost(trainings: Sequence["_Training"]) -> str:
+    """Say what there is to train, and how long that took the runs that are published."""
+    epochs = [training.epochs_left for training in trainings]
+    seconds = [training.published_seconds_per_epoch() for training in trainings]
+    hours = sum(n * each for n, each in zip(epochs, seconds, strict=True) if each) / 3600
+    line = f"to train: {count(len(trainings), 'experiment')}, {count(sum(epochs), 'epoch')}"
+    if hours:
+        line += f"; the published runs took {hours:.1f} hours for that"
+        if unknown := seconds.count(None):
+            line += f", without {count(unknown, 'experiment')} of which none are published"
+    return f"{line}. Ctrl-C saves and stops, the same command continues"
 
 
 def _progress(at_start: int, left: int, seconds: float) -> str:

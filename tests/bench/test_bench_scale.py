@@ -94,5 +94,24 @@ def test_each_question_is_a_table_against_its_first_row(
     assert f"| {scale.BESIDE} | 1,000 | 1.00 |" in seeds
     assert f"| {scale.SWEEP} | 6 | 0.75 |" in sweep
     assert (0, 1, 2, 3, 4) in learnt and (5, 6, 7, 8, 9) in learnt  # two processes' halves
+    some = CliRunner().invoke(app, [*arguments, "1", "--markdown", "seeds", "sweep"])
+    assert some.stdout == f"{seeds}\n\n{sweep}\n"
+    assert "seeds, 1 of 2: a warm-up and 1 round" in some.stderr
+    assert "sweep: round 1 of 1, about 0 s left" in some.stderr
+    wrong = CliRunner().invoke(app, [*arguments, "1", "seed"])
+    assert "no measurement 'seed'; did you mean 'seeds'?" in wrong.stderr
     listed = json.loads(CliRunner().invoke(app, [*arguments, "2", "--json"]).stdout)
     assert listed["sweep"][1] == {"name": scale.SWEEP, "median": 6.0, "rounds": [6.0, 6.0]}
+
+
+def test_an_interrupted_measurement_says_how_to_measure_the_rest(
+    mnist: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(processes: int, data: None) -> float:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scale, "_learn", lambda *arguments: 1.0)
+    monkeypatch.setattr(scale, "_divide", interrupt)
+    result = CliRunner().invoke(app, ["bench", "scale", "--rounds", "1", "width", "processes"])
+    assert result.exit_code == 130 and "784-3000-10" in result.stdout
+    assert "measure the rest:  lenet bench scale processes\n" in result.stderr

@@ -72,3 +72,16 @@ def test_an_unknown_study_is_refused(runs: Path) -> None:
     result = runner.invoke(app, ["reproduce", "lenet6"])
     assert result.exit_code == 2
     assert "no study 'lenet6'; there are figure9, ladder" in result.stderr
+
+
+def test_options_that_have_no_effect_are_refused(runs: Path) -> None:
+    for command, option in (
+        (["reproduce", "ladder", "--no-train", "--data", "data"], "data"),
+        (["reproduce", "ladder", "--no-train", "--seeds", "2"], "seeds"),
+        (["figures", "--to", "pictures"], "to"),
+        (["augment", "--set", "train.epochs=1"], "set"),
+        (["filters", "picture.png", "--data", "data"], "data"),
+    ):
+        result = runner.invoke(app, command)
+        assert result.exit_code == 2
+        assert f"--{option} is not used " in result.output

@@ -122,7 +122,9 @@ def test_missing_runs_are_trained_and_ensembles_asked(tmp_path: Path) -> None:
     said: list[str] = []
     changes = [text for text in SMALL if "train_size" not in text]
     assert train_missing([row], tmp_path, overrides=changes, say=said.append)
-    assert said[0] == "training lecture/small"
+    assert said[0].startswith("to train: 1 experiment, ")
+    assert said[0].endswith("Ctrl-C saves and stops, the same command continues")
+    assert said[1] == "training lecture/small"
     (found,) = collect(study(row), tmp_path, [])
     assert found.runs[0].config.data.train_size == 100
     assert found.n == 1_000
@@ -217,6 +219,23 @@ def test_a_failed_training_is_explained_with_the_command_that_failed(tmp_path: P
     command = shlex.split(last.split("`")[1])
     assert command[:5] == ["lenet", "train", "ladder/1-optimizer", "--name", "no name"]
     assert command[-8:] == [word for text in SMALL for word in ("--set", text)]
+
+
+def test_the_cost_is_that_of_the_published_runs(tmp_path: Path, finish, monkeypatch) -> None:
+    finish("ladder/1-optimizer", [95, 96])
+    for seed in (0, 1):
+        timing = tmp_path / f"ladder/1-optimizer/{seed}/timing.jsonl"
+        timing.write_text('{"epoch": 1, "seconds": 1800.0}\n')
+    monkeypatch.setattr(module, "PLACES", (tmp_path,))
+    said: list[str] = []
+    changes = ["train.epochs=3"]
+    train_missing(
+        [A, B], tmp_path / "runs", seeds=2, overrides=changes, stop=lambda: True, say=said.append
+    )
+    assert said[0].startswith(
+        "to train: 2 experiments, 12 epochs; the published runs took 3.0 hours for that,"
+        " without 1 experiment of which none are published."
+    )
 
 
 def test_progress_needs_a_finished_epoch_to_know_how_long_it_takes() -> None:
