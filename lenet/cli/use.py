@@ -11,6 +11,9 @@ from lenet.cli.completion import complete_format, complete_run, one_of
 from lenet.cli.options import Data, Json, Overwrite, print_json
 from lenet.errors import UsageError, shell
 
+WAYS = ("line", "marks", "convolution")
+"""How `scan` may read a page."""
+
 ARRAYS = (".csv", ".npy", ".npz")
 """Suffixes of files that hold many images."""
 
@@ -172,12 +175,13 @@ def scan(
         typer.Argument(metavar="IMAGE...", help="Files, folders, globs, or - for standard input."),
     ],
     way: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="marks: cut into connected marks; convolution: slide the network over the page.",
-            autocompletion=one_of("marks", "convolution"),
+            help="line: read whole lines; marks: cut into connected marks; convolution: slide the"
+            " network over the page. By default what RUN learnt, line or marks.",
+            autocompletion=one_of(*WAYS),
         ),
-    ] = "marks",
+    ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Draw the page with what was read on it (png, svg, pdf).")
     ] = None,
@@ -186,18 +190,22 @@ def scan(
 ) -> None:
     """Read lines or pages of digits."""
     from lenet.data.pictures import PictureError, guarded_decoding, list_pictures, read_scaled
+    from lenet.reading.lines import scan_lines
     from lenet.reading.predict import load_ensemble
     from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 
-    if way not in ("marks", "convolution"):
-        raise UsageError(f"no way {way!r}; there are marks, convolution")
+    if way not in (None, *WAYS):
+        raise UsageError(f"no way {way!r}; there are {', '.join(WAYS)}")
     paths = list_pictures(images)
     if show is not None:
         if len(paths) > 1:
             raise UsageError(f"--show draws one page, not {len(paths)}; name one picture")
         _check_picture(show, overwrite, paths)
-    ensemble = load_ensemble(run)
-    if ensemble.data.whole_pictures:
+    ensemble = load_ensemble(run, lines=way in (None, "line"))
+    reads_lines = ensemble.classifiers[0].reads_lines
+    if way == "line" and not reads_lines:
+        raise UsageError(f"{run} reads single digits; `lenet train reading/line` learns lines")
+    if ensemble.data.whole_pictures and not reads_lines:
         raise UsageError(
             f"{run} has learnt whole pictures, and a page has many: cut it up, then"
             f" {shell('lenet', 'predict', run)} PICTURE..."
@@ -211,10 +219,12 @@ def scan(
         try:
             with guarded_decoding():
                 picture, scale = read_scaled(path, PAGE_SIDE)
-            if way == "marks":
-                found = scan_marks(ensemble, picture)
-            else:
+            if reads_lines:
+                found = scan_lines(ensemble, picture)
+            elif way == "convolution":
                 found = scan_convolution(ensemble.classifiers[0], picture)
+            else:
+                found = scan_marks(ensemble, picture)
         except PictureError as error:
             if len(paths) == 1:
                 raise PictureError(f"{path}: {error}") from error

@@ -13,7 +13,7 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import Description, describe_dataset
 from lenet.device import naming_memory
-from lenet.errors import RunError, UsageError, count, shell
+from lenet.errors import RunError, UsageError, count
 from lenet.evaluation.evaluate import Result, count_errors, infer, infer_draws, to_floats
 from lenet.kernels.plan import NotCoveredError, plan_network, values_of
 from lenet.kernels.support import missing
@@ -87,6 +87,11 @@ class Classifier:
                 self.model, self.preprocess, split.images, augment, draws, seed, self.batch_size
             )
             return self.count(outputs, split.labels)
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether it reads whole lines of characters instead of single images."""
+        return self.outputs == "columns"
 
     def infer(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W), uint8 or float in [0, 1] → outputs (N, classes)."""
@@ -183,8 +188,7 @@ def load_classifier(
     """
     if run.config.data.strings is not None and not lines:
         raise UsageError(
-            f"{run.folder} reads lines, not single images;"
-            f" `{shell('lenet', 'evaluate', run.folder)}` counts its errors"
+            f"{run.folder} reads lines, not single images; `lenet scan` reads pictures with it"
         )
     classifier = build_classifier(run.config)
     take_weights(classifier.model, run)

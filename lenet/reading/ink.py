@@ -65,6 +65,28 @@ def find_ink(picture: Picture) -> Ink:
     return ink
 
 
+def find_strokes(picture: Picture) -> Ink:
+    """Separate ink from paper in a picture of one line, by one threshold for all of it.
+
+    Printed patterns stay as faint ink; nothing is taken for a table or a ruled line.
+
+    Args:
+        picture: (H, W, 1 or 3) uint8.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        PictureError: The picture has one even tone.
+    """
+    tone = _orient(picture)
+    relief = np.maximum(tone - _estimate_paper(tone), 0)
+    _strongest(relief)
+    strokes = relief[relief > _otsu(relief)]
+    ink: Ink = np.minimum(relief / float(np.median(strokes)), 1).astype(np.float32)
+    return ink
+
+
 def _measure_scene(picture: Picture) -> Plane:
     """Measure the relief of a picture that shows more than a digit.
 

@@ -98,14 +98,18 @@ class Reading:
         return label if self.classes == DIGITS else self.classes[label]
 
 
-def load_ensemble(name: str) -> Ensemble:
+def load_ensemble(name: str, *, lines: bool = False) -> Ensemble:
     """Load the run, or all networks of the ensemble, of a name.
 
+    Args:
+        name: A run's folder, a folder of several seeds, or ``published:NAME``.
+        lines: Whether they may read lines; see `load_classifier`.
+
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no such run, or it reads lines and may not.
         RunError: Weights are missing or damaged.
     """
-    return Ensemble([load_classifier(run) for run in open_runs(name)])
+    return Ensemble([load_classifier(run, lines=lines) for run in open_runs(name)])
 
 
 def read_digits(

@@ -67,20 +67,25 @@ class Scan:
     Attributes:
         lines: The digits of each line, from left to right; lines from top to bottom.
         class_map: (classes, h, w) probabilities over the page; ``convolution`` only.
+        probabilities: Of the string of each line; None: the product of its digits'.
     """
 
     lines: list[list[Found]]
     class_map: npt.NDArray[np.float32] | None = None
+    probabilities: list[float] | None = None
 
     def as_dicts(self, scale: float = 1.0) -> list[dict[str, Any]]:
         """Return the lines for JSON; a line's probability is that of all its digits together."""
+        sure = self.probabilities or [
+            math.prod(found.probability for found in line) for line in self.lines
+        ]
         return [
             {
                 "text": "".join(str(found.digit) for found in line),
-                "probability": math.prod(found.probability for found in line),
+                "probability": probability,
                 "digits": [found.as_dict(scale) for found in line],
             }
-            for line in self.lines
+            for line, probability in zip(self.lines, sure, strict=True)
         ]
 
     def text(self) -> str:

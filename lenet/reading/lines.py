@@ -1,0 +1,339 @@
+"""Read lines of digits without cutting them up.
+
+Lines are found by their marks and brought to one height; a network with an output in every column
+reads each whole. Where the page may lie, how high its digits are, and whether it is one line, the
+probability of what is read decides.
+
+Source: LeCun et al. 1998, sections V to VII, whose graph of segmentations this replaces; Graves et
+al. 2006, section 3.2, for the search for the likeliest string.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lenet.data.pictures import Picture, PictureError
+from lenet.evaluation.classifier import Ensemble
+from lenet.losses import LOSSES
+from lenet.reading.digitize import Box, group_marks, is_in_column
+from lenet.reading.ink import Ink, find_ink, find_strokes
+from lenet.reading.scan import Found, Scan, order_lines
+
+BODY = 0.66  # of a line's height: the digits
+VIEWS = (0.8, 1.0, 1.2)  # of that: heights at which each line is read
+BEAM = 8  # strings that the search keeps
+UNLIKELY = 1e-4  # probability of a class in a column below which the search does not look
+STRIP = 200, 1.2  # px, and width by height: a picture that may be one line
+SURE = 0.9  # probability per digit from which on a page is not turned to see
+LEAST_BODY = 6  # px: lower lines are specks or too small to read
+SMALLEST = 0.35  # of the median height: smaller marks are dots and dashes
+Turn = int  # quarter turns counterclockwise
+
+
+@dataclass(frozen=True)
+class Line:
+    """Where a line lies on a page: its middle goes through (0, `middle`) with `slope`.
+
+    Attributes:
+        left: The first column.
+        right: The one after the last.
+        middle: The row of its middle in column `left`.
+        slope: Rows per column.
+        body: Height of its digits in pixels.
+    """
+
+    left: int
+    right: int
+    middle: float
+    slope: float
+    body: float
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A line that was read.
+
+    Attributes:
+        digits: The digits with their boxes, from left to right.
+        probability: Of the whole string.
+    """
+
+    digits: list[Found]
+    probability: float
+
+    @property
+    def evidence(self) -> float:
+        """How much a reading speaks for itself: a sure digit counts 1, one of even odds 0.
+
+        Each line costs half a digit, as what is cut up wrongly falls into many lines.
+        """
+        n = len(self.digits)
+        return float(n * (2 * self.probability ** (1 / n) - 1)) - 0.5
+
+
+def scan_lines(network: Ensemble, picture: Picture) -> Scan:
+    """Read the lines of a page, whichever of three ways it lies.
+
+    Args:
+        network: One or more networks that read lines.
+        picture: (H, W, 1 or 3) uint8.
+
+    Raises:
+        PictureError: There is no ink, or no digit.
+    """
+    found = _read_turned(network, picture, 0)
+    if not found or any(r.probability < SURE ** len(r.digits) for r in found):
+        found = max([found, *(_read_turned(network, picture, turn) for turn in (1, 3))], key=_weigh)
+    if not found:
+        raise PictureError("no digits: none of its marks is read as one")
+    return Scan([r.digits for r in found], probabilities=[r.probability for r in found])
+
+
+def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> list[Reading]:
+    """Read a page after quarter turns; boxes are those of the page as it lies."""
+    turned = np.ascontiguousarray(np.rot90(picture, turn))
+    height, width = turned.shape[:2]
+    ways = []
+    try:
+        ink = find_ink(turned)
+        ways.append((ink, find_lines(ink)))
+    except PictureError:
+        if turn:
+            return []
+    if height <= STRIP[0] and width >= STRIP[1] * height:
+        strokes = find_strokes(turned)
+        ways.append((strokes, [take_strip(strokes)]))
+    if not ways:
+        raise PictureError("no ink: the picture is one even tone")
+    readings = [read_lines(network, ink, lines) for ink, lines in ways if lines]
+    best = max(readings, key=_weigh, default=[])
+    return [
+        Reading([_turn_back(found, turn, picture.shape) for found in r.digits], r.probability)
+        for r in best
+    ]
+
+
+def _weigh(readings: Sequence[Reading]) -> float:
+    """The evidence of all lines of a page."""
+    return sum(reading.evidence for reading in readings)
+
+
+def _turn_back(found: Found, turn: Turn, shape: tuple[int, ...]) -> Found:
+    """Bring a digit found on a turned page to where it stands on the page, (H, W) as `shape`."""
+    rows, columns = found.box
+    if turn == 1:
+        rows, columns = columns, slice(shape[1] - rows.stop, shape[1] - rows.start)
+    elif turn == 3:
+        rows, columns = slice(shape[0] - columns.stop, shape[0] - columns.start), rows
+    return Found(found.digit, found.probability, (rows, columns))
+
+
+def find_lines(ink: Ink) -> list[Line]:
+    """Find lines of marks, sloping or not, from top to bottom.
+
+    Args:
+        ink: (H, W) in [0, 1].
+    """
+    boxes = [box for box, _ in group_marks(ink, is_in_column)]
+    if not boxes:
+        return []
+    least = SMALLEST * float(np.median([rows.stop - rows.start for rows, _ in boxes]))
+    marks = [Found(0, 0.0, box) for box in boxes if box[0].stop - box[0].start >= least]
+    lines = [_fit_line([mark.box for mark in line]) for line in order_lines(marks)]
+    return [line for line in lines if line.body >= LEAST_BODY]
+
+
+def _fit_line(boxes: Sequence[Box]) -> Line:
+    """Fit a line to the boxes of its marks."""
+    body = float(np.quantile([rows.stop - rows.start for rows, _ in boxes], 0.75))
+    left = min(columns.start for _, columns in boxes)
+    right = max(columns.stop for _, columns in boxes)
+    y = np.array([(rows.start + rows.stop) / 2 for rows, _ in boxes])
+    x = np.array([(columns.start + columns.stop) / 2 for _, columns in boxes])
+    slope = 0.0
+    if np.ptp(x) > 2 * body:
+        slope = float(np.polyfit(x - left, y, 1)[0])
+    return Line(left, right, float(np.median(y - slope * (x - left))), slope, body)
+
+
+def take_strip(ink: Ink) -> Line:
+    """Take a whole picture as one line, whose body is where most of the ink is."""
+    mass = np.where(ink > 0.5, ink, 0).sum(axis=1).cumsum()
+    top, bottom = np.searchsorted(mass, [0.03 * mass[-1], 0.97 * mass[-1]])
+    return Line(0, ink.shape[1], (top + bottom + 1) / 2, 0.0, max(float(bottom + 1 - top), 4.0))
+
+
+def read_lines(network: Ensemble, ink: Ink, lines: Sequence[Line]) -> list[Reading]:
+    """Read lines, each at the height at which its string is the likeliest; blank ones are left out.
+
+    Args:
+        network: One or more networks that read lines.
+        ink: (H, W) in [0, 1].
+        lines: Where they lie.
+    """
+    size = network.classifiers[0].preprocess.size
+    readings = []
+    for line in lines:
+        views = [_cut_line(ink, line, size, view) for view in VIEWS]
+        longest = max(view.shape[1] for view in views)
+        batch = np.stack([np.pad(v, ((0, 0), (0, longest - v.shape[1]))) for v in views])
+        columns = network(torch.from_numpy(batch)[:, None]).cpu()  # (views, T, classes + 1)
+        found = [search_string(shares) for shares in columns]
+        best = max(range(len(views)), key=lambda i: found[i][1] if found[i][0] else -1.0)
+        labels, probability = found[best]
+        if labels:
+            digits = _place_digits(ink, line, size, VIEWS[best], columns[best], labels)
+            readings.append(Reading(digits, probability))
+    return readings
+
+
+def _scale(line: Line, size: int, view: float) -> float:
+    """Pixels of a line's picture per pixel of the page."""
+    return view * BODY * size / line.body
+
+
+def _margin(line: Line) -> int:
+    """Columns of the page before and after a line that its picture shows."""
+    return round(0.3 * line.body)
+
+
+def _cut_line(ink: Ink, line: Line, size: int, view: float) -> Ink:
+    """Cut a line out of a page, level, (size, W)."""
+    scale = _scale(line, size, view)
+    shrink = max(1, int(1 / scale))  # whole pixels first, so that thin strokes do not get lost
+    image = Image.fromarray((ink * 255).astype(np.uint8)).reduce(shrink)
+    left = line.left - _margin(line)
+    width = max(2, round((line.right + _margin(line) - left) * scale))
+    step = 1 / scale / shrink
+    # Picture pixel (x, y) comes from column left + x / scale and from the row on the line there.
+    top = line.middle - size / 2 / scale - _margin(line) * line.slope
+    corner = (left / shrink, top / shrink)
+    cut = image.transform(
+        (width, size),
+        Image.Transform.AFFINE,
+        (step, 0.0, corner[0], step * line.slope, step, corner[1]),
+        resample=Image.Resampling.BILINEAR,
+    )
+    pixels: Ink = np.asarray(cut, dtype=np.float32) / np.float32(255)
+    return pixels
+
+
+def _place_digits(
+    ink: Ink, line: Line, size: int, view: float, columns: Tensor, labels: Sequence[int]
+) -> list[Found]:
+    """Give digits boxes on the page: around the ink between the middles of their neighbours."""
+    scale = _scale(line, size, view)
+    spans = align_string(columns, labels)
+    per_column = 2 / scale  # page columns; the network halves the width once
+    left = line.left - _margin(line)
+    middles = [left + (a + b) / 2 * per_column for a, b in spans]
+    half = 0.6 * line.body
+    edges = [middles[0] - half, *((a + b) / 2 for a, b in pairwise(middles))]
+    edges.append(middles[-1] + half)
+    found = []
+    for label, (a, b), middle, (start, stop) in zip(
+        labels, spans, middles, pairwise(edges), strict=True
+    ):
+        x0, x1 = max(start, middle - half, 0), min(stop, middle + half, ink.shape[1])
+        row = line.middle + line.slope * (middle - line.left)
+        y0, y1 = max(row - 0.8 * line.body, 0), min(row + 0.8 * line.body, ink.shape[0])
+        box = (slice(round(y0), max(round(y1), round(y0) + 1)),
+               slice(round(x0), max(round(x1), round(x0) + 1)))  # fmt: skip
+        probability = float(columns[a:b, label].max())
+        found.append(Found(label, probability, _tighten(ink, box)))
+    return found
+
+
+def _tighten(ink: Ink, box: Box) -> Box:
+    """Shrink a box to the ink in it, if there is any."""
+    y, x = np.nonzero(ink[box] > 0.3)
+    if not len(y):
+        return box
+    rows, columns = box
+    return (
+        slice(rows.start + int(y.min()), rows.start + int(y.max()) + 1),
+        slice(columns.start + int(x.min()), columns.start + int(x.max()) + 1),
+    )
+
+
+def search_string(columns: Tensor, beam: int = BEAM) -> tuple[list[int], float]:
+    """Find the likeliest string: a search that keeps some strings at each column.
+
+    Args:
+        columns: Probabilities of the classes and, last, the blank, (T, classes + 1).
+        beam: Strings to keep; 1 is about the best path.
+
+    Returns:
+        The string, and its probability over all ways to lay it along the columns.
+    """
+    shares: npt.NDArray[np.float64] = columns.double().numpy()
+    blank = shares.shape[1] - 1
+    # Probability that the columns so far spell a string and end in a blank, or in its last label.
+    kept: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
+    for column in shares:
+        seen = np.flatnonzero(column[:blank] > UNLIKELY).tolist()
+        longer: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
+        for string, (ended, going) in kept.items():
+            longer[string][0] += (ended + going) * column[blank]
+            if string:
+                longer[string][1] += going * column[string[-1]]
+            for label in seen:
+                before = ended if string and string[-1] == label else ended + going
+                longer[(*string, label)][1] += before * column[label]
+        best = sorted(longer.items(), key=lambda item: -sum(item[1]))[:beam]
+        total = sum(best[0][1]) or 1.0  # only ratios count; without it long lines underflow
+        kept = {string: (ended / total, going / total) for string, (ended, going) in best}
+    likeliest = max(kept.items(), key=lambda item: sum(item[1]))[0]
+    return list(likeliest), measure_string(columns, likeliest)
+
+
+def measure_string(columns: Tensor, labels: Sequence[int]) -> float:
+    """Return the probability of a string over all ways to lay it along columns (T, classes + 1)."""
+    targets = torch.tensor([labels], dtype=torch.long).view(1, -1)
+    logits = columns.double().clamp(min=1e-30).log()[None]
+    return math.exp(-float(LOSSES["ctc"]()(logits, targets)))
+
+
+def align_string(columns: Tensor, labels: Sequence[int]) -> list[tuple[int, int]]:
+    """Lay a string along the columns in the likeliest way.
+
+    Args:
+        columns: Probabilities (T, classes + 1), the blank last.
+        labels: The string, not empty.
+
+    Returns:
+        The first column of each label and the one after its last.
+    """
+    logs = columns.double().clamp(min=1e-30).log().numpy()
+    blank = logs.shape[1] - 1
+    states = [blank]
+    for label in labels:
+        states += [label, blank]
+    skips = np.array(
+        [i > 1 and s != blank and s != states[i - 2] for i, s in enumerate(states)], dtype=bool
+    )
+    score = np.full(len(states), -np.inf)
+    score[:2] = logs[0, states[:2]]
+    steps = []
+    for column in logs[1:]:
+        one = np.concatenate([[-np.inf], score[:-1]])
+        two = np.where(skips, np.concatenate([[-np.inf] * 2, score[:-2]]), -np.inf)
+        choices = np.stack([score, one, two])
+        steps.append(choices.argmax(axis=0))
+        score = choices.max(axis=0) + column[states]
+    state = len(states) - 1 - int(score[-2] > score[-1])
+    path = [state]
+    for step in reversed(steps):
+        state -= int(step[state])
+        path.append(state)
+    order = np.array(path[::-1])
+    places = [np.flatnonzero(order == 2 * i + 1) for i in range(len(labels))]
+    return [(int(p[0]), int(p[-1]) + 1) for p in places]
