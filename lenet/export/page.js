@@ -130,13 +130,13 @@ function show({states, probabilities}, seen) {
   drawGrid(document.getElementById("map-f6"), states.f6.values, 7, 12);
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [first, second] = order;
-  const percent = (k) => `${(100 * probabilities[k]).toFixed(1)} %`;
+  const percent = (k) => `${(100 * probabilities[k]).toFixed(1)}\u00a0%`; // on one line
   const isUnsure = seen && (seen.steady < UNSURE || seen.several);
   const digit = document.getElementById("digit");
   digit.textContent = seen ? first : "–";
   digit.classList.toggle("unsure", Boolean(isUnsure));
   const words = !seen ? "draw a digit"
-    : (seen.several ? "several marks? the heaviest is read: " : isUnsure ? "unsure: " : "")
+    : (seen.several ? "several marks? only the heaviest is read: " : isUnsure ? "unsure: " : "")
       + `${percent(first)}, then ${second} with ${percent(second)}`;
   document.getElementById("certainty").textContent = words;
   announce(seen ? `${isUnsure ? "perhaps " : ""}${first}. ${words}` : words);
