@@ -182,26 +182,36 @@ def scan(
             autocompletion=one_of(*WAYS),
         ),
     ] = None,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROWSxCOLUMNS", help="Read the cells of a ruled grid, such as 9x9; . is blank."
+        ),
+    ] = None,
     show: Annotated[
         Path | None, typer.Option(help="Draw the page with what was read on it (png, svg, pdf).")
     ] = None,
     overwrite: Overwrite = False,
     as_json: Json = False,
 ) -> None:
-    """Read lines or pages of digits."""
+    """Read lines, pages, or ruled grids of digits."""
     from lenet.data.pictures import PictureError, guarded_decoding, list_pictures, read_scaled
+    from lenet.reading.grid import parse_shape, scan_grid
     from lenet.reading.lines import scan_lines
     from lenet.reading.predict import load_ensemble
     from lenet.reading.scan import PAGE_SIDE, scan_convolution, scan_marks
 
     if way not in (None, *WAYS):
         raise UsageError(f"no way {way!r}; there are {', '.join(WAYS)}")
+    shape = parse_shape(grid) if grid else None
+    if shape and way:
+        raise UsageError(f"--grid cuts the page into cells; leave out --way {way}")
     paths = list_pictures(images)
     if show is not None:
         if len(paths) > 1:
             raise UsageError(f"--show draws one page, not {len(paths)}; name one picture")
         _check_picture(show, overwrite, paths)
-    ensemble = load_ensemble(run, lines=way in (None, "line"))
+    ensemble = load_ensemble(run, lines=way in (None, "line") and not shape)
     reads_lines = ensemble.classifiers[0].reads_lines
     if way == "line" and not reads_lines:
         raise UsageError(f"{run} reads single digits; `lenet train reading/line` learns lines")
@@ -219,7 +229,9 @@ def scan(
         try:
             with guarded_decoding():
                 picture, scale = read_scaled(path, PAGE_SIDE)
-            if reads_lines:
+            if shape:
+                found = scan_grid(ensemble, picture, shape)
+            elif reads_lines:
                 found = scan_lines(ensemble, picture)
             elif way == "convolution":
                 found = scan_convolution(ensemble.classifiers[0], picture)

@@ -182,10 +182,11 @@ FORMS: dict[str, Form] = {
     "optdigits": Form("optdigits", "optdigits", ("optdigits.tes*",), _read_optdigits),
     "photographs": Form("photographs", "handwriting", ("labels.tsv",), _read_photographs),
     "cheques": Form("cheques", "orand-car-a", ("boxes.json",), _read_cheques, "line"),
+    "grids": Form("grids", "sudoku", ("*.dat",), _read_sudokus, "grid"),
 }
 """The sets by name.
 
 Sources: USPS as distributed with "The Elements of Statistical Learning"; Semeion and optdigits as
 in the UCI repository; cheque amounts of ICFHR 2014 (ORAND-CAR-A) with boxes; photographs of your
-own, named in ``labels.tsv``.
+own, named in ``labels.tsv``; sudokus as in Wicht & Hennebert's sudoku_dataset.
 """

@@ -22,13 +22,17 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
     figure = style.new_figure(tall * panels + 0.4 * panels)
     axes = figure.subplots(panels, 1, squeeze=False)[:, 0]
     style.bare(axes[0]).imshow(np.broadcast_to(picture, (height, width, 3)))
-    for found in (found for line in scan.lines for found in line):
+    if scan.crossings is not None:
+        for lines in (scan.crossings, scan.crossings.swapaxes(0, 1)):
+            axes[0].plot(lines[..., 0], lines[..., 1], color="C1", linewidth=1)
+    for found in (found for line in scan.lines for found in line if found.digit is not None):
         rows, columns = found.box
         wide, high = columns.stop - columns.start, rows.stop - rows.start
         corner = (columns.start - 0.5, rows.start - 0.5)  # a pixel's middle is at whole numbers
-        axes[0].add_patch(Rectangle(corner, wide, high, fill=False, edgecolor="C1"))
+        if scan.crossings is None:
+            axes[0].add_patch(Rectangle(corner, wide, high, fill=False, edgecolor="C1"))
         axes[0].annotate(
-            str(found.digit), corner, xytext=(1, 1), textcoords="offset points", color="C0",
+            found.text, corner, xytext=(1, 1), textcoords="offset points", color="C0",
             fontweight="bold", fontsize=min(14.0, 72 * 0.5 * high * tall / height),
         )  # fmt: skip
     if scan.class_map is not None:

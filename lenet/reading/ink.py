@@ -179,7 +179,7 @@ def _level_paper(tone: Plane, paper: Mask) -> Plane:
     basis = _plane(*tone.shape)
     values = tone.ravel()
     on_paper = paper.ravel()
-    level = np.full_like(values, _quantile(values[on_paper], 0.25))
+    level = np.full_like(values, quantile(values[on_paper], 0.25))
     if float(np.median(values[on_paper])) == level[0]:  # a drawing or a scan
         return level.reshape(tone.shape)
     for _ in range(2):
@@ -443,10 +443,10 @@ def _ink_level(relief: Plane) -> float:
     inner[0] = False
     inner &= sizes >= 0.0005 * relief.size
     mask = inner[marks] if inner.any() else marks > 0
-    return _quantile(relief[mask], 0.9)
+    return quantile(relief[mask], 0.9)
 
 
-def _quantile(values: npt.NDArray[np.float32], share: float) -> float:
+def quantile(values: npt.NDArray[np.float32], share: float) -> float:
     """Return what `np.quantile` does, in a fraction of its time."""
     below, part = divmod(share * (values.size - 1), 1)
     low = int(below)

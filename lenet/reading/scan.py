@@ -40,11 +40,19 @@ STEP = 4  # px: two subsamplings halve the map twice
 
 @dataclass(frozen=True)
 class Found:
-    """One digit on a page: its class, probability, and box as rows and columns of the page."""
+    """One digit on a page: its class, probability, and box as rows and columns of the page.
 
-    digit: int
+    A blank cell of a grid has no digit.
+    """
+
+    digit: int | None
     probability: float
     box: Box
+
+    @property
+    def text(self) -> str:
+        """The digit, or a dot."""
+        return "." if self.digit is None else str(self.digit)
 
     def as_dict(self, scale: float = 1.0) -> dict[str, Any]:
         """Return the digit for JSON.
@@ -53,11 +61,13 @@ class Found:
             scale: The file's pixels per pixel of the page.
 
         Returns:
-            Digit, probability, and the box as [left, top, right, bottom] in the file's pixels.
+            Digit and probability, None where a cell is blank, and the box as [left, top, right,
+            bottom] in the file's pixels.
         """
         rows, columns = self.box
         edges = [round(e * scale) for e in (columns.start, rows.start, columns.stop, rows.stop)]
-        return {"digit": self.digit, "probability": self.probability, "box": edges}
+        sure = None if self.digit is None else self.probability
+        return {"digit": self.digit, "probability": sure, "box": edges}
 
 
 @dataclass(frozen=True)
@@ -68,11 +78,13 @@ class Scan:
         lines: The digits of each line, from left to right; lines from top to bottom.
         class_map: (classes, h, w) probabilities over the page; ``convolution`` only.
         probabilities: Of the string of each line; None: the product of its digits'.
+        crossings: (rows + 1, columns + 1, 2), x and y where a grid's lines meet; grids only.
     """
 
     lines: list[list[Found]]
     class_map: npt.NDArray[np.float32] | None = None
     probabilities: list[float] | None = None
+    crossings: npt.NDArray[np.float64] | None = None
 
     def as_dicts(self, scale: float = 1.0) -> list[dict[str, Any]]:
         """Return the lines for JSON; a line's probability is that of all its digits together."""
@@ -81,7 +93,7 @@ class Scan:
         ]
         return [
             {
-                "text": "".join(str(found.digit) for found in line),
+                "text": "".join(found.text for found in line),
                 "probability": probability,
                 "digits": [found.as_dict(scale) for found in line],
             }
@@ -90,7 +102,7 @@ class Scan:
 
     def text(self) -> str:
         """The digits as lines of text."""
-        return "\n".join("".join(str(found.digit) for found in line) for line in self.lines)
+        return "\n".join("".join(found.text for found in line) for line in self.lines)
 
 
 def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:

@@ -1,7 +1,7 @@
 """Beyond MNIST: what networks that learnt from MNIST get wrong in other people's handwriting.
 
 A picture of a digit is read as by ``lenet predict``, a line as by ``lenet scan``: it is right if
-all its digits are.
+all its digits are. Of grids, as by ``lenet scan --grid``, each cell counts.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from lenet.data.pictures import Picture, PictureError, guarded_decoding, read_pi
 from lenet.data.written import FORMS, Form, Written, find_written
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import prepare
+from lenet.reading.grid import scan_grid
 from lenet.reading.scan import PAGE_SIDE, Found, cut_marks, order_lines
 from lenet.statistics import summarize
 from lenet.studies.study import Column, Measured, Row, Study
@@ -54,7 +55,22 @@ class Reading:
             self._wrong[key] = [self._count(Ensemble(networks)) for networks in together]
         return self._wrong[key]
 
+    @cached_property
+    def n(self) -> int:
+        """What can be wrong: pictures, or cells of grids."""
+        texts = self.written.texts
+        return sum(len(t.replace("\n", "")) for t in texts) if self.is_grid else len(texts)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether its cells count one by one."""
+        return self.form.shows == "grid"
+
     def _count(self, network: Ensemble) -> int:
+        if self.is_grid:
+            return sum(
+                map(partial(_count_cells, network), self.written.pictures, self.written.texts)
+            )
         inks, marks = self._cut
         digits = network(torch.from_numpy(inks)).argmax(dim=1).tolist()
         texts = ("".join(str(digits[mark]) for mark in found) for found in marks)
@@ -79,6 +95,18 @@ class Reading:
         return np.stack([ink for inks, _ in found for ink in inks]), marks
 
 
+def _count_cells(network: Ensemble, given: Path | Picture, text: str) -> int:
+    """Count the cells of a grid that are read wrongly: all of them, if it is not found."""
+    right = text.split("\n")
+    try:
+        picture = read_picture(given, PAGE_SIDE) if isinstance(given, Path) else given
+        read = scan_grid(network, picture, (len(right), len(right[0]))).text()
+    except PictureError:
+        read = ""
+    same = sum(a == b for a, b in zip(read.replace("\n", ""), "".join(right), strict=False))
+    return len("".join(right)) - same
+
+
 def _cut_line(given: Path | Picture) -> tuple[list[npt.NDArray[np.float32]], list[int]]:
     """Return a picture's marks, and their numbers in reading order."""
     try:
@@ -87,7 +115,7 @@ def _cut_line(given: Path | Picture) -> tuple[list[npt.NDArray[np.float32]], lis
     except PictureError:
         return [], []
     lines = order_lines([Found(mark, 1.0, box) for mark, box in enumerate(boxes)])
-    return [*inks], [found.digit for line in lines for found in line]
+    return [*inks], [found.digit for line in lines for found in line if found.digit is not None]
 
 
 def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> Study:
@@ -101,18 +129,19 @@ def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> St
         reading = Reading(name, written, say)
         readings.append(reading)
         columns.append(Column(form.label, partial(_percent, reading), optional=True))
-        notes.append(f"{form.label}: {len(written.texts):,} {form.shows}s ({written.about}).")
+        shown = "cell" if reading.is_grid else form.shows
+        notes.append(f"{form.label}: {reading.n:,} {shown}s ({written.about}).")
 
     def details(measured: Measured) -> dict[str, Any]:
-        counted = {r.name: (r.count_wrong(measured), len(r.written.texts)) for r in readings}
+        counted = {r.name: (r.count_wrong(measured), r.n) for r in readings}
         return {name: {"wrong": wrong, "n": n} for name, (wrong, n) in counted.items()}
 
     return replace(study, columns=tuple(columns), notes=tuple(notes), details=details)
 
 
 def _percent(reading: Reading, measured: Measured) -> str:
-    n = len(reading.written.texts)
-    return f"{summarize([100 * wrong / n for wrong in reading.count_wrong(measured)]):.1f}"
+    wrong = reading.count_wrong(measured)
+    return f"{summarize([100 * n / reading.n for n in wrong]):.1f}"
 
 
 BEYOND = Study(

@@ -105,6 +105,17 @@ def test_photographs_are_named_in_a_table_and_pages_of_several_digits_left_out(
         find_written("photographs")
 
 
+def test_a_sudoku_has_two_lines_about_the_photograph_and_rows_where_0_is_blank(
+    folder: Path,
+) -> None:
+    put(folder / "sudoku/a.dat", "phone\n960x1280: 24 JPG\n8 0\n1 3\n")
+    Image.new("L", (60, 20)).save(folder / "sudoku/a.jpg")
+    assert found("grids").texts == ("8.\n13",)
+    put(folder / "sudoku/a.dat", "phone\nsize\n8 x\n")
+    with pytest.raises(DataError, match="rows of digits from its third line"):
+        find_written("grids")
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_what_is_not_there_is_skipped_with_a_reason(folder: Path, name: str) -> None:
     reason = find_written(name)
