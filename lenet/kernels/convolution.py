@@ -7,6 +7,8 @@ ones overlap the ones before where O is odd. Arguments that name a state are the
 vector in `memory`.
 """
 
+from functools import cache
+
 from numpy import float32
 
 from lenet.kernels.lanes import (
@@ -226,6 +228,7 @@ def gradient_of_inputs(
                         store(memory, o + (q // 2) * side + q % 2, load(sums, 4 * c + q))
 
 
+@cache  # one that is asked for twice is compiled once
 def _make_gradient_of_weights(tile, kernel):
     size = tile * kernel
 
