@@ -1,4 +1,4 @@
-// The page: a pen on a canvas, and every layer's channels.
+// The page: a pen on a canvas, or a picture, and every layer's channels.
 
 const network = buildNetwork(NETWORK, decodeWeights(WEIGHTS));
 const pad = document.getElementById("pad"); // what is seen, as sharp as the device
@@ -15,6 +15,10 @@ let isDrawing = false;
 let place = {x: SIDE / 2, y: SIDE / 2}; // the keyboard's pen
 let penIsDown = false;
 let waiting = false;
+let fitted = null; // where nothing is drawn: the picture's pixels as the network takes them
+const CLASSES = NETWORK.classes;
+const MOST = 12; // of more classes, the most probable are listed
+const SIDE_IN_MIND = 8; // times the image's side: larger pictures are reduced to it first
 
 function scaleOf(context) {
   return context.canvas.width / SIDE;
@@ -86,6 +90,13 @@ function readInk() {
 
 function update() {
   waiting = false;
+  if (!NETWORK.draws) {
+    const {channels, side} = NETWORK.image;
+    const result = network.run(fitted ?? new Float64Array(channels * side * side));
+    window.lenet.last = {ink: fitted, ...result};
+    show(result, fitted && {steady: Math.max(...result.probabilities) >= 0.5 ? 1 : 0});
+    return;
+  }
   const marks = findGroups(readInk());
   const ink = digitize(readInk(), SIDE, SIDE);
   const result = network.run(ink ?? new Float64Array(FIELD * FIELD));
@@ -120,32 +131,50 @@ function turn(ink, degrees) {
   });
 }
 
-const ZOOM = {input: 4, c1: 3, s2: 3, c3: 3, s4: 4}; // screen pixels per state
+// Channels stand in two rows, many in four.
+function columnsOf(channels) {
+  return Math.ceil(channels / (channels > 24 ? 4 : 2));
+}
+
+// Screen pixels per state: fewer where rows of channels would be too wide.
+function zoomOf({channels, side}) {
+  if (channels <= 3 && side > 1) return Math.max(1, Math.floor(128 / side));
+  let zoom = side >= 10 ? 3 : 4;
+  while (zoom > 1 && columnsOf(channels) * (side + 1) * zoom > 420) zoom--;
+  return zoom;
+}
 
 function show({states, probabilities}, seen) {
-  for (const [name, state] of Object.entries(states)) {
-    if (name in ZOOM) drawMaps(document.getElementById(`map-${name}`), state, ZOOM[name]);
-  }
-  drawGrid(document.getElementById("map-c5"), states.c5.values, 15, 12);
-  drawGrid(document.getElementById("map-f6"), states.f6.values, 7, 12);
+  const shown = ["input", ...network.layers.slice(0, -1).map(({name}) => name)];
+  shown.forEach((name, i) => {
+    const canvas = document.getElementById(`map-${i}`), state = states[name];
+    if (i === 0) drawInput(canvas, state);
+    else if (state.side > 1) drawMaps(canvas, state, zoomOf(state));
+    else drawUnits(canvas, state.values);
+  });
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [first, second] = order;
   const percent = (k) => `${(100 * probabilities[k]).toFixed(1)}\u00a0%`; // on one line
   const isUnsure = seen && (seen.steady < UNSURE || seen.several);
   const digit = document.getElementById("digit");
-  digit.textContent = seen ? first : "–";
+  digit.textContent = seen ? CLASSES[first] : "–";
+  digit.classList.toggle("long", Boolean(seen) && CLASSES[first].length > 2);
   digit.classList.toggle("unsure", Boolean(isUnsure));
-  const words = !seen ? "draw a digit"
+  const words = !seen ? (NETWORK.draws ? "draw a digit" : "no picture yet")
     : (seen.several ? "several marks? only the heaviest is read: " : isUnsure ? "unsure: " : "")
-      + `${percent(first)}, then ${second} with ${percent(second)}`;
+      + `${percent(first)}, then ${CLASSES[second]} with ${percent(second)}`;
   document.getElementById("certainty").textContent = words;
-  announce(seen ? `${isUnsure ? "perhaps " : ""}${first}. ${words}` : words);
-  for (let k = 0; k < 10; k++) {
+  announce(seen ? `${isUnsure ? "perhaps " : ""}${CLASSES[first]}. ${words}` : words);
+  for (let k = 0; k < CLASSES.length; k++) {
     const row = document.getElementById(`output-${k}`);
     row.classList.toggle("best", Boolean(seen) && k === first);
+    if (CLASSES.length > MOST) {
+      row.style.order = order.indexOf(k);
+      row.hidden = order.indexOf(k) >= MOST;
+    }
     row.querySelector("i").style.width = `${seen ? 100 * probabilities[k] : 0}%`;
     row.querySelector("span").textContent = seen ? percent(k) : "";
-    row.title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states.output.values[k].toFixed(1)}`;
+    row.title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states[network.layers.at(-1).name].values[k].toFixed(1)}`;
   }
 }
 
@@ -158,7 +187,7 @@ function announce(words) {
 
 // Grey levels: the layer's lowest state is black, its highest white; channels stand side by side.
 function drawMaps(canvas, {channels, side, values}, zoom) {
-  const columns = Math.ceil(channels / 2); // two rows
+  const columns = columnsOf(channels);
   const rows = Math.ceil(channels / columns), gap = 1;
   canvas.width = columns * (side + gap) - gap;
   canvas.height = rows * (side + gap) - gap;
@@ -174,6 +203,30 @@ function drawMaps(canvas, {channels, side, values}, zoom) {
     }
   }
   canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+// The image as the network takes it: in its colours if it has three channels.
+function drawInput(canvas, state) {
+  if (state.channels === 1) {
+    drawMaps(canvas, state, zoomOf(state));
+    return;
+  }
+  const {side, values} = state, area = side * side, image = new ImageData(side, side);
+  for (let i = 0; i < area; i++) {
+    for (let m = 0; m < 3; m++) {
+      const [low, high] = NETWORK.levels[m % NETWORK.levels.length];
+      image.data[4 * i + m] = Math.round(255 * (values[m * area + i] - low) / (high - low));
+    }
+    image.data[4 * i + 3] = 255;
+  }
+  canvas.width = canvas.height = side;
+  canvas.style.width = `calc(var(--zoom, 1) * ${side * zoomOf(state)}px)`;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+function drawUnits(canvas, values) {
+  const columns = values.length === 84 ? 7 : values.length <= 150 ? 15 : Math.ceil(Math.sqrt(2 * values.length));
+  drawGrid(canvas, values, Math.min(columns, values.length), values.length <= 150 ? 12 : 6);
 }
 
 // Units without a place, as cells of a grid; F6's 84 are a bitmap of 7 × 12.
@@ -197,10 +250,13 @@ function greys(values) {
 function buildOutputs() {
   const list = document.getElementById("outputs");
   const last = network.layers.at(-1).steps.at(-1);
-  for (let k = 0; k < 10; k++) {
+  list.classList.toggle("many", CLASSES.length > MOST);
+  list.classList.toggle("named", CLASSES.some((name) => name.length > 2));
+  for (let k = 0; k < CLASSES.length; k++) {
     const row = document.createElement("li");
     row.id = `output-${k}`;
-    row.innerHTML = `<b>${k}</b><div><i></i></div><span></span>`;
+    row.innerHTML = "<b></b><div><i></i></div><span></span>";
+    row.querySelector("b").textContent = CLASSES[k];
     if (last.kind === "distance") { // 1998: F6 is compared with ten drawn bitmaps
       const target = document.createElement("canvas");
       target.setAttribute("aria-hidden", "true");
@@ -286,6 +342,14 @@ async function takePicture(file) {
     document.getElementById("certainty").textContent = "this picture cannot be read";
     return;
   }
+  if (!NETWORK.draws) {
+    fitted = fitPicture(image);
+    const seen = document.getElementById("picture");
+    seen.src = shownAs(image);
+    seen.hidden = false;
+    requestUpdate();
+    return;
+  }
   const picture = document.createElement("canvas");
   picture.width = picture.height = SIDE;
   const context = picture.getContext("2d", {willReadFrequently: true});
@@ -317,9 +381,50 @@ async function takePicture(file) {
   drawn = [{picture}];
   redraw();
 }
-document.addEventListener("dragover", (event) => event.preventDefault());
+
+// A canvas with a picture on white, with no side longer than `most` pixels.
+function reduce(image, most) {
+  const scale = Math.min(1, most / Math.max(image.width, image.height));
+  const canvas = document.createElement("canvas");
+  canvas.width = Math.max(1, Math.round(image.width * scale));
+  canvas.height = Math.max(1, Math.round(image.height * scale));
+  const context = canvas.getContext("2d", {willReadFrequently: true});
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}
+
+// A small copy, as a data URL: the page may load nothing else.
+function shownAs(image) {
+  return reduce(image, 2 * SIDE).toDataURL();
+}
+
+// The whole picture stretched to the network's image, as `lenet predict` does it.
+function fitPicture(image) {
+  const {channels, side} = NETWORK.image;
+  const canvas = reduce(image, SIDE_IN_MIND * side), {width, height} = canvas;
+  const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const level = channels === 1
+    ? (i) => Math.round(0.299 * data[i] + 0.587 * data[i + 1] + 0.114 * data[i + 2])
+    : (i, m) => data[i + m];
+  const fitted = new Float64Array(channels * side * side);
+  for (let m = 0; m < channels; m++) {
+    const values = Float64Array.from({length: width * height}, (_, i) => level(4 * i, m));
+    fitted.set(resize(values, width, height, side), m * side * side);
+  }
+  return fitted.map((v) => Math.round(v) / 255);
+}
+document.getElementById("file").addEventListener("change", (event) => takePicture(event.target.files[0]));
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  document.getElementById("drop").classList.add("over");
+});
+document.addEventListener("dragleave", () => document.getElementById("drop").classList.remove("over"));
 document.addEventListener("drop", (event) => {
   event.preventDefault();
+  document.getElementById("drop").classList.remove("over");
   takePicture(event.dataTransfer.files[0]);
 });
 document.addEventListener("paste", (event) => takePicture(event.clipboardData.files[0]));

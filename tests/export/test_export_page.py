@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
-from lenet.data.pictures import decode_picture
+from lenet.data.pictures import decode_picture, fit_picture, read_picture
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier, load_classifier
-from lenet.export.page import LAYERS, LIMIT, describe_network, export_page
+from lenet.export.page import BEGINNINGS, PADDING, describe_network, export_page
 from lenet.export.request import Request
 from lenet.reading.digitize import digitize
 from lenet.runs.find import open_runs
@@ -25,7 +26,19 @@ KINDS = {
     "lenet5": ["model.kind=lenet5", "loss.kind=mse", "input.levels=paper"],
     "lenet5-modern": [],
     "batch-norm": ["model.batch_norm=true", "model.activation=silu", "model.pooling=average"],
-}
+    "compact": ["model.kind=compact", "input.size=28"],
+    "mlp": ["model={kind: mlp, hidden: [30, 20], activation: gelu}", "input.size=28"],
+    "lenet1": ["model.kind=lenet1", "input.size=28", "input.scale=0.8", "input.shuffle=3"],
+    "lenet4": ["model.kind=lenet4"],
+    "layers": [
+        "model={kind: layers, layers: [{conv: {filters: 4, size: 3, stride: 2, padding: 1,"
+        " bias: false}}, batch-norm, tanh, {max: {size: 3, stride: 2, padding: 1}},"
+        " {conv: {filters: 8, size: 4, padding: same, groups: 2}}, relu,"
+        " {average: {size: 3, stride: 2}}, global-average, {linear: {units: 10, bias: false}}]}",
+    ],
+}  # fmt: skip
+LIMIT = 1_000_000
+"""Bytes of the pages of all of these."""
 
 
 def config_of(kind: str) -> Config:
@@ -50,23 +63,21 @@ def open_page(browser: Any, folder: Path, classifier: Classifier, kind: str) -> 
     browser.get(path.as_uri())
 
 
-def states_of(classifier: Classifier, ink: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Every layer's states for ink (1, 1, 28, 28), by hooks on the module before the next layer."""
-    names = [*list(LAYERS)[1:], "output"]
-    top = dict(classifier.model.named_children())
-    ends: dict[str, str] = {}
-    for name in top:
-        current = name if name in names else current  # noqa: F821  (the first child is c1)
-        if name != "flatten" and name != "dropout":
-            ends[current] = name
+def states_of(classifier: Classifier, images: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Every layer's states for images, by hooks on the last module before the next layer."""
+    names = iter(layer["name"] for layer in describe_network(classifier)[0]["layers"])
     states: dict[str, torch.Tensor] = {}
-    hooks = [
-        top[end].register_forward_hook(
-            lambda module, given, made, layer=layer: states.update({layer: made})
-        )
-        for layer, end in ends.items()
-    ]
-    classifier(ink)
+    current: list[str] = []
+
+    def note(module: torch.nn.Module, given: Any, made: torch.Tensor) -> None:
+        if isinstance(module, BEGINNINGS):
+            current.append(next(names))
+        if not isinstance(module, (*PADDING, torch.nn.Flatten)):
+            states[current[-1]] = made
+
+    leaves = [module for module in classifier.model.modules() if not any(module.children())]
+    hooks = [module.register_forward_hook(note) for module in leaves]
+    classifier(images)
     for hook in hooks:
         hook.remove()
     return states
@@ -118,6 +129,38 @@ def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
     np.testing.assert_allclose(probabilities, classifier(tensor)[0].numpy(), atol=1e-4)
     shown = browser.find_element("id", "digit").text
     assert int(shown) == int(classifier(tensor).argmax())
+
+
+def test_a_picture_in_colour_is_read_as_predict_reads_it(browser: Any, tmp_path: Path) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    values = [
+        "model.kind=compact", "data.name=files", "data.path=x", "data.channels=3", "data.size=32",
+        'data.classes=["a</script>", "shirt & tie", "c"]', "input.mean=[0.4, 0.5, 0.6]",
+        "input.std=[0.2, 0.3, 0.25]",
+    ]  # fmt: skip
+    config = load_config("modern/plain", values).config
+    classifier = build_classifier(config)
+    classifier.model.eval()
+    path = tmp_path / "own.html"
+    export_page(Request(Run.create("own", config, tmp_path / "runs"), classifier, path))
+    browser.get(path.as_uri())
+    assert browser.find_element("id", "certainty").text == "no picture yet"
+    draw = np.random.default_rng(0)
+    coarse = Image.fromarray(draw.integers(0, 255, (6, 9, 3), dtype=np.uint8))
+    picture = tmp_path / "picture.png"
+    coarse.resize((200, 131), Image.Resampling.BICUBIC).save(picture)
+    browser.find_element("id", "file").send_keys(str(picture))
+    WebDriverWait(browser, 30).until(lambda page: page.execute_script("return lenet.last.ink"))
+    pixels, _, shares = read_page(browser)
+    expected = fit_picture(read_picture(picture, 256), 32, 3)
+    assert np.abs(255 * pixels.reshape(3, 32, 32) - expected).max() <= 1.01
+    image = torch.from_numpy(pixels).float().view(1, 3, 32, 32)
+    np.testing.assert_allclose(shares, classifier(image)[0].numpy(), atol=1e-4)
+    best = classifier.data.classes[int(shares.argmax())]
+    assert browser.find_element("id", "digit").text == best
+    assert not browser.find_element("id", "pad").is_displayed()
+    assert [e for e in browser.get_log("browser") if e["level"] == "SEVERE"] == []
 
 
 @pytest.mark.parametrize("kind", ["lenet5", "lenet5-modern"])
@@ -279,8 +322,20 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        (["model.kind=linear"], "draws LeNet-5's layers, not"),
-        (["model.activation=gelu"], "cannot compute GELU"),
+        (
+            [
+                "model={kind: layers, layers: [{local: {filters: 2, size: 3}}, flatten,"
+                " {linear: {units: 10}}]}"
+            ],
+            "cannot compute LocallyConnected",
+        ),
+        (
+            [
+                "model={kind: layers, layers: [{conv: {filters: 2, size: 3, padding: 1,"
+                " border: reflect}}, flatten, {linear: {units: 10}}]}"
+            ],
+            "cannot compute convolutions that pad by reflect",
+        ),
         (["input.width=16"], "cannot normalise slant or width"),
     ],
 )
