@@ -8,9 +8,12 @@ digits/train-images-idx3-ubyte  …           the same, as MNIST is published, a
 """
 
 import hashlib
+import json
 import re
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from math import isqrt
 from pathlib import Path
@@ -23,9 +26,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.config.load import DATA_FILES
+from lenet.data.cache import read_cached
 from lenet.data.datasets import Dataset, Split
 from lenet.data.idx import read_idx
-from lenet.data.splits import stratified_split
+from lenet.data.splits import stratified_split, take, tell_duplicates
 from lenet.errors import DataError, check_plain, explain, read_plain
 
 Array = npt.NDArray[Any]
@@ -70,7 +74,47 @@ def load_arrays(
     Raises:
         DataError: Files are damaged, or images and labels are not found or do not fit together.
     """
-    arrays = _read(path, say)
+    kept = read_cached(
+        _sources(path), ("arrays", size, channels), partial(_pack, path, size, channels)
+    )
+    about = json.loads(bytes(kept["about"].tolist()))
+    classes = tuple(about["classes"])
+    for note in about["notes"]:
+        say(note)
+    images, labels = kept["images"], kept["labels"].long()
+    places = Split(torch.arange(len(labels)), labels, classes)
+    if about["train"] < len(labels):
+        train, test = places.images.tensor_split([about["train"]])
+    else:
+        n = max(round(test_share * len(labels)), 1)
+        train, test = (part.images for part in stratified_split(places, n, seed))
+    names = [f"image {i}" for i in range(about["train"])]
+    names += [f"test image {i}" for i in range(len(labels) - len(names))]
+    tell_duplicates(images[train], images[test], take(names, train), take(names, test), say)
+    everything = replace(places, images=images)
+    split = everything.take(train), everything.take(test)
+    md5 = hashlib.md5(repr(classes).encode(), usedforsecurity=False)
+    for part in split:
+        md5.update(part.images.numpy().tobytes())
+        md5.update(part.labels.numpy().tobytes())
+    name = path.resolve().name
+    return Dataset(name, *split, str(path), {name: md5.hexdigest()})
+
+
+def _sources(path: Path) -> list[Path]:
+    """Return the files that a dataset may be read from."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def _pack(path: Path, size: int | None, channels: int | None) -> dict[str, Tensor]:
+    """Read all images, those for training first, and their labels.
+
+    Returns:
+        ``images`` uint8 (N, C, H, W), ``labels`` int32 (N,), and ``about``: JSON with the classes,
+        the number of training images, and notes for the user.
+    """
+    notes: list[str] = []
+    arrays = _read(path, notes.append)
     sets = {part: arrays[part] for part in ("train", "test") if part in arrays}
     if "train" not in sets:
         raise DataError(f"{path} holds no training images with labels: {NAMES}")
@@ -94,17 +138,12 @@ def load_arrays(
     if few.any():
         names = [name for name, lacks in zip(classes, few.tolist(), strict=True) if lacks]
         raise DataError(f"every class needs two images or more; too few have {', '.join(names)}")
-    train = splits["train"]
-    if "test" in splits:
-        test = splits["test"]
-    else:
-        train, test = stratified_split(train, max(round(test_share * len(train)), 1), seed)
-    md5 = hashlib.md5(repr(classes).encode(), usedforsecurity=False)
-    for part in (train, test):
-        md5.update(part.images.numpy().tobytes())
-        md5.update(part.labels.numpy().tobytes())
-    name = path.resolve().name
-    return Dataset(name, train, test, str(path), {name: md5.hexdigest()})
+    about = json.dumps({"classes": classes, "train": len(splits["train"]), "notes": notes})
+    return {
+        "images": torch.cat([split.images for split in splits.values()]),
+        "labels": torch.cat([split.labels for split in splits.values()]).int(),
+        "about": torch.tensor([*about.encode()], dtype=torch.uint8),
+    }
 
 
 def read_images(path: Path) -> Tensor:

@@ -1,10 +1,12 @@
 """A dataset divided into training, validation and test images."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from lenet.augment.pipeline import Pipeline
 
 
+MOST_NAMED = 20
+"""Files that a message names; the others are counted."""
 LISTED = 12
 """Classes that a line names; of more, the last one, too."""
 MOST_GIGABYTES = 4
@@ -114,6 +118,48 @@ def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: i
             distorted = distort(scale_pixels(block), labels[start : start + len(block)], draw)
             images.append((distorted * 255).round_().to(torch.uint8))
     return replace(split, images=torch.cat(images), labels=labels.repeat(1 + copies))
+
+
+def tell_duplicates(
+    train: Tensor,
+    test: Tensor,
+    train_names: Sequence[str],
+    test_names: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Say which test images are training images, too.
+
+    Args:
+        train: uint8 (N, …).
+        test: uint8 (M, …).
+        train_names: What the N are called.
+        test_names: What the M are called.
+        say: Takes the message.
+    """
+    rows = train.flatten(1).numpy()
+    seen = {row.tobytes(): name for row, name in zip(rows, train_names, strict=True)}
+    pairs = [
+        f"{name} = {seen[key]}"
+        for row, name in zip(test.flatten(1).numpy(), test_names, strict=True)
+        if (key := row.tobytes()) in seen
+    ]
+    if pairs:
+        say(
+            f"warning: {len(pairs):,} of the test images are training images, too, which makes test"
+            f" errors too few: {some_of(pairs)}"
+        )
+
+
+def take(names: Sequence[str], indices: Tensor) -> tuple[str, ...]:
+    """Return the names at indices, int64 (M,)."""
+    return tuple(names[i] for i in indices.tolist())
+
+
+def some_of(names: Iterable[str]) -> str:
+    """List names, the first of them if they are many."""
+    every = [*names]
+    more = f" and {len(every) - MOST_NAMED:,} more" if len(every) > MOST_NAMED else ""
+    return ", ".join(every[:MOST_NAMED]) + more
 
 
 def tail_split(split: Split, n: int) -> tuple[Split, Split]:

@@ -8,11 +8,17 @@ import pytest
 import torch
 
 from lenet.config.schema import Data
+from lenet.data import arrays
 from lenet.data.arrays import as_images, fit_images, holds_arrays, load_arrays, read_images
 from lenet.data.own import load_images
 from lenet.errors import DataError
 
 PIXELS = np.arange(16, dtype=np.uint8).reshape(4, 4) * 10
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 def write_csv(path: Path, rows: list[str], pixels: int = 16, head: bool = True) -> Path:
@@ -47,7 +53,35 @@ def test_a_test_table_without_labels_is_told_and_left_for_predicting(tmp_path: P
     dataset = load_arrays(tmp_path, say=said.append)
     assert (len(dataset.train), len(dataset.test)) == (16, 4)
     assert "test.csv has no labels" in said[0]
+    load_arrays(tmp_path, say=said.append)
+    assert said[2:] == said[:2]  # also when it is read from the cache
     assert read_images(tmp_path / "test.csv").tolist() == [[[[7] * 4] * 4]]
+
+
+def test_images_that_are_trained_on_and_tested_are_told(tmp_path: Path) -> None:
+    images = np.arange(96, dtype=np.uint8).reshape(6, 4, 4)
+    labels = np.array([0, 1] * 3)
+    path = tmp_path / "twice.npz"
+    np.savez(path, x_train=images, y_train=labels, x_test=images[4:5], y_test=labels[4:5])
+    said: list[str] = []
+    load_arrays(path, say=said.append)
+    assert [line.partition(": ")[2].rpartition(": ")[2] for line in said] == [
+        "test image 0 = image 4"
+    ]
+
+
+def test_arrays_are_read_once_until_the_file_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_csv(tmp_path / "train.csv", ["cat", "dog"] * 10)
+    first = load_arrays(path, size=8)
+    with monkeypatch.context() as patch:
+        patch.setattr(arrays, "_read", None)
+        again = load_arrays(path, size=8)
+    assert first.checksums == again.checksums and first.train.classes == again.train.classes
+    assert torch.equal(first.test.images, again.test.images)
+    write_csv(path, ["cat", "cow"] * 10)
+    assert load_arrays(path, size=8).train.classes == ("cat", "cow")
 
 
 def test_arrays_are_found_by_the_usual_names(tmp_path: Path) -> None:
@@ -59,8 +93,8 @@ def test_arrays_are_found_by_the_usual_names(tmp_path: Path) -> None:
             "val_labels": labels, "test_images": images[:2], "test_labels": labels[:2],
         },
     }  # fmt: skip
-    for name, arrays in kinds.items():
-        np.savez(tmp_path / f"{name}.npz", **arrays)
+    for name, named in kinds.items():
+        np.savez(tmp_path / f"{name}.npz", **named)
         dataset = load_arrays(tmp_path / f"{name}.npz")
         assert (len(dataset.train), len(dataset.test)) == (6, 2)
     folder = tmp_path / "npy"

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from lenet.data import folders
-from lenet.data.folders import cache_folder, list_folder, load_folder
+from lenet.data.cache import cache_folder
+from lenet.data.folders import list_folder, load_folder
 from lenet.data.pictures import fit_picture
 from lenet.errors import DataError
 
@@ -133,7 +134,7 @@ def test_what_is_left_out_and_what_stands_twice_is_said(paint: Paint, tmp_path: 
     assert said == [
         "note: 1 file not read, for the names are not those of pictures: train/a/notes.txt",
         "note: left out, for no class's folder holds them: val, test/loose.png",
-        "warning: 1 of the test pictures are training pictures, too, which makes test errors too"
+        "warning: 1 of the test images are training images, too, which makes test errors too"
         " few: test/a/9.png = train/a/2.png",
     ]
 
