@@ -94,7 +94,7 @@ def _measure_run(name: str, run: Run, data: Path | None, images: int) -> Row:
         bits = config.quantize.weights if config.quantize else 8
         network = quantize_network(classifier, training, bits)
         test = load_data(config, data).test
-        sources = write_sources(network, "network", classifier.data.classes, name, inverted=False)
+        sources = write_sources(network, "network", classifier.data.classes, name, strokes=False)
         for file, text in sources.items():
             (folder / file).write_text(text)
         seen = test.images[:images]

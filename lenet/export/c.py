@@ -17,7 +17,6 @@ from tempfile import TemporaryDirectory
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.data.sources import SOURCES
 from lenet.errors import RunError
 from lenet.export.integers import HALF, IntegerNetwork, quantize_network
 from lenet.export.request import Request
@@ -51,6 +50,15 @@ WEIGHTS = {
 }
 """How weights are stored and multiplied, by their bits: a byte each, or, plus 8, two to a byte, the
 low bits first."""
+STROKES = """In those of another size, a digit is
+ * looked for, dark on light or light on dark, and centred as MNIST does."""
+AVERAGING = """Those of another size are
+ * brought to it by averaging."""
+"""What ``main.c`` says of pictures that are not of the network's size."""
+CENTRED = """\
+As in MNIST, the strokes are bright, fit into 5/7 of the height, and have their centre of mass in
+the middle; `place` and the functions before it in `main.c` bring a picture there."""
+"""What the image shows, in the README."""
 CROSS = "arm-none-eabi-"
 """Of the cross compiler, Debian's gcc-arm-none-eabi, and its tools."""
 CORES = ("cortex-m0", "cortex-m4")
@@ -98,8 +106,8 @@ def export_c(request: Request) -> str:
     network = quantize_network(classifier, images, bits=quantize.weights if quantize else 8)
     name = identifier(request.run)
     about = f"Network: {request.run.config.model.kind}, from {request.run.folder.parent.name}."
-    inverted = request.run.config.data.name in SOURCES and classifier.data.channels == 1
-    sources = write_sources(network, name, classifier.data.classes, about, inverted)
+    strokes = not classifier.data.whole_pictures and classifier.data.channels == 1
+    sources = write_sources(network, name, classifier.data.classes, about, strokes)
     request.path.mkdir(parents=True, exist_ok=True)
     for path in name_files(request.run, request.path):
         write_atomically(path, sources[path.name].encode())
@@ -112,7 +120,7 @@ def export_c(request: Request) -> str:
 
 
 def write_sources(
-    network: IntegerNetwork, name: str, classes: Iterable[str], about: str, inverted: bool
+    network: IntegerNetwork, name: str, classes: Iterable[str], about: str, strokes: bool
 ) -> dict[str, str]:
     """Return the content of each file.
 
@@ -121,7 +129,7 @@ def write_sources(
         name: What its functions and files are called, a C identifier.
         classes: Their names, in the order of the labels.
         about: A line on the network.
-        inverted: Whether pictures of dark strokes on light paper are to be inverted.
+        strokes: Whether pictures show strokes, on paper or on a board, that are to be found.
     """
     channels, height, width = network.shape
     names = [*classes]
@@ -139,7 +147,10 @@ def write_sources(
         "names": ", ".join(_quote(text) for text in names),
         "depth": len(network.layers),
         "last": 2 * HALF - 1,
-        "invert": int(inverted),
+        "strokes": int(strokes),
+        "reads": "finds the digit in a picture and reads it" if strokes else "reads pictures",
+        "expects": CENTRED if strokes else "It shows what the training images show.",
+        "prepared": STROKES if strokes else AVERAGING,
         "suffix": "ppm" if channels == 3 else "pgm",
         "magic": "PPM" if channels == 3 else "PGM",
         "digit": 6 if channels == 3 else 5,

@@ -74,7 +74,7 @@ def draw_images(n: int) -> Tensor:
 def run_c(network: IntegerNetwork, images: Tensor, folder: Path) -> Tensor:
     """Compile the network with sanitizers and return its scores, int64 (N, classes)."""
     classes = [*"0123456789"]
-    for file, content in write_sources(network, "net", classes, "A test.", inverted=True).items():
+    for file, content in write_sources(network, "net", classes, "A test.", strokes=True).items():
         (folder / file).write_text(content)
     (folder / "scores.c").write_text(
         '#include "net.h"\n#include <stdio.h>\n'
@@ -179,6 +179,15 @@ def test_a_stranger_reads_a_picture(tmp_path: Path) -> None:
     one[10:46, 26:31] = 10
     (folder / "one.pgm").write_bytes(b"P5\n# a one\n56 56\n255\n" + one.tobytes())
     assert subprocess.check_output([folder / "a.out", folder / "one.pgm"], text=True) == "1\n"
+    rows, columns = np.mgrid[:450, :600]  # a page on a dark table, in a light that falls off
+    light = np.where((rows > 30) & (columns > 40), 220 - columns / 6 - rows / 20, 40)
+    light[60:200, 310:322] *= 0.3
+    photo = np.clip(light, 0, 255).astype(np.uint8)
+    (folder / "photo.pgm").write_bytes(b"P5 600 450 255\n" + photo.tobytes())
+    assert subprocess.check_output([folder / "a.out", folder / "photo.pgm"], text=True) == "1\n"
+    (folder / "blank.pgm").write_bytes(b"P5 5 5000 255\n" + bytes(25000))
+    blank = subprocess.run([folder / "a.out", folder / "blank.pgm"], capture_output=True, text=True)
+    assert blank.stderr.endswith("blank.pgm shows no strokes\n")
     (folder / "cut.pgm").write_bytes(b"P5\n56 56\n255\n" + one.tobytes()[:99])
     cut = subprocess.run([folder / "a.out", folder / "cut.pgm"], capture_output=True, text=True)
     assert cut.returncode == 1

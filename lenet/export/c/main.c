@@ -1,17 +1,19 @@
 /* Read pictures on a computer: cc $name.c main.c && ./a.out picture.$suffix
  *
- * Takes binary $magic files ($suffix, 8 bits). Those of another size are brought to
- * $width x $height by averaging; dark strokes on light paper are inverted. */
+ * Takes binary $magic files ($suffix, 8 bits) of $width x $height pixels. $prepared */
 #include "$name.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     CHANNELS = ${NAME}_CHANNELS,
     HEIGHT = ${NAME}_HEIGHT,
     WIDTH = ${NAME}_WIDTH,
-    INVERT = $invert /* whether light borders mean paper */
+    PIXELS = HEIGHT * WIDTH * CHANNELS,
+    STROKES = $strokes, /* whether to look for strokes: on paper or a board, anywhere */
+    SIDE = 256          /* pixels to which a photo's longer side is reduced before */
 };
 
 /* Read a number of the header, skipping comments; -1 if there is none. */
@@ -28,39 +30,173 @@ static long read_number(FILE *file)
     return fscanf(file, "%5ld", &number) == 1 ? number : -1;
 }
 
-/* Average the pixels of the picture that fall on each pixel of the image. */
-static void reduce(const uint8_t *picture, long width, long height, uint8_t *image)
+/* Average the pixels of a picture that fall on each pixel of another. */
+static void reduce(const uint8_t *in, long width, long height, uint8_t *out, long columns, long rows)
 {
     long y, x, c, row, column;
 
-    for (y = 0; y < HEIGHT; y++)
-        for (x = 0; x < WIDTH; x++)
+    for (y = 0; y < rows; y++)
+        for (x = 0; x < columns; x++)
             for (c = 0; c < CHANNELS; c++) {
-                const long top = y * height / HEIGHT, left = x * width / WIDTH;
-                const long bottom = (y + 1) * height / HEIGHT, right = (x + 1) * width / WIDTH;
+                const long top = y * height / rows, left = x * width / columns;
+                const long bottom = (y + 1) * height / rows, right = (x + 1) * width / columns;
                 long sum = 0, n = 0;
                 for (row = top; row < bottom || row == top; row++)
                     for (column = left; column < right || column == left; column++, n++)
-                        sum += picture[(row * width + column) * CHANNELS + c];
-                image[(y * WIDTH + x) * CHANNELS + c] = (uint8_t)(sum / n);
+                        sum += in[(row * width + column) * CHANNELS + c];
+                out[(y * columns + x) * CHANNELS + c] = (uint8_t)(sum / n);
             }
 }
 
-/* Invert an image whose border is lighter than half, as paper is. */
-static void invert_paper(uint8_t *image)
+/* Invert a picture that is mostly nearer to its lightest pixel than to its darkest, as on paper. */
+static void invert_paper(uint8_t *picture, long n)
 {
-    long sum = 0, n = 0;
-    int i, y, x;
+    long sum = 0, i, least = 255, most = 0;
 
-    for (y = 0; y < HEIGHT; y++)
-        for (x = 0; x < WIDTH; x++)
-            if (y == 0 || x == 0 || y == HEIGHT - 1 || x == WIDTH - 1) {
-                sum += image[(y * WIDTH + x) * CHANNELS];
-                n++;
+    for (i = 0; i < n; i++) {
+        least = picture[i] < least ? picture[i] : least;
+        most = picture[i] > most ? picture[i] : most;
+        sum += picture[i];
+    }
+    if (2 * sum > n * (least + most))
+        for (i = 0; i < n; i++)
+            picture[i] = (uint8_t)(255 - picture[i]);
+}
+
+/* Take the light of the paper from a picture of bright strokes: the mean around each pixel of those
+ * that are darker than all around. What is left is stretched, so that the brightest is 255. */
+static void take_paper(uint8_t *picture, long width, long height)
+{
+    static uint8_t ground[SIDE * SIDE], mean[SIDE * SIDE];
+    const long step = (width > height ? width : height) / 16 + 1;
+    long y, x, row, column, i, turn, most = 1;
+
+    memcpy(ground, picture, (size_t)(width * height));
+    for (turn = 0; turn < 3; turn++) {
+        for (y = 0; y < height; y++)
+            for (x = 0; x < width; x++) {
+                long sum = 0, n = 0;
+                for (row = y - 4 * step; row <= y + 4 * step; row += step)
+                    for (column = x - 4 * step; column <= x + 4 * step; column += step)
+                        if (row >= 0 && row < height && column >= 0 && column < width) {
+                            sum += ground[row * width + column];
+                            n++;
+                        }
+                mean[y * width + x] = (uint8_t)(sum / n);
             }
-    if (sum > n * 127)
-        for (i = 0; i < HEIGHT * WIDTH * CHANNELS; i++)
-            image[i] = (uint8_t)(255 - image[i]);
+        for (i = 0; i < width * height; i++)
+            if (ground[i] > mean[i])
+                ground[i] = mean[i];
+    }
+    for (i = 0; i < width * height; i++)
+        if (picture[i] - mean[i] > most)
+            most = picture[i] - mean[i];
+    for (i = 0; i < width * height; i++) {
+        const long ink = (picture[i] - mean[i]) * 255 / most;
+        picture[i] = (uint8_t)(ink < 0 ? 0 : ink);
+    }
+}
+
+/* Remove all but the heaviest mark and those a sixth as heavy; those at the rim, such as the table
+ * beside the paper, only count if there are no others. Write the box around them: first row and
+ * column, end of rows and columns. Returns how many marks there are. */
+static long find_marks(uint8_t *picture, long width, long height, long box[4])
+{
+    static long mark[SIDE * SIDE], stack[SIDE * SIDE], weight[SIDE * SIDE + 1];
+    const long n = width * height;
+    long i, marks = 0, most = 0, rim;
+
+    memset(mark, 0, sizeof mark);
+    for (i = 0; i < n; i++) {
+        long top = 0;
+        if (picture[i] < 96 || mark[i])
+            continue;
+        weight[++marks] = rim = 0;
+        mark[stack[top++] = i] = marks;
+        while (top) {
+            const long at = stack[--top], y = at / width, x = at % width;
+            long row, column;
+            weight[marks] += picture[at];
+            rim |= y == 0 || x == 0 || y == height - 1 || x == width - 1;
+            for (row = y - 2; row <= y + 2; row++) /* over gaps of a pixel */
+                for (column = x - 2; column <= x + 2; column++) {
+                    const long next = row * width + column;
+                    if (row >= 0 && row < height && column >= 0 && column < width
+                        && picture[next] >= 96 && !mark[next])
+                        mark[stack[top++] = next] = marks;
+                }
+        }
+        weight[marks] = rim ? weight[marks] / (SIDE * SIDE) : weight[marks];
+        most = weight[marks] > most ? weight[marks] : most;
+    }
+    box[0] = height, box[1] = width, box[2] = box[3] = 0;
+    for (i = 0; i < n; i++) {
+        const long y = i / width, x = i % width;
+        if (mark[i] && weight[mark[i]] * 6 >= most) {
+            box[0] = y < box[0] ? y : box[0];
+            box[1] = x < box[1] ? x : box[1];
+            box[2] = y + 1 > box[2] ? y + 1 : box[2];
+            box[3] = x + 1 > box[3] ? x + 1 : box[3];
+        } else if (mark[i]) {
+            picture[i] = 0;
+        }
+    }
+    return marks;
+}
+
+/* Put what is in a box of a picture into an image as MNIST does: its longer side 5/7 of the image's,
+ * its centre of mass in the middle. */
+static void place(const uint8_t *picture, long width, const long box[4], uint8_t *image)
+{
+    const long height = box[2] - box[0], breadth = box[3] - box[1];
+    const long side = height > breadth ? height : breadth, fit = HEIGHT * 5 / 7;
+    long y, x, k, sum = 0, down = 0, right = 0, most = 1, levels[HEIGHT * WIDTH];
+
+    memset(levels, 0, sizeof levels);
+    for (y = 0; y < fit; y++)
+        for (x = 0; x < fit; x++) {
+            long level = 0;
+            for (k = 0; k < 64; k++) { /* 8 x 8 places of each pixel */
+                const long row = (8 * y + k / 8) * side / (8 * fit);
+                const long column = (8 * x + k % 8) * side / (8 * fit);
+                if (row < height && column < breadth)
+                    level += picture[(box[0] + row) * width + box[1] + column];
+            }
+            levels[y * WIDTH + x] = level;
+            most = level > most ? level : most;
+            sum += level, down += level * (2 * y + 1), right += level * (2 * x + 1);
+        }
+    memset(image, 0, PIXELS);
+    sum = sum ? sum : 1;
+    down = (HEIGHT + 1 - down / sum) / 2, right = (WIDTH + 1 - right / sum) / 2;
+    for (y = 0; y < fit; y++)
+        for (x = 0; x < fit; x++)
+            if (y + down >= 0 && y + down < HEIGHT && x + right >= 0 && x + right < WIDTH)
+                image[(y + down) * WIDTH + x + right] = (uint8_t)(levels[y * WIDTH + x] * 255 / most);
+}
+
+/* Turn a picture into an image for the network; returns what is wrong, or NULL. */
+static const char *prepare(const uint8_t *picture, long width, long height, uint8_t *image)
+{
+    static uint8_t small[SIDE * SIDE * CHANNELS];
+    const long longer = width > height ? width : height;
+    const long columns = longer > SIDE ? (width * SIDE + longer - 1) / longer : width;
+    const long rows = longer > SIDE ? (height * SIDE + longer - 1) / longer : height;
+    long box[4];
+
+    if (!STROKES || (width == WIDTH && height == HEIGHT)) {
+        reduce(picture, width, height, image, WIDTH, HEIGHT);
+        if (STROKES)
+            invert_paper(image, WIDTH * HEIGHT);
+        return NULL;
+    }
+    reduce(picture, width, height, small, columns, rows);
+    invert_paper(small, columns * rows);
+    take_paper(small, columns, rows);
+    if (!find_marks(small, columns, rows, box))
+        return "shows no strokes";
+    place(small, columns, box, image);
+    return NULL;
 }
 
 /* Read a picture into an image; returns what is wrong, or NULL. */
@@ -69,7 +205,7 @@ static const char *read_image(const char *path, uint8_t *image)
     FILE *file = fopen(path, "rb");
     const char *fault = NULL;
     uint8_t *picture = NULL;
-    long width, height, most;
+    long width, height, most, i, bytes;
 
     if (!file)
         return "cannot be opened";
@@ -84,8 +220,11 @@ static const char *read_image(const char *path, uint8_t *image)
             fault = "is too large";
         else if (fread(picture, (size_t)(width * CHANNELS), (size_t)height, file) != (size_t)height)
             fault = "is cut short";
-        else
-            reduce(picture, width, height, image);
+        else {
+            for (i = 0, bytes = width * height * CHANNELS; i < bytes; i++)
+                picture[i] = (uint8_t)(picture[i] > most ? 255 : picture[i] * 255 / most);
+            fault = prepare(picture, width, height, image);
+        }
     }
     free(picture);
     fclose(file);
@@ -94,7 +233,7 @@ static const char *read_image(const char *path, uint8_t *image)
 
 int main(int count, char **arguments)
 {
-    static uint8_t image[HEIGHT * WIDTH * CHANNELS];
+    static uint8_t image[PIXELS];
     int i, failed = 0;
 
     if (count < 2) {
@@ -107,8 +246,6 @@ int main(int count, char **arguments)
             fprintf(stderr, "%s %s\n", arguments[i], fault);
             failed = 1;
         } else {
-            if (INVERT)
-                invert_paper(image);
             printf("%s\n", ${name}_names[${name}_predict(image, NULL)]);
         }
     }
