@@ -99,6 +99,16 @@ def name_class(name: str) -> str:
     return with_article(name) if name.isdecimal() else f"“{name}”"
 
 
+def expand(path: str | Path) -> Path:
+    """Return a path with the home folder for its ``~``; that of a user who does not exist stays."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111  (Path.expanduser raises there)
+
+
+def printable(name: str | Path) -> str:
+    """Write the name of a file so that it can be drawn and encoded, whatever bytes it has."""
+    return str(name).encode(errors="backslashreplace").decode()
+
+
 def read_plain(path: Path, max_bytes: int) -> bytes:
     """Read an ordinary file that is no larger than it may be; see `check_plain`.
 
@@ -126,7 +136,10 @@ def check_plain(path: Path) -> None:
     Raises:
         OSError: It is none, or not there; `strerror` is a sentence.
     """
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except ValueError as error:  # a name with a null character
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     if not stat.S_ISREG(mode):

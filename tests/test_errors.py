@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from lenet import errors
-from lenet.errors import count, how_to_install, nearest, read_plain, shell, with_article
+from lenet.errors import (
+    count,
+    expand,
+    how_to_install,
+    nearest,
+    printable,
+    read_plain,
+    shell,
+    with_article,
+)
 
 
 def test_the_nearest_known_word_is_suggested() -> None:
@@ -64,3 +73,9 @@ def test_devices_and_pipes_are_no_files_and_what_the_system_makes_up_is_cut(tmp_
     if Path("/proc/self/maps").exists():  # says that it has 0 bytes
         with pytest.raises(OSError, match="more bytes than the 5 allowed"):
             read_plain(Path("/proc/self/maps"), 5)
+
+
+def test_names_of_files_can_be_drawn_and_homes_of_nobody_stay() -> None:
+    assert printable(os.fsdecode(b"\xff$a.png")) == "\\udcff$a.png"
+    assert expand("~") == Path.home()
+    assert expand("~nosuchuser/x") == Path("~nosuchuser/x")

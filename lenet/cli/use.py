@@ -113,7 +113,7 @@ def _write_table(to: Path, header: Sequence[str], rows: Sequence[Sequence[object
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    write_atomically(to, text.getvalue().encode())
+    write_atomically(to, text.getvalue().encode(errors="surrogateescape"))  # names as they are
     say(f"{len(rows):,} answers in {to}")
 
 

@@ -146,7 +146,7 @@ def override(root: Node, text: str) -> Node:
         UsageError: It has another form, or the list has no such entry.
     """
     dotted, equals, value = text.partition("=")
-    option = f"--set {text}"
+    option = f"--set {text if len(text) <= 80 else text[:79] + '…'}"
     if not equals or not dotted.strip():
         raise UsageError(f"{option}: expected section.key=value")
     place = Place(option)

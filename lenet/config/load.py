@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from lenet.config.consistency import contradictions
 from lenet.config.document import KeyPath, Node, Place, as_node, dotted, override, read_document
 from lenet.config.schema import Config
-from lenet.errors import UsageError, nearest
+from lenet.errors import UsageError, expand, nearest
 
 _PACKAGE = Path(__file__).parent.parent
 CONFIGS = next(
@@ -118,7 +118,7 @@ def load_config(
 def is_own_data(source: str | Path) -> bool:
     """Say whether a config argument is no config but the user's own images: a folder or a file."""
     named = (CONFIGS / f"{source}.yaml").is_file()
-    path = Path(source).expanduser()
+    path = expand(source)
     return not named and (path.is_dir() or path.suffix.lower() in DATA_FILES)
 
 

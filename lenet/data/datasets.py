@@ -24,7 +24,7 @@ from lenet.data.sources import (
     known_source,
     places,
 )
-from lenet.errors import DataError, UsageError, how_to_install
+from lenet.errors import DataError, UsageError, expand, how_to_install
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def load_dataset(name: str, root: str | Path | None = None, *, fetch: bool = Tru
         return _load_sample()
     known_source(name)
     folder = find_folder(name, root)
-    if root and folder and not folder.is_relative_to(Path(root).expanduser()):
+    if root and folder and not folder.is_relative_to(expand(root)):
         raise UsageError(
             f"{root} does not hold {name}, which lies in {folder}: leave --data out to take it"
             " from there"

@@ -31,12 +31,14 @@ from lenet.data.pictures import (
     working_side,
 )
 from lenet.data.splits import some_of, stratified_split, take, tell_duplicates
-from lenet.errors import DataError, count, shell
+from lenet.errors import DataError, count, printable, shell
 
 SIZE = 32
 """Pixels, the size of images where none is asked for."""
 MAX_BYTES = 2_000_000_000
 """Of all images in memory."""
+MOST_FILES = 2_000_000
+"""That a folder may hold: more take minutes to list."""
 SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 """Names of folders that hold the classes' folders, in small letters."""
 IGNORED = {"thumbs.db", "desktop.ini"}
@@ -109,6 +111,9 @@ def list_folder(folder: Path) -> Listing:
 
 def _check_classes(folder: Path, classes: tuple[str, ...], files: list[tuple[Path, int]]) -> None:
     """Refuse what is no set of classes, with a guess at what is wrong."""
+    for name in classes:
+        if name != printable(name):
+            raise DataError(f"{folder / printable(name)} has no name in UTF-8: rename it")
     if len(classes) == 1:
         inside = folder / classes[0]
         while len(deeper := _subfolders(inside)) == 1:
@@ -134,10 +139,17 @@ def _list_classes(
     folder: Path, classes: tuple[str, ...], others: list[Path]
 ) -> list[tuple[Path, int]]:
     """Return the pictures below each class's folder; other files are added to `others`."""
-    found = []
+    found: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
+        seen = {_identity(folder / name)}  # links can lead back to where one was
         for root, folders, files in os.walk(folder / name, followlinks=True):
-            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            if len(found) + len(others) > MOST_FILES:
+                raise DataError(
+                    f"{folder} holds more than {MOST_FILES:,} files: name one of images"
+                )
+            there = {f: _identity(Path(root, f)) for f in sorted(folders) if not f.startswith(".")}
+            folders[:] = [f for f, identity in there.items() if identity not in seen]
+            seen |= set(there.values())
             for file in sorted(files):
                 path = Path(root) / file
                 if path.suffix.lower() in SUFFIXES and not file.startswith("."):
@@ -145,6 +157,15 @@ def _list_classes(
                 elif not file.startswith(".") and file.lower() not in IGNORED:
                     others.append(path)
     return found
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells a folder from all others, whatever it is called; None if it is gone."""
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def load_folder(

@@ -12,7 +12,7 @@ from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.folders import load_folder
 from lenet.data.sources import FILES, SAMPLE
 from lenet.data.splits import make_splits
-from lenet.errors import DataError
+from lenet.errors import DataError, expand
 
 
 def load_images(
@@ -40,7 +40,7 @@ def load_images(
     """
     if settings.name != FILES:
         return load_dataset(trained_on or settings.name, root or settings.root)
-    path = Path(root or settings.path or "").expanduser()
+    path = expand(root or settings.path or "")
     load = load_arrays if holds_arrays(path) else partial(load_folder, progress=progress)
     dataset = load(
         path,

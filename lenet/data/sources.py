@@ -12,7 +12,7 @@ from string import ascii_lowercase, ascii_uppercase
 from typing import Literal
 
 from lenet.config.schema import Data
-from lenet.errors import RunError, UsageError
+from lenet.errors import RunError, UsageError, expand
 
 MIRROR_SECONDS = 6.0
 """How long to wait for a server's answer."""
@@ -264,7 +264,7 @@ def sample_installed() -> bool:
 def places(root: str | Path | None = None) -> list[Path]:
     """Return the folders in which datasets are looked for, in order."""
     given = [root, os.environ.get("LENET_DATA"), "data"]
-    return [Path(place).expanduser() for place in given if place]
+    return [expand(place) for place in given if place]
 
 
 def find_folder(name: str, root: str | Path | None = None) -> Path | None:
@@ -274,7 +274,7 @@ def find_folder(name: str, root: str | Path | None = None) -> Path | None:
         # Two datasets have taken over MNIST's file names: files that lie bare in a folder are
         # theirs only when that folder was given for them.
         imitates = name != "mnist" and source.files == SOURCES["mnist"].files
-        bare = [] if imitates and (root is None or place != Path(root).expanduser()) else [place]
+        bare = [] if imitates and (root is None or place != expand(root)) else [place]
         inside = [] if source.format == "idx" else [place / source.folder]
         own = place / source.torchvision / source.folder
         for folder in (own, place / name, *inside, *bare):

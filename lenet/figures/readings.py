@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from lenet.data.pictures import STDIN, guarded_decoding, read_picture
+from lenet.errors import printable
 from lenet.figures import style
 from lenet.reading.digitize import WORK_SIDE
 from lenet.reading.predict import Reading
@@ -43,7 +44,7 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         frame = Rectangle(corner, x.stop - x.start, y.stop - y.start, fill=False, edgecolor="C1")
         if not whole:
             original.add_patch(frame)
-        original.set_title(_shorten(reading.path.name), fontsize=7, fontweight="normal")
+        original.set_title(_shorten(printable(reading.path.name)), fontsize=7, fontweight="normal")
         image = reading.seen.ink.transpose(1, 2, 0) if whole else reading.seen.ink
         seen.imshow(image, cmap="gray", vmin=0, vmax=1)
         sure = reading.probability

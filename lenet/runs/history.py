@@ -84,15 +84,23 @@ def find_folders(root: Path) -> Iterator[Path]:
     waiting = [root]
     while waiting:
         folder = waiting.pop()
-        if is_run(folder) or is_published(folder):
-            yield folder
-            continue
         try:
+            if is_run(folder) or is_published(folder):
+                yield folder
+                continue
             with os.scandir(folder) as entries:
                 below = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
         except OSError:  # not ours to read
             continue
-        waiting += [each for each in below if not (each / RESULTS).is_file()]
+        waiting += [each for each in below if not _holds(each, RESULTS)]
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Say whether a folder holds a file, as far as one may look into it."""
+    try:
+        return (folder / name).is_file()
+    except OSError:
+        return False
 
 
 def table(rows: Sequence[Row]) -> Table:

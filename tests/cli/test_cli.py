@@ -191,3 +191,30 @@ def test_no_command_replaces_a_file_unasked(command: str, elsewhere: Path) -> No
     refused = lenet(*command.replace("{0}", "{}").format(*["filters.png"] * 2).split(), code=2)
     assert "--overwrite replaces it" in refused.stderr or "is what is read" in refused.stderr
     assert {path.read_bytes() for path in elsewhere.iterdir()} == {b"mine"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["train", "~nosuchuser"],
+        ["train", "quickstart", "--data", "~nosuchuser", "--set", "data.path=~nosuchuser"],
+        ["train", "quickstart", "--set", "data.name=files", "--set", "data.path=~nosuchuser"],
+        ["evaluate", "~nosuchuser"],
+        ["data", "verify", "kmnist", "--data", "~nosuchuser"],
+        ["config", "show", "/proc/self/mem"],
+        ["config", "show", "/dev/zero"],
+        ["train", "x" * 300],
+        ["train", "quickstart", "--name", "x" * 300],
+        ["evaluate", "x" * 300],
+        ["config", "show", "quickstart", "--set", "augment.²=1"],
+        ["config", "show", "quickstart", "--set", ".".join("a" * 5000) + "=1"],
+        ["config", "show", "quickstart", "--set", f"seed={'9' * 5000}"],
+        ["config", "show", "quickstart", "--set", "model=" + "{a: " * 900],
+    ],
+    ids=lambda words: " ".join(words)[:40],
+)
+def test_strange_names_and_keys_end_in_a_sentence(command: list[str], elsewhere: Path) -> None:
+    result = runner.invoke(app, command)
+    assert result.exit_code in (1, 2)
+    assert isinstance(result.exception, SystemExit)
+    assert result.stderr.splitlines()[-1].startswith("error:")

@@ -1,6 +1,7 @@
 """A folder per class is a dataset; a folder that is none is explained."""
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -192,3 +193,25 @@ def test_too_many_pictures_are_refused_with_the_number(
     monkeypatch.setattr(folders, "MAX_BYTES", 4 * 3 * 16 * 16 - 1)
     with pytest.raises(DataError, match=r"4 pictures of 16×16 pixels need 0\.0 GB"):
         load_folder(tmp_path / "set", size=16)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_back_is_not_followed_again(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        folder = tmp_path / "own" / name
+        folder.mkdir(parents=True)
+        (folder / "back").symlink_to(tmp_path / "own")
+        for number in range(2):
+            (folder / f"{number}.png").write_bytes(b"")
+    listing = list_folder(tmp_path / "own")
+    assert len(listing.train) == 8  # each class's own, and the other's through its link
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    for name in (b"a", b"b\xff"):
+        folder = tmp_path / os.fsdecode(name)
+        folder.mkdir()
+        (folder / "1.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"udcff has no name in UTF-8: rename it"):
+        list_folder(tmp_path)

@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import sys
 import time
 from pathlib import Path
 
@@ -117,6 +119,23 @@ def test_show_draws_what_the_network_saw(run: Run, tmp_path: Path) -> None:
     options = ["--show", str(picture)]
     assert CliRunner().invoke(app, ["predict", str(run.folder), str(path), *options]).exit_code == 0
     assert np.asarray(Image.open(picture)).std() > 10
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
+def test_names_that_are_no_text_and_dollars_are_drawn_and_tabulated(
+    run: Run, tmp_path: Path
+) -> None:
+    names = [os.fsdecode(b"\xff.png"), "$frac$.png"]
+    for name in names:
+        with (tmp_path / name).open("wb") as stream:
+            bar = np.pad(np.zeros((30, 6), np.uint8), 20, constant_values=255)
+            Image.fromarray(bar).save(stream, format="PNG")
+    shown, table = tmp_path / "seen.png", tmp_path / "out.csv"
+    files = [str(tmp_path / name) for name in names]
+    command = ["predict", str(run.folder), *files, "--show", str(shown), "--csv", str(table)]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0 and shown.exists()
+    assert b"\xff.png," in table.read_bytes()
 
 
 def test_an_empty_folder_keeps_nobody_from_reading_the_rest(run: Run, tmp_path: Path) -> None:
