@@ -117,6 +117,11 @@ def test_parameters_of_dense_local_and_convolutional_layers() -> None:
     assert conv.multiply_adds == local.multiply_adds == 18 * 36
 
 
+def test_the_table_fits_a_narrow_terminal_also_where_names_are_long() -> None:
+    model = build_model("lenet5-modern", 32, batch_norm=True)
+    assert summarize_network(model, (1, 32, 32)).table().narrowest <= 80
+
+
 def test_a_fraction_is_shown_as_pytorch_rounds_it() -> None:
     layers = [
         {"conv": {"filters": 1, "size": 5, "stride": 2}},
