@@ -134,7 +134,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
         below.yaxis.set_minor_locator(NullLocator())
     else:
         below.set_ylim(bottom=0)
-        below.yaxis.set_major_locator(MaxNLocator(2))
+        below.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
     style.write_ticks(below.yaxis)
     below.set_xlabel("epoch")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
