@@ -144,7 +144,8 @@ class Table:
         room = max(options.max_width, _total(list(widths.values())))
         yield from console.render(table, options.update(width=room))
         for note in self.notes:
-            yield Text(note, overflow="ignore")
+            # On a terminal lines break between words; in a pipe they stay whole.
+            yield Text(note, overflow="fold" if options.is_terminal else "ignore")
         hidden = [heading for n, heading in enumerate(self.headings) if n not in widths]
         if hidden:
             yield Text(f"no room for: {', '.join(hidden)}", style="dim")

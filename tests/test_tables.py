@@ -93,3 +93,10 @@ def test_markdown_has_notes_below_and_text_has_them_too() -> None:
     table = Table(["run"], [["a"]], notes=["mean: 3"])
     assert table.markdown().endswith("| a |\n\nmean: 3")
     assert str(table).endswith("mean: 3")
+
+
+def test_notes_break_between_words_on_a_terminal_and_stay_whole_in_a_pipe() -> None:
+    table = Table(["run"], [["a"]], notes=["one two three four"])
+    shown = printed(10, table, force_terminal=True, color_system=None)
+    assert [line.rstrip() for line in shown.splitlines()[-2:]] == ["one two", "three four"]
+    assert printed(10, table).splitlines()[-1].rstrip() == "one two three four"
