@@ -84,11 +84,12 @@ def _values(annotation: Any, limits: list[Any]) -> st.SearchStrategy[Any]:
         ]
         return _values(arguments[0], [*limits, *inner])
     if origin in (Union, UnionType):
-        return st.one_of(_values(each, limits) for each in arguments)
+        return st.one_of([_values(each, limits) for each in arguments])
     if origin is Literal:
         return st.sampled_from(arguments)
-    sizes = {"min_size": _limit(limits, MinLen, "min_length", 0),
-             "max_size": min(_limit(limits, MaxLen, "max_length", 3), 3)}  # fmt: skip
+    least = _limit(limits, MinLen, "min_length", 0)
+    most = min(_limit(limits, MaxLen, "max_length", 3), 3)
+    sizes = {"min_size": least, "max_size": max(least, most)}
     if origin in (list, dict):
         members = [_values(each, []) for each in arguments]
         if any(each.is_empty for each in members):
