@@ -5,26 +5,44 @@ $LENET_FUZZ is the number of examples of each test, four times that of those tha
 """
 
 import gzip
+import inspect
+import io
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from legal_configs import legal_configs
+from PIL import Image
 
+from lenet.augment.catalogue import (
+    AUGMENTATIONS,
+    CONTAINERS,
+    MIXINGS,
+    PRESETS,
+    build_mixing,
+    build_pipeline,
+)
+from lenet.augment.foreign import TORCHVISION
 from lenet.config.load import config_names, find_config, flatten_config, load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.idx import read_idx
+from lenet.data.pictures import PictureError, decode_picture
 from lenet.data.splits import Splits, make_splits
-from lenet.errors import LenetError
+from lenet.errors import LenetError, RunError, UsageError
 from lenet.evaluation.classifier import load_classifier
+from lenet.reading.digitize import digitize, group_marks, is_in_column
+from lenet.reading.ink import find_ink
+from lenet.rng import generator
 from lenet.runs.files import write_tensors
 from lenet.runs.history import list_runs, table
 from lenet.runs.run import Run
@@ -55,6 +73,20 @@ null|true|[]|{}|-1|0|1|28|1e999|-1e999|1e-320|99999999999|0.5|''|..|/etc|~|nan|.
     .split("|")
 )
 odd_values = st.sampled_from(ODD_VALUES)
+WORDS = {
+    argument
+    for made in (*AUGMENTATIONS.values(), *CONTAINERS.values(), *MIXINGS.values())
+    for argument in inspect.signature(made).parameters
+} | {"size", "padding", "degrees", "bits"}
+"""Names of the transforms' arguments."""
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+    | st.sampled_from([0, 1, 3, 28, 0.5, 1000, "bilinear", "random"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(st.sampled_from([*AUGMENTATIONS, "p", "a"]), inner, max_size=2),
+    max_leaves=5,
+)  # fmt: skip
+"""What YAML can give."""
 mutations = st.lists(
     st.tuples(
         st.sampled_from(["flip", "cut", "repeat", "insert", "zero"]),
@@ -176,6 +208,62 @@ def test_mutated_idx_files(
         assert str(path) in str(error)
     else:
         assert array.dim() >= 1
+
+
+@fuzz
+@given(
+    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "TIFF"]),
+    mode=st.sampled_from(["L", "RGB", "RGBA", "P", "1", "I;16", "F", "CMYK", "LA"]),
+    size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
+    seed=st.integers(0, 99),
+    changes=mutations,
+)
+def test_mutated_pictures(
+    kind: str,
+    mode: str,
+    size: tuple[int, int],
+    seed: int,
+    changes: list[tuple[str, float, int, int]],
+) -> None:
+    """A digit is read in it, or the page, or it is refused."""
+    tones = np.random.default_rng(seed).integers(0, 4, size, dtype=np.uint8) // 3 * 255
+    image, file = Image.fromarray(tones), io.BytesIO()
+    with suppress(OSError, KeyError, ValueError):  # no format knows all modes
+        image = image.convert(mode)
+        image.save(file, kind)
+    for use in (digitize, lambda picture: group_marks(find_ink(picture), is_in_column)):
+        try:
+            use(decode_picture(io.BytesIO(mutate(file.getvalue(), changes)), 100))
+        except PictureError as error:
+            assert str(error)
+
+
+@fuzz
+@given(
+    name=st.sampled_from([*AUGMENTATIONS, *CONTAINERS, *PRESETS, *TORCHVISION, *MIXINGS, "Foo"]),
+    arguments=st.dictionaries(
+        st.sampled_from(sorted(WORDS)) | st.text(max_size=3), plain_values, max_size=3
+    )
+    | plain_values,
+    mixes=st.booleans(),
+)
+def test_odd_arguments_of_transforms(name: str, arguments: Any, mixes: bool) -> None:
+    """They are refused, with their place, or digits come out as finite pixels."""
+    images = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1, 2])
+    try:
+        if mixes:
+            mixed, shares = build_mixing([{name: arguments}], 10)(images, labels, generator(0, "x"))
+            assert mixed.isfinite().all() and shares.isfinite().all()
+            return
+        pipeline = build_pipeline([{name: arguments}])
+        size = pipeline.output_size((28, 28))
+        assert pipeline(images, labels, generator(0, "x")).isfinite().all()
+        assert min(size) >= 1
+    except UsageError as error:
+        assert str(error) and error.path and error.path[0] == 0
+    except RunError as error:  # another library's transform that fails on some images
+        assert name in str(error)
 
 
 @dataclass(repr=False)
