@@ -117,8 +117,11 @@ def read_plain(path: Path, max_bytes: int) -> bytes:
     """
     check_plain(path)
     with path.open("rb") as stream:
-        size = os.fstat(stream.fileno()).st_size  # 0 for what a system makes up, as in /proc
-        content = stream.read(max_bytes + 1) if size <= max_bytes else b""
+        size = os.fstat(stream.fileno()).st_size
+        if size == 0:  # also what a system makes up, as in /proc
+            content = stream.read(max_bytes + 1)
+        else:
+            content = stream.read() if size <= max_bytes else b""
     if size > max_bytes or len(content) > max_bytes:
         has = f"{size:,} bytes, more than" if size > max_bytes else "more bytes than"
         raise OSError(errno.EFBIG, f"it has {has} the {max_bytes:,} allowed", str(path))

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -342,8 +343,13 @@ def read_json_lines(path: Path) -> list[Any]:
     Raises:
         DamagedFileError: It is missing or damaged.
     """
+    lines = read_file(path, MAX_JSON_BYTES).splitlines()
+    with suppress(ValueError, RecursionError):  # all at once is three times as fast
+        together = json.loads(b"[" + b",".join(lines) + b"]")
+        if len(together) == len(lines):
+            return list(together)
     try:
-        return [json.loads(line) for line in read_file(path, MAX_JSON_BYTES).splitlines()]
+        return [json.loads(line) for line in lines]
     except (ValueError, RecursionError) as error:
         raise DamagedFileError(f"{path} is damaged: {error}") from error
 
@@ -377,7 +383,7 @@ def check_epochs(found: Sequence[Any], path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(found, start=1):
         if not (isinstance(line, dict) and isinstance(line.get("epoch"), int)):
             raise DamagedFileError(f"{path}:{number} is damaged: expected an epoch's numbers")
-        for key, value in line.items():
-            if not _is_number(value):
-                raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
+        if not all(map(_is_number, line.values())):
+            key = next(key for key, value in line.items() if not _is_number(value))
+            raise DamagedFileError(f"{path}:{number} is damaged: {key} is no number")
     return [Record(line, path) for line in found]
