@@ -5,8 +5,10 @@ leave no global state. The same figure saved twice gives the same bytes.
 """
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,12 @@ LONGEST_TITLE = 76
 LONGEST_NAME = 16
 """Characters of a class's name in a figure."""
 FORMATS = ("png", "svg", "pdf")
+OTHER_SCRIPTS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans", "Noto Sans Arabic", "Noto Sans Devanagari",
+    "WenQuanYi Zen Hei", "Hiragino Sans", "PingFang SC", "Yu Gothic", "Microsoft YaHei", "Meiryo",
+    "Malgun Gothic", "Arial Unicode MS",
+)  # fmt: skip
+"""Fonts for names of classes that are not in Latin, Greek or Cyrillic letters, where installed."""
 
 SPLIT_COLOURS = {"test": "C0", "train": "C1", "validation": "C2"}
 """The colours of splits in all pictures."""
@@ -104,8 +112,19 @@ def applied(theme: str = "light") -> Iterator[None]:
         UsageError: `theme` is no key of `THEMES`.
     """
     check_theme(theme)
-    with mpl.rc_context(THEMES[theme]):
+    with mpl.rc_context(THEMES[theme] | {"font.family": _families()}), warnings.catch_warnings():
+        # A name in a script that no font here has is drawn as boxes.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         yield
+
+
+@cache
+def _families() -> list[str]:
+    """Return the fonts to draw with: others only for letters that the first one lacks."""
+    from matplotlib.font_manager import fontManager  # looks for fonts when it is imported
+
+    installed = {font.name for font in fontManager.ttflist}
+    return [_COMMON["font.family"], *(name for name in OTHER_SCRIPTS if name in installed)]
 
 
 def foreground() -> str:

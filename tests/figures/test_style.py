@@ -111,3 +111,8 @@ def test_numbers_of_axes_have_no_exponent() -> None:
 def test_dark_images_lie_on_the_dark_paper() -> None:
     with style.applied("dark"):
         assert to_hex(mpl.colormaps[mpl.rcParams["image.cmap"]](0.0)) == style.paper()
+
+
+def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
+    with style.applied():
+        style.save(style.new_figure(1, "日本: $x$"), tmp_path / "a.png")  # warnings are errors
