@@ -109,7 +109,7 @@ def _measure_run(name: str, run: Run, data: Path | None, images: int) -> Row:
             name,
             sum(weight.numel() for weight in classifier.model.parameters()),
             bits,
-            classifier.evaluate(test).errors,
+            run.read_json("result.json")["errors/test"],
             int((network.classify(test.images) != test.labels).sum()),
             memory,
             instructions,
