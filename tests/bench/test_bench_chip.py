@@ -9,11 +9,12 @@ import torch
 from lenet.bench.chip import QEMU, Row, emulate, measure, table
 from lenet.config.load import load_config
 from lenet.errors import UsageError
-from lenet.evaluation.classifier import build_classifier
+from lenet.evaluation.classifier import build_classifier, load_classifier
 from lenet.export.c import CROSS, Memory, measure_memory, write_sources
 from lenet.export.integers import quantize_network
 from lenet.models.summary import summarize_network
 from lenet.rng import generator
+from lenet.runs.find import open_runs
 
 needs_emulator = pytest.mark.skipif(
     not (shutil.which(CROSS + "gcc") and shutil.which(QEMU)),
@@ -55,3 +56,16 @@ def test_the_table_has_a_line_per_network() -> None:
 def test_one_seed_is_measured() -> None:
     with pytest.raises(UsageError, match=r"several runs: name one, published:lenet5/0"):
         measure(["published:lenet5"], None)
+
+
+@needs_emulator
+def test_the_published_network_fits_into_16_kB_of_flash_and_4_kB_of_ram(tmp_path: Path) -> None:
+    (run,) = open_runs("published:chip-longer")
+    images = torch.randint(0, 256, (2, 1, 28, 28), generator=generator(0, "chip")).byte()
+    network = quantize_network(load_classifier(run), images, bits=4)
+    classes = [*"0123456789"]
+    for file, text in write_sources(network, "network", classes, "A test.", False).items():
+        (tmp_path / file).write_text(text)
+    memory = measure_memory(tmp_path, "network", "cortex-m0")
+    assert memory.flash <= 16 * 1024
+    assert memory.ram + memory.stack + images[0].numel() <= 4 * 1024
