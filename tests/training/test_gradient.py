@@ -132,11 +132,12 @@ def test_the_tally_counts_what_was_seen_before_the_update() -> None:
     torch.testing.assert_close(stats.loss_sum[0], expected.detach())
 
 
-def test_every_fiftieth_update_tells_the_norm_of_its_gradient() -> None:
+def test_every_nth_update_tells_the_norm_of_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lenet.training.gradient.LOOK_EVERY", 3)
     rule = learner([small(0)])
-    stats = [rule.learn(*batch(step)) for step in range(49)]
+    stats = [rule.learn(*batch(step)) for step in range(2)]
     assert all(each.gradient_norm is None for each in stats)
-    inputs, targets = batch(49)
+    inputs, targets = batch(2)
     twin = small(0)
     twin.load_state_dict(rule.models[0].state_dict())
     F.cross_entropy(twin(inputs[0]), targets[0]).backward()
