@@ -78,7 +78,18 @@ def scan_grid(ensemble: Ensemble, picture: Picture, shape: tuple[int, int]) -> S
         PictureError: There is no such grid.
     """
     nodes = find_grid(picture, shape)
-    inks = cut_cells(picture, nodes)
+    return read_cells(ensemble, nodes, cut_cells(picture, nodes))
+
+
+def read_cells(ensemble: Ensemble, nodes: Points, inks: npt.NDArray[np.object_]) -> Scan:
+    """Read cells that are cut out, in the direction in which they are read best.
+
+    Args:
+        ensemble: The network or networks.
+        nodes: As from `find_grid`.
+        inks: As from `cut_cells`.
+    """
+    shape = inks.shape
     # Each cell's ink, turned by quarters: those that keep the grid's shape.
     turns = range(0, 4, 1 if shape[0] == shape[1] else 2)
     filled = [place for place in np.ndindex(shape) if inks[place] is not None]

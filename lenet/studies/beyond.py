@@ -18,7 +18,7 @@ from lenet.data.pictures import Picture, PictureError, guarded_decoding, read_pi
 from lenet.data.written import FORMS, Form, Written, find_written
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import prepare
-from lenet.reading.grid import scan_grid
+from lenet.reading.grid import cut_cells, find_grid, read_cells
 from lenet.reading.scan import PAGE_SIDE, Found, cut_marks, order_lines
 from lenet.statistics import summarize
 from lenet.studies.study import Column, Measured, Row, Study
@@ -68,13 +68,22 @@ class Reading:
 
     def _count(self, network: Ensemble) -> int:
         if self.is_grid:
-            return sum(
-                map(partial(_count_cells, network), self.written.pictures, self.written.texts)
+            grids = (read_cells(network, *cut).text() if cut else "" for cut in self._grids)
+            return self.n - sum(
+                cell == right != "\n"
+                for read, text in zip(grids, self.written.texts, strict=True)
+                for cell, right in zip(read, text, strict=False)
             )
         inks, marks = self._cut
         digits = network(torch.from_numpy(inks)).argmax(dim=1).tolist()
         texts = ("".join(str(digits[mark]) for mark in found) for found in marks)
         return sum(text != right for text, right in zip(texts, self.written.texts, strict=True))
+
+    @cached_property
+    def _grids(self) -> list[tuple[Any, Any] | None]:
+        with guarded_decoding():
+            pairs = zip(self.written.pictures, self.written.texts, strict=True)
+            return [_cut_grid(picture, text.split("\n")) for picture, text in pairs]
 
     @cached_property
     def _cut(self) -> tuple[npt.NDArray[np.float32], list[list[int]]]:
@@ -95,16 +104,14 @@ class Reading:
         return np.stack([ink for inks, _ in found for ink in inks]), marks
 
 
-def _count_cells(network: Ensemble, given: Path | Picture, text: str) -> int:
-    """Count the cells of a grid that are read wrongly: all of them, if it is not found."""
-    right = text.split("\n")
+def _cut_grid(given: Path | Picture, rows: list[str]) -> tuple[Any, Any] | None:
+    """Return a grid's crossings and cells, or None if it is not found."""
     try:
         picture = read_picture(given, PAGE_SIDE) if isinstance(given, Path) else given
-        read = scan_grid(network, picture, (len(right), len(right[0]))).text()
+        nodes = find_grid(picture, (len(rows), len(rows[0])))
+        return nodes, cut_cells(picture, nodes)
     except PictureError:
-        read = ""
-    same = sum(a == b for a, b in zip(read.replace("\n", ""), "".join(right), strict=False))
-    return len("".join(right)) - same
+        return None
 
 
 def _cut_line(given: Path | Picture) -> tuple[list[npt.NDArray[np.float32]], list[int]]:
