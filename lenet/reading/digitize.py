@@ -26,7 +26,8 @@ from lenet.data.pictures import (
     read_picture,
     working_side,
 )
-from lenet.reading.ink import EIGHT, SMALL, Ink, Mask, fills, find_ink, is_cutout
+from lenet.reading.ink import EIGHT, Ink, fills, find_ink, is_cutout
+from lenet.reading.light import SMALL, Mask
 
 Box = tuple[slice, slice]  # rows, columns
 

@@ -18,7 +18,8 @@ from lenet.data.pictures import Picture, PictureError
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Ensemble
 from lenet.reading.digitize import fit_ink, group_marks
-from lenet.reading.ink import EIGHT, Ink, Mask, Plane, quantile
+from lenet.reading.ink import EIGHT, Ink
+from lenet.reading.light import Mask, Plane, quantile
 from lenet.reading.scan import Found, Scan
 
 Points = npt.NDArray[np.float64]  # (…, 2), x and y in pixels

@@ -4,22 +4,29 @@ In a photograph three things must be separated from the ink: the table around th
 light, and ruled lines.
 """
 
-from functools import lru_cache
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from lenet.data.pictures import Picture, PictureError
+from lenet.reading.light import (
+    SMALL,
+    Mask,
+    Plane,
+    enlarge,
+    estimate_paper,
+    find_axis,
+    level_paper,
+    orient,
+    otsu,
+    quantile,
+    reduce_blocks,
+    walk_rim,
+)
 
 Ink = npt.NDArray[np.float32]  # 0 = paper, 1 = full ink
-Mask = npt.NDArray[np.bool_]
-Plane = npt.NDArray[np.float32]  # (H, W) tones, black to white is 1
 
-SMALL = 64  # px: shows light and paper, too coarse for fine lines
 WIDEST = 1.5  # width by height of a small picture that holds one digit
-LEVEL = 0.15  # of the range of tones: how far paper varies around its plane
 MIN_CONTRAST = 0.07  # of the range from black to white: fainter marks are not ink
 TABLE_RIM = 0.6  # of a picture's rim: a table shows around the page
 LEAST_PAGE = 0.1  # of the picture
@@ -32,11 +39,7 @@ SHARP = 0.5  # of the difference between page and table: the least step at the p
 LONGEST_CONTACT = 0.7  # of a side of the picture: a stroke that reaches it
 MAIN_PIECE = 0.8  # of the ink, in the largest piece of a picture that one digit fills
 STROKES = 0.05, 0.45  # of the picture's longer side: the thickness of its strokes
-CLEAR_LEAD = 0.5  # of 1: lead in rim and area by which a tone is clearly the paper
-CLEAR_RIM = 0.8  # of 1: or lead in rim alone
 CLEAR_CUTOUT = 0.5  # the same of a picture cut out around a digit
-VIGNETTE = 0.3  # of a plane's residual: a curved surface of light leaves less
-SHADOW_CHANGES = 6  # of tone along the rim; ruled paper has more
 THINNEST_RULE, THICKEST_RULE = 3, 0.012  # px, or of the picture's height if that is more
 FLATTEST_STROKE = 8  # width by height: flatter lines are rules, not parts of digits
 SHORTEST_RULE = 0.1, 0.5  # of the picture's width: lines that reach the rim, other lines
@@ -79,10 +82,10 @@ def find_strokes(picture: Picture) -> Ink:
     Raises:
         PictureError: The picture has one even tone.
     """
-    tone = _orient(picture)
-    relief = np.maximum(tone - _estimate_paper(tone), 0)
+    tone = orient(picture)
+    relief = np.maximum(tone - estimate_paper(tone), 0)
     _strongest(relief)
-    strokes = relief[relief > _otsu(relief)]
+    strokes = relief[relief > otsu(relief)]
     ink: Ink = np.minimum(relief / float(np.median(strokes)), 1).astype(np.float32)
     return ink
 
@@ -94,8 +97,8 @@ def _measure_scene(picture: Picture) -> Plane:
         PictureError: No pixel stands out.
     """
     if min(picture.shape[:2]) < SMALL:  # too small for ruled lines or a table
-        tone = _orient(picture)  # (H, W), ink above paper
-        relief: Plane = np.maximum(tone - _estimate_paper(tone), 0)
+        tone = orient(picture)  # (H, W), ink above paper
+        relief: Plane = np.maximum(tone - estimate_paper(tone), 0)
         return relief
     page = _find_page(picture)
     try:
@@ -117,7 +120,7 @@ def fills(mask: Mask) -> bool:
 
     Shadows and tables do not: they run along the rim or are thicker than strokes.
     """
-    small = _reduce(mask, SMALL) > 0.5
+    small = reduce_blocks(mask, SMALL) > 0.5
     pieces, count = ndimage.label(small, EIGHT)
     if count == 0:
         return False
@@ -137,58 +140,27 @@ def _measure_cutout(picture: Picture) -> Plane | None:
     The digit may fill more of it than the paper does. The ink is the tone that has less of the rim
     or, where that is unclear, lies in fewer pieces: strokes hang together and cut the paper up.
     """
-    small: Plane = _reduce(picture, SMALL).astype(np.float32) / np.float32(255)  # (h, w, C)
-    axis = _find_axis(small.reshape(-1, small.shape[2]))
+    small: Plane = reduce_blocks(picture, SMALL).astype(np.float32) / np.float32(255)  # (h, w, C)
+    axis = find_axis(small.reshape(-1, small.shape[2]))
     tone: Plane = (small @ axis).astype(np.float32)
-    high = tone > _otsu(tone)
+    high = tone > otsu(tone)
     if is_cutout(picture.shape):
         sides = [high, ~high]
     else:
         sides = [side for side in (high, ~high) if fills(side)]
         if not sides:
             return None
-    lead = 2 * float(_walk_rim(high).mean()) - 1
+    lead = 2 * float(walk_rim(high).mean()) - 1
     if abs(lead) < CLEAR_CUTOUT:
         pieces = [ndimage.label(side, EIGHT)[1] for side in (high, ~high)]
         lead += float(np.log((pieces[0] + 0.5) / (pieces[1] + 0.5)))
     ink_is_high = lead <= 0 if len(sides) == 2 else sides[0] is high
     sign = np.float32(1 if ink_is_high else -1)
-    paper = _level_paper(sign * tone, high != ink_is_high)
+    paper = level_paper(sign * tone, high != ink_is_high)
     relief: Plane = np.maximum(
-        sign * (picture @ (axis / 255)) - _enlarge(paper, picture.shape[:2]), 0
+        sign * (picture @ (axis / 255)) - enlarge(paper, picture.shape[:2]), 0
     )
     return relief
-
-
-def _find_axis(colours: Plane) -> npt.NDArray[np.float32]:
-    """The direction, (C,), along which colours (N, C) vary most; tones along it have range 1."""
-    if colours.shape[1] == 1:
-        return np.ones(1, dtype=np.float32)
-    centred = colours - colours.mean(axis=0)
-    axis: Plane = np.linalg.eigh(centred.T @ centred)[1][:, -1] / np.sqrt(colours.shape[1])
-    return axis.astype(np.float32)
-
-
-def _walk_rim(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The values around a picture's rim, clockwise."""
-    return np.concatenate([values[0], values[1:, -1], values[-1, -2::-1], values[-2:0:-1, 0]])
-
-
-def _level_paper(tone: Plane, paper: Mask) -> Plane:
-    """Fit a plane to the paper of a small picture, most of which strokes may hide."""
-    basis = _plane(*tone.shape)
-    values = tone.ravel()
-    on_paper = paper.ravel()
-    level = np.full_like(values, quantile(values[on_paper], 0.25))
-    if float(np.median(values[on_paper])) == level[0]:  # a drawing or a scan
-        return level.reshape(tone.shape)
-    for _ in range(2):
-        on_paper = on_paper & (values <= level + LEVEL * np.ptp(values))
-        if on_paper.sum() < 0.1 * on_paper.size:
-            break
-        slope, *_ = np.linalg.lstsq(basis[on_paper], values[on_paper], rcond=None)
-        level = basis @ slope
-    return level.reshape(tone.shape)
 
 
 def _measure_relief(picture: Picture, page: Mask) -> Plane:
@@ -197,23 +169,10 @@ def _measure_relief(picture: Picture, page: Mask) -> Plane:
     Raises:
         PictureError: No pixel does.
     """
-    tone = _orient(picture)
-    relief = np.maximum(tone - _estimate_paper(tone), 0)
+    tone = orient(picture)
+    relief = np.maximum(tone - estimate_paper(tone), 0)
     on_page: Plane = np.where(page, _drop_rules(relief), 0)
     return on_page
-
-
-def _reduce(values: npt.NDArray[Any], side: int) -> npt.NDArray[np.float32]:
-    """Average whole blocks so that no more than about `side` pixels remain each way."""
-    step = -(-max(values.shape[:2]) // side)
-    if step == 1:
-        return values
-    height, width = (max(1, n // step) for n in values.shape[:2])
-    step_y, step_x = min(step, values.shape[0]), min(step, values.shape[1])
-    blocks = values[: height * step_y, : width * step_x]
-    blocks = blocks.reshape(height, step_y, width, step_x, -1)
-    reduced: Plane = blocks.mean(axis=(1, 3), dtype=np.float32)  # (h, w, C)
-    return reduced[..., 0] if values.ndim == 2 else reduced
 
 
 def _find_page(picture: Picture) -> tuple[Picture, Mask]:
@@ -222,12 +181,12 @@ def _find_page(picture: Picture) -> tuple[Picture, Mask]:
     Returns:
         The picture with the page's own tone laid over the table, and (H, W) where the page is.
     """
-    small = _reduce(picture, SMALL).astype(np.float32)  # (h, w, C)
+    small = reduce_blocks(picture, SMALL).astype(np.float32)  # (h, w, C)
     colours = small.reshape(-1, small.shape[2])
     centred = colours - colours.mean(axis=0)
     axis = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     tone = (centred @ axis).reshape(small.shape[:2])
-    high = tone > _otsu(tone)
+    high = tone > otsu(tone)
     rim = np.concatenate([high[0], high[-1], high[:, 0], high[:, -1]]).mean()
     page = high if rim < 0.5 else ~high
     everywhere = np.ones(picture.shape[:2], dtype=bool)
@@ -269,111 +228,6 @@ def _has_sharp_edge(page: Mask, tone: Plane) -> bool:
     outside = ndimage.binary_dilation(page, EIGHT, iterations=2) & ~page
     step = abs(float(np.median(tone[inside]) - np.median(tone[outside])))
     return step >= SHARP * abs(float(np.median(tone[page]) - np.median(tone[~page])))
-
-
-def _orient(picture: Picture) -> Plane:
-    """Project colours on the axis along which ink and paper differ most; ink gets higher values.
-
-    Paper is the tone with more of the picture's rim and area. If that is unclear, as on both sides
-    of a shadow's edge, it is the tone that thin strokes interrupt.
-    """
-    small: Plane = _reduce(picture, SMALL).astype(np.float32) / np.float32(255)  # (h, w, C)
-    height, width, channels = small.shape
-    colours = small.reshape(-1, channels)
-    # Light may vary across a photo more than faint ink does, so flatten it first.
-    residual = _flatten_light(colours, height, width)
-    axis = np.linalg.eigh(residual.T @ residual)[1][:, -1] if channels == 3 else np.ones(1)
-    projected = (residual @ axis).reshape(height, width)
-    high = projected > _otsu(projected)
-    rim = _walk_rim(high)
-    lead = float(rim.mean() + high.mean()) - 1  # from -1 to 1
-    changes = np.count_nonzero(rim != np.roll(rim, 1))  # two where one edge crosses the picture
-    unclear = abs(lead) < CLEAR_LEAD and abs(2 * rim.mean() - 1) < CLEAR_RIM
-    if unclear and changes <= SHADOW_CHANGES:
-        dark = ndimage.grey_closing(projected, 5) - projected
-        light = projected - ndimage.grey_opening(projected, 5)
-        lead = float(np.square(dark).sum() - np.square(light).sum())
-    paper_is_high = lead > 0
-    sign = (-1 if paper_is_high else 1) / np.sqrt(channels)
-    tone: Plane = picture.astype(np.float32) @ (axis * (sign / 255)).astype(np.float32)
-    return tone
-
-
-def _flatten_light(colours: Plane, height: int, width: int) -> Plane:
-    """Subtract from (height × width, C) colours the light, a plane or, in a vignette, a bowl."""
-    plane, surface = _plane(height, width), _surface(height, width)
-    level, bowl = (_fit_most(colours, basis) for basis in (plane, surface))
-    if np.median(np.abs(bowl)) < VIGNETTE * np.median(np.abs(level)):
-        return bowl
-    residual: Plane = colours - plane @ (plane.T @ colours)
-    return residual
-
-
-def _fit_most(colours: Plane, basis: Plane) -> Plane:
-    """What a surface leaves of (N, C) colours that is fitted to them without those far from it."""
-    residual = colours - basis @ (basis.T @ colours)
-    away = np.abs(residual).max(axis=1)
-    near = away <= 1.5 * np.median(away)
-    left: Plane = colours - basis @ np.linalg.lstsq(basis[near], colours[near], rcond=None)[0]
-    return left
-
-
-@lru_cache(maxsize=64)
-def _surface(height: int, width: int) -> Plane:
-    """Orthonormal columns that span the surfaces of degree two, (height × width, 6)."""
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].reshape(2, -1)
-    basis = np.stack([np.ones_like(y), y, x, y * y, x * y, x * x], axis=1)
-    return np.linalg.qr(basis)[0].astype(np.float32)
-
-
-@lru_cache(maxsize=64)
-def _plane(height: int, width: int) -> Plane:
-    """Orthonormal columns that span the planes over a picture, (height × width, 3)."""
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    basis = np.stack([np.ones(height * width), y.ravel(), x.ravel()], axis=1)
-    return np.linalg.qr(basis)[0].astype(np.float32)
-
-
-def _otsu(values: npt.NDArray[np.floating[Any]]) -> float:
-    """Return the threshold that best separates values into two classes (Otsu 1979, 64 bins)."""
-    low, high = float(values.min()), float(values.max())
-    step = max((high - low) / 64, 1e-12)
-    bins = np.minimum(((values - low) / step).astype(np.int64), 63)
-    counts = np.bincount(bins.ravel(), minlength=64)
-    below = counts.cumsum()[:-1]
-    above = values.size - below
-    sums = (counts * np.arange(64)).cumsum()
-    distance = sums[:-1] / np.maximum(below, 1) - (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return low + step * (1 + int((below * above * distance**2).argmax()))
-
-
-def _estimate_paper(tone: Plane) -> npt.NDArray[np.float32]:
-    """Estimate the paper's tone at each pixel, under the ink too, from areas wider than strokes."""
-    small = _reduce(tone, SMALL)
-    window = max(3, round(max(0.45 * min(small.shape), 0.15 * max(small.shape))))
-    lowest: Plane = ndimage.grey_erosion(small, size=window, mode="nearest")
-    if float(np.ptp(lowest)) == 0:  # a drawing or a scan: the same paper everywhere
-        return lowest[:1, :1]
-    paper: Plane = ndimage.grey_dilation(lowest, size=window, mode="nearest")  # an opening
-    paper = ndimage.uniform_filter(paper, size=5, mode="nearest")
-    return _enlarge(paper, tone.shape)
-
-
-def _enlarge(values: Plane, shape: tuple[int, ...]) -> Plane:
-    """Interpolate a coarse plane to `shape`."""
-    if values.shape == shape:
-        return values
-    rows, columns = (np.linspace(0, n - 1, m) for n, m in zip(values.shape, shape, strict=True))
-    return _interpolate(_interpolate(values, rows).T, columns).T
-
-
-def _interpolate(values: Plane, places: npt.NDArray[np.float64]) -> Plane:
-    """Interpolate rows of `values` linearly at fractional places."""
-    below = np.minimum(places.astype(int), len(values) - 1)
-    above = np.minimum(below + 1, len(values) - 1)
-    part = (places - below).astype(np.float32)[:, None]
-    between: Plane = values[below] * (1 - part) + values[above] * part
-    return between
 
 
 def _drop_rules(relief: Plane) -> npt.NDArray[np.float32]:
@@ -444,12 +298,3 @@ def _ink_level(relief: Plane) -> float:
     inner &= sizes >= 0.0005 * relief.size
     mask = inner[marks] if inner.any() else marks > 0
     return quantile(relief[mask], 0.9)
-
-
-def quantile(values: npt.NDArray[np.float32], share: float) -> float:
-    """Return what `np.quantile` does, in a fraction of its time."""
-    below, part = divmod(share * (values.size - 1), 1)
-    low = int(below)
-    high = min(low + 1, values.size - 1)
-    ordered = np.partition(values, (low, high))
-    return float(ordered[low]) * (1 - part) + float(ordered[high]) * part

@@ -26,7 +26,8 @@ from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble
 from lenet.losses import probabilities
 from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
-from lenet.reading.ink import Ink, Mask, find_ink
+from lenet.reading.ink import Ink, find_ink
+from lenet.reading.light import Mask
 
 PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
 DIGIT = 20  # px: the height that the network was trained on
