@@ -2,6 +2,7 @@
 """Count how much of the tests' drawings, and of strings of MNIST's test digits, is read rightly.
 
 scripts/reading.py --run published:handwriting      # a Markdown table; minutes
+scripts/reading.py --run published:line             # another, of a network that reads lines
 """
 
 import argparse
@@ -14,12 +15,15 @@ sys.path[:0] = [str(Path(__file__).resolve().parent.parent / name) for name in (
 from drawings import count_right, write_drawings, write_string  # noqa: E402
 
 from lenet.data.datasets import load_dataset  # noqa: E402
+from lenet.reading.lines import scan_lines  # noqa: E402
 from lenet.reading.predict import load_ensemble, read_digits  # noqa: E402
 from lenet.reading.scan import scan_convolution, scan_marks  # noqa: E402
 
 DRAWINGS = 300
 DIGITS = 200
 """Test digits, in strings of five."""
+STRINGS = 200
+"""Strings of five of which a network that reads lines must get each right from end to end."""
 GAPS = {
     16: "a digit's width apart",
     5: "5 pixels apart",
@@ -33,8 +37,16 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--run", default="published:handwriting", help="who reads")
-    ensemble = load_ensemble(parser.parse_args().run)
+    ensemble = load_ensemble(parser.parse_args().run, lines=True)
     test = load_dataset("mnist").test
+    if ensemble.classifiers[0].reads_lines:
+        print("| strings of five test digits | read rightly |")
+        print("|---|---:|")
+        for gap, words in GAPS.items():
+            written = [write_string(test, 5 * n, gap) for n in range(STRINGS)]
+            right = sum(scan_lines(ensemble, picture).text() == text for picture, text in written)
+            print(f"| {STRINGS} strings, {words} | {right} |")
+        return
     with tempfile.TemporaryDirectory() as folder:
         readings = read_digits(ensemble, write_drawings(Path(folder), range(DRAWINGS)))
         right = sum(reading.digit == seed % 10 for seed, reading in enumerate(readings))

@@ -188,7 +188,8 @@ def load_classifier(
     """
     if run.config.data.strings is not None and not lines:
         raise UsageError(
-            f"{run.folder} reads lines, not single images; `lenet scan` reads pictures with it"
+            f"{run.folder} reads lines, not single images:"
+            " `lenet scan`, without --way, reads pictures with it"
         )
     classifier = build_classifier(run.config)
     take_weights(classifier.model, run)

@@ -28,7 +28,7 @@ from lenet.reading.ink import Ink, find_ink, find_strokes
 from lenet.reading.scan import Found, Scan, order_lines
 
 BODY = 0.66  # of a line's height: the digits
-VIEWS = (0.8, 1.0, 1.2)  # of that: heights at which each line is read
+VIEWS = (0.7, 0.9, 1.1)  # of that: heights at which each line is read
 BEAM = 8  # strings that the search keeps
 UNLIKELY = 1e-4  # probability of a class in a column below which the search does not look
 STRIP = 200, 1.2  # px, and width by height: a picture that may be one line
@@ -172,7 +172,9 @@ def take_strip(ink: Ink) -> Line:
 
 
 def read_lines(network: Ensemble, ink: Ink, lines: Sequence[Line]) -> list[Reading]:
-    """Read lines, each at the height at which its string is the likeliest; blank ones are left out.
+    """Read lines, each at several heights, over which probabilities are averaged.
+
+    Those without digits are left out.
 
     Args:
         network: One or more networks that read lines.
@@ -186,12 +188,17 @@ def read_lines(network: Ensemble, ink: Ink, lines: Sequence[Line]) -> list[Readi
         longest = max(view.shape[1] for view in views)
         batch = np.stack([np.pad(v, ((0, 0), (0, longest - v.shape[1]))) for v in views])
         columns = network(torch.from_numpy(batch)[:, None]).cpu()  # (views, T, classes + 1)
-        found = [search_string(shares) for shares in columns]
-        best = max(range(len(views)), key=lambda i: found[i][1] if found[i][0] else -1.0)
-        labels, probability = found[best]
-        if labels:
-            digits = _place_digits(ink, line, size, VIEWS[best], columns[best], labels)
-            readings.append(Reading(digits, probability))
+        strings = {tuple(search_string(shares)[0]) for shares in columns}
+        sure = {
+            string: [measure_string(shares, string) for shares in columns]
+            for string in sorted(strings)
+        }
+        labels = max(sure, key=lambda string: sum(sure[string]))
+        if not labels:
+            continue
+        best = int(np.argmax(sure[labels]))
+        digits = _place_digits(ink, line, size, VIEWS[best], columns[best], labels)
+        readings.append(Reading(digits, sum(sure[labels]) / len(views)))
     return readings
 
 

