@@ -239,7 +239,9 @@ def scale(
                     typer.echo()
                 print_table(table(rows), as_markdown)
     except KeyboardInterrupt:
-        say(f"measure the rest:  {shell('lenet', 'bench', 'scale', *left)}")
+        words = ["lenet", "bench", "scale", *left, "--rounds", str(rounds)]
+        words += ["--data", str(data)] if data else []
+        say(f"measure the rest:  {shell(*words)}")
         raise
     if as_json:
         print_json(measured)

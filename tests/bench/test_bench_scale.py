@@ -114,4 +114,4 @@ def test_an_interrupted_measurement_says_how_to_measure_the_rest(
     monkeypatch.setattr(scale, "_divide", interrupt)
     result = CliRunner().invoke(app, ["bench", "scale", "--rounds", "1", "width", "processes"])
     assert result.exit_code == 130 and "784-3000-10" in result.stdout
-    assert "measure the rest:  lenet bench scale processes\n" in result.stderr
+    assert "measure the rest:  lenet bench scale processes --rounds 1\n" in result.stderr
