@@ -62,12 +62,13 @@ class Table:
 
     @cached_property
     def _widest(self) -> list[int]:
-        """Return each column's width where there is room; headings of numbers wrap even then."""
+        """Return each column's width where there is room; headings of numbers take two lines."""
         widest = []
         for column, cells in enumerate(self._columns):
             heading, room = self._heading(column), max(map(len, cells), default=0)
-            wrapped = -(-len(heading) // (1 if column in self.left else 2))
-            widest.append(max(room, wrapped, _longest_word(heading)))
+            lines = 1 if column in self.left else 2
+            widths = range(_longest_word(heading), len(heading) + 1)
+            widest.append(max(room, next(w for w in widths if len(_wrap(heading, w)) <= lines)))
         return widest
 
     @cached_property

@@ -100,3 +100,8 @@ def test_notes_break_between_words_on_a_terminal_and_stay_whole_in_a_pipe() -> N
     shown = printed(10, table, force_terminal=True, color_system=None)
     assert [line.rstrip() for line in shown.splitlines()[-2:]] == ["one two", "three four"]
     assert printed(10, table).splitlines()[-1].rstrip() == "one two three four"
+
+
+def test_headings_of_numbers_take_two_lines_at_most_where_there_is_room() -> None:
+    head = printed(80, Table(["run", "errors of 10,000"], [["a", "9"]])).splitlines()[:2]
+    assert [line.split() for line in head] == [["errors", "of"], ["run", "10,000"]]
