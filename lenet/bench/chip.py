@@ -90,9 +90,9 @@ def _measure_run(name: str, run: Run, data: Path | None, images: int) -> Row:
     config = run.config
     with TemporaryDirectory() as path:
         folder = Path(path)
-        training = Request(run, classifier, folder, data=data).training_images()
-        bits = config.quantize.weights if config.quantize else 8
-        network = quantize_network(classifier, training, bits)
+        request = Request(run, classifier, folder, data=data)
+        bits = request.weight_bits
+        network = quantize_network(classifier, request.training_images(), bits)
         test = load_data(config, data).test
         sources = write_sources(network, "network", classifier.data.classes, name, strokes=False)
         for file, text in sources.items():

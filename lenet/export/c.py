@@ -94,16 +94,13 @@ def identifier(run: Run) -> str:
 def export_c(request: Request) -> str:
     """Write ``NAME.h``, ``NAME.c``, ``main.c`` and ``README.md`` into a folder.
 
-    The weights have as many bits as the config's ``quantize`` says, 8 by default.
-
     Raises:
         UsageError: The network has parts that integers do not cover; they are named.
         RunError: The training images are missing.
     """
     images = request.training_images()
     classifier = request.classifier
-    quantize = request.run.config.quantize
-    network = quantize_network(classifier, images, bits=quantize.weights if quantize else 8)
+    network = quantize_network(classifier, images, request.weight_bits)
     name = identifier(request.run)
     about = f"Network: {request.run.config.model.kind}, from {request.run.folder.parent.name}."
     strokes = not classifier.data.whole_pictures and classifier.data.channels == 1

@@ -45,6 +45,12 @@ class Request:
         """The network for formats without integers: rounded weights, states in floating point."""
         return replace(self.classifier, model=with_rounded_weights(self.classifier.model))
 
+    @property
+    def weight_bits(self) -> int:
+        """Bits of each weight in integers: those that the network was trained with, else 8."""
+        quantize = self.run.config.quantize
+        return quantize.weights if quantize else 8
+
     def metadata(self) -> dict[str, str]:
         """Return what a file says of itself: the model, the classes as a JSON list, the config."""
         config = self.run.config

@@ -210,13 +210,14 @@ def test_what_integers_do_not_cover_is_refused_by_name(values: list[str], word: 
 
 @pytest.mark.slow
 @needs_compiler
-@pytest.mark.parametrize("name", ["lenet5/0", "compact/0", "paper/lenet5/0"])
+@pytest.mark.parametrize("name", ["lenet5/0", "compact/0", "paper/lenet5/0", "chip-longer"])
 def test_all_test_images_give_the_same_scores_and_few_more_errors(
     name: str, tmp_path: Path
 ) -> None:
     (run,) = open_runs(f"published:{name}")
     classifier = load_classifier(run)
-    network = quantize_network(classifier, Request(run, classifier, tmp_path).training_images(1000))
+    request = Request(run, classifier, tmp_path)
+    network = quantize_network(classifier, request.training_images(), request.weight_bits)
     test = load_dataset("mnist").test
     outputs = torch.cat([network(block) for block in test.images.split(500)])
     torch.testing.assert_close(run_c(network, test.images, tmp_path), outputs, rtol=0, atol=0)
