@@ -37,7 +37,7 @@ SURFACE = {
     "resume": "--data --device --json",
     "robustness": "--data --images --json --markdown --overwrite --theme --to",
     "runs": "--json --markdown --sort",
-    "scan": "--json --overwrite --show --way",
+    "scan": "--grid --json --overwrite --show --way",
     "summary": "--json --set",
     "sweep": "--data --device --jobs --json --name --runs --seed --set --silence --space --storage --trials --worker",
     "train": "--data --device --from --json --name --overwrite --resume --runs --seed --seeds --set",

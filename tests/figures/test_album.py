@@ -17,9 +17,7 @@ def test_words_are_figures_runs_or_folders_of_runs(make_run, tmp_path: Path) -> 
 
 
 def test_what_is_no_run_is_named_together_with_the_figures(tmp_path: Path) -> None:
-    with pytest.raises(
-        UsageError, match=r"erors is neither a run.*figures are architecture, errors"
-    ):
+    with pytest.raises(UsageError, match=r"erors is neither a run.*figures are errors, confusion"):
         Order.parse(["erors"])
     with pytest.raises(UsageError, match="no run given"):
         Order.parse(["errors"])
@@ -160,5 +158,5 @@ def test_figures_of_a_published_run_lie_in_its_experiment(make_run, mnist, tmp_p
 
 def test_published_runs_can_be_named() -> None:
     assert len(Order.parse(["published:lenet5"]).runs) == 5
-    with pytest.raises(UsageError, match=r"no published run 'lenet6'; .*; figures are arch"):
+    with pytest.raises(UsageError, match=r"no published run 'lenet6'; .*; figures are errors"):
         Order.parse(["published:lenet6"])

@@ -20,6 +20,17 @@ def test_a_network_stands_beside_the_fewest_errors_of_others_of_at_most_its_size
     assert [best[size].errors for size in (697, 7_918, 60_000)] == [100, 48, 41]
 
 
+def test_the_table_says_where_the_figure_beside_a_network_was_chosen_by_test_errors(
+    tmp_path,
+) -> None:
+    table = FRONTIER.table(collect(FRONTIER, tmp_path))
+    rows = {row[0]: list(row[1:]) for row in table.rows}
+    assert rows["LeNet-1"][-1] == "100 (697, watched)"
+    assert rows["five of these compact"] == ["294,870", "22", "99.78 %", "41 (15,794, watched)"]
+    (details,) = FRONTIER.as_dicts(collect(FRONTIER, tmp_path)[:1])
+    assert details["parameters"] == 2_578
+
+
 def test_figures_that_were_chosen_by_test_errors_are_hollow(tmp_path) -> None:
     ((name, figure),) = draw_study(FRONTIER, collect(FRONTIER, tmp_path)).items()
     assert name == "frontier"
