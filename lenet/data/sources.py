@@ -241,11 +241,16 @@ def describe_dataset(settings: Data) -> Description:
     """Return the classes and the format of a config's dataset.
 
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is none of that name, or these are files that nobody has read yet.
     """
     if settings.name == FILES:
         # `lenet.data.own.complete` looks at the files and puts this into the config.
-        assert settings.classes and settings.channels and settings.size
+        if not (settings.classes and settings.channels and settings.size):
+            raise UsageError(
+                f"the classes, the size and the channels of {settings.path} are not known before"
+                " its files are read",
+                ("data", "path"),
+            )
         return Description(
             about=f"{settings.path}",
             classes=tuple(settings.classes),

@@ -195,3 +195,8 @@ def test_emnist_has_the_classes_of_its_documentation(split: str, classes: int) -
 def test_a_folder_that_is_named_for_nothing_is_refused(mnist: Dataset, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"does not hold mnist, which lies in .*: leave --data"):
         load_dataset("mnist", tmp_path, fetch=False)
+
+
+def test_files_that_nobody_has_read_yet_are_refused_in_a_sentence() -> None:
+    with pytest.raises(UsageError, match="of letters are not known before its files are read"):
+        describe_dataset(Data(name="files", path="letters"))
