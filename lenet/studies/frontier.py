@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lenet.evaluation.classifier import build_classifier
-from lenet.studies.study import ACCURACY, Column, Measured, Row, Study
+from lenet.studies.study import ACCURACY, ERRORS, Column, Measured, Row, Study
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,6 @@ def _others(measured: Measured) -> str:
     return f"{claim.errors:g} ({claim.parameters:,}{watched})"
 
 
-def _errors(measured: Measured) -> str:
-    return str(measured.errors[0]) if measured.row.ensemble else f"{measured.summary:.1f}"
-
-
 def _details(measured: Measured) -> dict[str, Any]:
     return {"parameters": count_parameters(measured)}
 
@@ -88,7 +84,7 @@ FRONTIER = Study(
     ),
     (
         Column("parameters", lambda m: f"{count_parameters(m):,}"),
-        Column("test errors of {n}", _errors),
+        ERRORS,
         ACCURACY,
         Column("fewest elsewhere (parameters)", _others, left=True, optional=True),
     ),

@@ -1,6 +1,6 @@
 """The fewest test errors: what LeNet-5 of 1998 and today's networks reach, and their cost."""
 
-from lenet.studies.study import ACCURACY, Column, Measured, Row, Study
+from lenet.studies.study import ACCURACY, ERRORS, Column, Measured, Row, Study
 
 
 def _asked(measured: Measured) -> str:
@@ -8,10 +8,6 @@ def _asked(measured: Measured) -> str:
     if measured.together is not None:
         return f"{len(measured.together['runs'])} together"
     return f"{len(measured.errors)} seed{'s' * (len(measured.errors) > 1)}"
-
-
-def _count(measured: Measured) -> str:
-    return str(measured.errors[0]) if measured.row.ensemble else f"{measured.summary:.1f}"
 
 
 RECORDS = Study(
@@ -31,7 +27,7 @@ RECORDS = Study(
         Row(label="MLP 784-3333-3333-3333-10", config="modern/perceptron", seeds=1),
     ),
     (
-        Column("test errors of {n}", _count),
+        ERRORS,
         ACCURACY,
         Column("of", _asked, left=True),
         Column("epochs", lambda m: str(m.epochs)),

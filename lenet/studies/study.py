@@ -158,6 +158,12 @@ class Column:
     optional: bool = False
 
 
+def _count_errors(measured: Measured) -> str:
+    return str(measured.errors[0]) if measured.row.ensemble else f"{measured.summary:.1f}"
+
+
+ERRORS = Column("test errors of {n}", _count_errors)
+"""A mean and its deviation over seeds; of an ensemble, its one count."""
 ACCURACY = Column("accuracy", lambda m: describe_accuracy(m.summary.mean, m.n))
 """Stands beside a column of errors."""
 
