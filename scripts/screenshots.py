@@ -15,7 +15,12 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver import ActionChains, ChromeOptions
 
-IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
+TOP = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TOP / "tests"))
+
+from panes import OPEN_ALL  # noqa: E402
+
+IMAGES = TOP / "docs" / "images"
 SIZE = (1280, 800)
 WIDE = (1900, 560)
 """Where HPARAMS has room for its first settings and for the errors."""
@@ -28,13 +33,6 @@ TABS = {
     "dashboard-hparams": "#hparams",
 }
 """Picture → what follows TensorBoard's address; empty: the whole address as it is printed."""
-OPEN_ALL = """
-(function walk(node) {
-  if (node._togglePane && !node.opened) node._togglePane();
-  if (node.shadowRoot) walk(node.shadowRoot);
-  for (const child of [...node.childNodes]) walk(child);
-})(document.body);
-"""
 THREE = [(-60, -80), (10, -95), (50, -50), (-10, 0), (55, 40), (10, 90), (-65, 75)]
 """A 3, in pixels from the middle of the pad."""
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from panes import OPEN_ALL
 
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
@@ -46,16 +47,6 @@ const found = [];
 })(document.body);
 return found;
 """
-
-
-OPEN_ALL = """
-(function walk(node) {
-  if (node._togglePane && !node.opened) node._togglePane();
-  if (node.shadowRoot) walk(node.shadowRoot);
-  for (const child of [...node.childNodes]) walk(child);
-})(document.body);
-"""
-"""TensorBoard opens only the first group of cards by itself."""
 
 
 @pytest.fixture(scope="module")
