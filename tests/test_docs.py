@@ -15,6 +15,11 @@ from lenet.figures import COMPARISONS, FIGURES
 
 TOP = Path(__file__).parent.parent
 DOCUMENTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob("*.md"))]
+OTHER_SPELLING = re.compile(
+    r"(?:\w(?:al|an|ar|er|gn|im|nt|on|or)is(?:e[drs]?|ing|ations?)|\blearn[t]|anti[c]lockwise)\b",
+    re.IGNORECASE,
+)
+"""We write colour, but normalize (as PyTorch's names do), learned, and counterclockwise."""
 
 
 def commands() -> list[str]:
@@ -36,6 +41,16 @@ def test_there_are_commands_to_check() -> None:
 
 def test_the_readme_is_short_enough_to_be_read() -> None:
     assert len((TOP / "README.md").read_text(encoding="utf-8").splitlines()) <= 200
+
+
+def test_words_are_spelled_in_one_way() -> None:
+    written = [TOP / "LOG.md", TOP / "CHANGELOG.md", *(TOP / "configs").rglob("*.yaml")]
+    for folder in ("lenet", "tests", "scripts"):
+        for suffix in ("py", "js", "html"):
+            written += (TOP / folder).rglob(f"*.{suffix}")
+    for path in [*DOCUMENTS, *written]:
+        found = OTHER_SPELLING.findall(path.read_text(encoding="utf-8", errors="ignore"))
+        assert not found, f"{path}: {found}"
 
 
 def test_a_picture_is_on_the_readmes_first_screen() -> None:

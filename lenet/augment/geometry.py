@@ -130,7 +130,7 @@ class RandomRotation(RandomAffine):
     """Rotate about the image's centre.
 
     Args:
-        degrees: Anticlockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
+        degrees: Counterclockwise: ±degrees of [0, 360], or (min, max) of [-360, 360].
         interpolation: ``bilinear`` or ``nearest``; None: as in neighbouring geometry.
         center: (x, y) to turn about, in pixels from the top left corner, each in [-10000, 10000];
             None: the image's centre.

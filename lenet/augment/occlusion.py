@@ -25,7 +25,7 @@ class RandomErasing(BatchTransform):
     Source: Zhong et al. 2017, algorithm 1.
 
     Deviation: ``random`` is uniform in [0, 1] as in the paper (0 to 255 there); torchvision's is
-    normal, meant for standardised images. There is no `inplace`. As in torchvision, an image stays
+    normal, meant for standardized images. There is no `inplace`. As in torchvision, an image stays
     unchanged if none of ten rectangles fits into it.
     """
 

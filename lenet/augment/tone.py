@@ -1,7 +1,7 @@
 """Changes of grey levels, with one factor per image.
 
 Images are float (B, C, H, W) in [0, 1], factors (B,); results lie in [0, 1]. Each function
-generalises torchvision's functional of the same name, which takes one factor for all images.
+generalizes torchvision's functional of the same name, which takes one factor for all images.
 """
 
 import torch

@@ -49,7 +49,7 @@ def runs(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """List runs and their errors; the seeds of an experiment are summarised."""
+    """List runs and their errors; the seeds of an experiment are summarized."""
     from lenet.runs.find import PREFIX, locate
     from lenet.runs.history import list_runs, summary, table
 

@@ -178,7 +178,7 @@ def scan(
         str | None,
         typer.Option(
             help="line: read whole lines; marks: cut into connected marks; convolution: slide the"
-            " network over the page. By default what RUN learnt, line or marks.",
+            " network over the page. By default what RUN learned, line or marks.",
             autocompletion=one_of(*WAYS),
         ),
     ] = None,
@@ -217,7 +217,7 @@ def scan(
         raise UsageError(f"{run} reads single digits; published:line reads lines")
     if ensemble.data.whole_pictures and not reads_lines:
         raise UsageError(
-            f"{run} has learnt whole pictures, and a page has many: cut it up, then"
+            f"{run} has learned whole pictures, and a page has many: cut it up, then"
             f" {shell('lenet', 'predict', run)} PICTURE..."
         )
     if way == "convolution" and len(ensemble.classifiers) > 1:

@@ -204,7 +204,7 @@ class LeNet5Modern(Network):
     pooling: Literal["max", "average"] = "max"
     """What S2 and S4 do with each 2×2 square."""
     batch_norm: bool = False
-    """Normalise after each convolution and after F6; its parameters are not counted in 61,706."""
+    """Normalize after each convolution and after F6; its parameters are not counted in 61,706."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of F6's units switched off in training."""
 

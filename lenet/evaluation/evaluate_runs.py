@@ -147,7 +147,7 @@ def _open(
         key = name + run.config.data.model_dump_json()
         if split == "train" and run.config.data.strings is not None:
             raise UsageError(
-                f"{run.folder} learnt from lines that were composed anew in each epoch;"
+                f"{run.folder} learned from lines that were composed anew in each epoch;"
                 " --split validation and test have lines that stay"
             )
         if key not in datasets:

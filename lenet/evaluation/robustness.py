@@ -30,7 +30,7 @@ class Distortion:
     apply: Callable[[Tensor, float, torch.Generator], Tensor]
     """Images (B, 1, H, W), amount, generator → images."""
     claim: float | None = None
-    """The amount up to which the 1998 paper says that LeNet-5 recognises characters.
+    """The amount up to which the 1998 paper says that LeNet-5 recognizes characters.
 
     Source: Section III.E and Figure 13: size by a factor of about 2, vertical shift by about half
     the height of the character (10 of 20 pixels), rotation by ±30°, and salt and pepper on 10 % of

@@ -114,7 +114,7 @@ def _quantize_graph(request: Request, file: Path) -> tuple[Path, str]:
             batch = next(self.batches, None)
             return None if batch is None else {name: batch.numpy()}
 
-    folded, small = file.with_name("folded.onnx"), file.with_name("quantised.onnx")
+    folded, small = file.with_name("folded.onnx"), file.with_name("quantized.onnx")
     quantization.quant_pre_process(file, folded)
     quantization.quantize_static(
         folded,
@@ -148,7 +148,7 @@ def export_torch(request: Request) -> str:
         RunError: Its outputs differ by more than `TOLERANCE`; nothing is written.
     """
     if request.quantize:
-        raise UsageError("torch.export programs are not quantised here; onnx and c are")
+        raise UsageError("torch.export programs are not quantized here; onnx and c are")
     module, images = _prepare(request.float_classifier, request.preprocess)
     # A copy: of a slice, the file would hold all images.
     example = images[:EXPORT_BATCH].clone()

@@ -72,8 +72,8 @@ const STEPS = {
     });
     return {channels, side: 1, values};
   },
-  // Batch normalisation with its running statistics folded in.
-  normalisation: (input, {weight, bias}) => {
+  // Batch normalization with its running statistics folded in.
+  normalization: (input, {weight, bias}) => {
     const area = input.side * input.side;
     return {...input, values: input.values.map((v, i) => {
       const map = Math.floor(i / area);

@@ -101,12 +101,12 @@ def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:
         given as [start, length] of the second value: all numbers in a row, float32 (n,).
 
     Raises:
-        UsageError: The network has a layer that ``network.js`` lacks, or normalises each digit's
+        UsageError: The network has a layer that ``network.js`` lacks, or normalizes each digit's
             shape.
     """
     prepare, data = classifier.preprocess, classifier.data
     if prepare.normalizes_shape:
-        raise UsageError("the page cannot normalise slant or width, as this network needs")
+        raise UsageError("the page cannot normalize slant or width, as this network needs")
     numbers: list[Tensor] = []
     layers: list[dict[str, Any]] = []
     ahead: list[dict[str, Any]] = []  # steps that belong to the layer after them
@@ -223,9 +223,9 @@ def _padding(layer: Any) -> Step:
     return "pad", {"before": left, "after": right, "value": getattr(layer, "value", 0.0)}
 
 
-def _normalisation(layer: Any) -> Step:
+def _normalization(layer: Any) -> Step:
     scale = layer.weight / (layer.running_var + layer.eps).sqrt()
-    return "normalisation", {"weight": scale, "bias": layer.bias - layer.running_mean * scale}
+    return "normalization", {"weight": scale, "bias": layer.bias - layer.running_mean * scale}
 
 
 STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
@@ -241,8 +241,8 @@ STEPS: dict[type[nn.Module], Callable[[Any], Step]] = {
     nn.AdaptiveAvgPool2d: _average,
     nn.ZeroPad2d: _padding,
     nn.ConstantPad2d: _padding,
-    nn.BatchNorm2d: _normalisation,
-    nn.BatchNorm1d: _normalisation,
+    nn.BatchNorm2d: _normalization,
+    nn.BatchNorm1d: _normalization,
     nn.Linear: lambda layer: (
         "linear",
         {"channels": layer.out_features, "weight": layer.weight, "bias": layer.bias},
@@ -260,7 +260,7 @@ BEGINNINGS = (
     nn.Conv2d, PartialConvolution, Subsampling, nn.AvgPool2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d,
     nn.Linear, RBF,
 )  # fmt: skip
-"""A layer begins with one of these; activations and normalisations follow."""
+"""A layer begins with one of these; activations and normalizations follow."""
 PADDING = (nn.ZeroPad2d, nn.ConstantPad2d)
 """What belongs to the layer after it."""
 

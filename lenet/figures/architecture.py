@@ -104,7 +104,7 @@ def draw_architecture(subject: Subject) -> Figure:
     parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
     title = f"{subject.run.config.model.kind}: {parameters:,} trainable parameters"
     rest = parameters - sum(block.parameters for block in blocks)
-    return draw_blocks(blocks, f"{title}, {rest:,} of them in normalisation" if rest else title)
+    return draw_blocks(blocks, f"{title}, {rest:,} of them in normalization" if rest else title)
 
 
 def draw_blocks(blocks: Sequence[Block], title: str) -> Figure:

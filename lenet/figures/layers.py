@@ -15,7 +15,7 @@ class Layer:
     module: nn.Module
     """What changes the shape: a convolution, a subsampling, a fully connected layer."""
     state: Tensor
-    """Its output, after normalisation and activation if there are any: (B, channels, H, W) or
+    """Its output, after normalization and activation if there are any: (B, channels, H, W) or
     (B, units)."""
 
     @property
@@ -53,7 +53,7 @@ def observe(model: nn.Module, inputs: Tensor) -> list[Layer]:
     """Run a network on images and return its layers in the order in which they ran.
 
     A module begins a layer if it changes the number of values, or has a weight of two or more
-    dimensions. Modules after it that keep the shape, such as an activation or a normalisation,
+    dimensions. Modules after it that keep the shape, such as an activation or a normalization,
     belong to the layer. Flattening alone begins none.
 
     Args:

@@ -50,7 +50,7 @@ def draw_maps(subject: Subject) -> Figure:
     figure = style.new_figure(
         height,
         f"{subject.name}: test image {image}, {name_class(names[label])},"
-        f" recognised as {names[said]}",
+        f" recognized as {names[said]}",
     )
     figure.set_layout_engine("none")
     axes = style.bare(figure.add_axes((0, 0, 1, 1 - 0.32 / height)))  # in inches

@@ -32,6 +32,6 @@ def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
         axes.set_visible(False)
     handles = panels[0][0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper right", ncols=len(shown) if len(shown) < 5 else 4)
-    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognises characters up to here",
+    figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognizes characters up to here",
                      fontsize=7)  # fmt: skip
     return figure

@@ -176,7 +176,7 @@ def coefficients_back(
 
 @inner
 def normalize_relu(memory, z, slope, offset, out, channels):
-    """Normalise the units of a block, ReLU."""
+    """Normalize the units of a block, ReLU."""
     for channel in range(channels):
         value = multiply_add(
             load(memory, z + channel), spread(slope[channel]), spread(offset[channel])
@@ -186,7 +186,7 @@ def normalize_relu(memory, z, slope, offset, out, channels):
 
 @inner
 def normalize_back(memory, d, z, slope, offset, factor, alive, live, channels, side, border):
-    """Turn the gradient of normalised values into that of z, in place, as in `add_up_products`."""
+    """Turn the gradient of normalized values into that of z, in place, as in `add_up_products`."""
     mark_alive(alive, live)
     there = load(alive, 0)
     row = side + 2 * border

@@ -134,7 +134,7 @@ class _Reader:
         groups = len(weight) // module.copies
         self.add(Convolution(name, name, weight, module.bias.double(), stride=2, groups=groups))
 
-    def normalisation(self, name: str, module: Any) -> None:
+    def normalization(self, name: str, module: Any) -> None:
         layer = self.layers[-1] if self.layers else None
         if layer is None or not isinstance(layer.activation, nn.Identity) or layer.pool > 1:
             raise UsageError(f"integers cover batch norm right behind a convolution only ({name})")
@@ -185,8 +185,8 @@ _READERS: dict[type[nn.Module], Callable[[_Reader, str, Any], None]] = {
     nn.Linear: _Reader.linear,
     RBF: _Reader.distances,
     Subsampling: _Reader.subsampling,
-    nn.BatchNorm1d: _Reader.normalisation,
-    nn.BatchNorm2d: _Reader.normalisation,
+    nn.BatchNorm1d: _Reader.normalization,
+    nn.BatchNorm2d: _Reader.normalization,
     nn.MaxPool2d: _Reader.maximum,
     MaxPool2d: _Reader.maximum,
     nn.AvgPool2d: _Reader.average,

@@ -20,7 +20,7 @@ class LeNet5Modern(nn.Module):
     Args:
         activation: A key of `ACTIVATIONS`, after C1, C3, C5 and F6.
         pooling: A key of `POOLINGS`, for S2 and S4.
-        batch_norm: Normalise after C1, C3, C5 and F6, before the activation.
+        batch_norm: Normalize after C1, C3, C5 and F6, before the activation.
         dropout: Share of F6's units switched off in training, in [0, 1).
         size: Width and height of the input in pixels: 32.
         in_channels: Channels of the input.

@@ -293,10 +293,10 @@ class DigitDistances(Layer):
 
 
 class BatchNorm(Layer):
-    """Each channel's mean and variance over the batch are normalised, then scaled and moved."""
+    """Each channel's mean and variance over the batch are normalized, then scaled and moved."""
 
     def build(self, word: str, shape: Shape) -> tuple[Modules, Shape]:
-        """Return the normalisation for channels or units."""
+        """Return the normalization for channels or units."""
         kind = nn.BatchNorm1d if len(shape) == 1 else nn.BatchNorm2d
         return {"": kind(shape[0])}, shape
 

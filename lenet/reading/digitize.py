@@ -111,7 +111,7 @@ def prepare(
 
 
 def _take_whole(picture: Picture, size: int, channels: int) -> Digit:
-    """Return a picture as an image of a network that learnt from whole pictures."""
+    """Return a picture as an image of a network that learned from whole pictures."""
     pixels: Ink = fit_picture(picture, size, channels).astype(np.float32)
     pixels /= 255
     return Digit(pixels, (slice(0, picture.shape[0]), slice(0, picture.shape[1])), others=0)

@@ -126,7 +126,7 @@ def read_digits(
         pictures: Files, as from `lenet.data.pictures.list_pictures`, or arrays (H, W, 1 or 3).
         workers: Processes that prepare many pictures; by default one per core.
         batch_size: Pictures at a time.
-        data: What the network learnt from; None: MNIST.
+        data: What the network learned from; None: MNIST.
 
     Yields:
         One reading per picture; failed ones have a complaint.

@@ -5,7 +5,7 @@ applies the network to the whole page at once, with C5 and F6 as convolutions, s
 positions share work, and searches the resulting class map for confident peaks.
 
 Source: LeCun et al. 1998, section VII, "Space displacement neural networks".
-Deviation: the paper's recogniser was trained to reject what lies between characters and its outputs
+Deviation: the paper's recognizer was trained to reject what lies between characters and its outputs
 were decoded by a graph; here a position counts if the ink around it has its centre of mass there.
 """
 
@@ -199,7 +199,7 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
         pixels around page pixel (4 y, 4 x).
 
     Raises:
-        UsageError: The network has other layers than LeNet-5, or normalises each digit's shape.
+        UsageError: The network has other layers than LeNet-5, or normalizes each digit's shape.
     """
     preprocess = classifier.preprocess
     if preprocess.normalizes_shape:

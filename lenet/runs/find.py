@@ -36,7 +36,7 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
         key: Where the config names them.
 
     Raises:
-        UsageError: There is none, or one has learnt from images that this one holds out.
+        UsageError: There is none, or one has learned from images that this one holds out.
     """
     try:
         runs = open_runs(name)
@@ -50,7 +50,7 @@ def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
             for setting in ("name", "validation", "validation_split", "split_seed")
         ):
             raise UsageError(
-                f"{run.folder} has learnt from images that are validation images here", key
+                f"{run.folder} has learned from images that are validation images here", key
             )
     return runs
 

@@ -73,7 +73,7 @@ def check_publishable(runs: Sequence[Run]) -> None:
         runs: At least one.
 
     Raises:
-        UsageError: A run is unfinished, comes from an unknown or a changed commit, or has learnt
+        UsageError: A run is unfinished, comes from an unknown or a changed commit, or has learned
             from networks whose checksums it does not record; a seed is there twice, or the configs
             differ in more than the seed.
         RunError: An ``environment.json`` is damaged.
@@ -94,7 +94,7 @@ def check_publishable(runs: Sequence[Run]) -> None:
         for key in _learns_from(run.config):
             if not environment.get("sha256", {}).get(key):
                 raise UsageError(
-                    f"{run.folder} has learnt from the networks of {key}, but its environment.json"
+                    f"{run.folder} has learned from the networks of {key}, but its environment.json"
                     " does not hold their checksums"
                 )
     first, *others = runs

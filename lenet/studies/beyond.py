@@ -1,4 +1,4 @@
-"""Beyond MNIST: what networks that learnt from MNIST get wrong in other people's handwriting.
+"""Beyond MNIST: what networks that learned from MNIST get wrong in other people's handwriting.
 
 A picture of a digit is read as by ``lenet predict``, a line as by ``lenet scan``: it is right if
 all its digits are. Of grids, as by ``lenet scan --grid``, each cell counts.

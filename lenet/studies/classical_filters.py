@@ -122,7 +122,7 @@ def pad_picture(
 
 
 def gaussian(size: int, sigma: float) -> Tensor:
-    """Return a Gaussian of standard deviation `sigma` pixels, normalised to sum 1."""
+    """Return a Gaussian of standard deviation `sigma` pixels, normalized to sum 1."""
     x = torch.arange(size) - (size - 1) / 2
     bell = torch.exp(-(x**2) / (2 * sigma**2))
     bell = bell / bell.sum()

@@ -27,7 +27,7 @@ _STEPS = {
     "2 cross-entropy": "ladder/2-loss",
     "3 ReLU": "ladder/3-activation",
     "4 max-pooling": "ladder/4-pooling",
-    "5 batch norm": "ladder/5-normalisation",
+    "5 batch norm": "ladder/5-normalization",
     "6 averaged weights": "modern/plain",
     "7 augmentation, 20 epochs": "modern/lenet5",
 }

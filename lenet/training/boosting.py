@@ -30,7 +30,7 @@ def load_earlier(config: Config, seed: int, device: torch.device) -> list[Classi
         device: Where to compute.
 
     Raises:
-        UsageError: A run is missing, was trained by another loss, or has learnt from images that
+        UsageError: A run is missing, was trained by another loss, or has learned from images that
             are validation images here.
         RunError: Its weights are missing or damaged.
     """

@@ -127,7 +127,7 @@ class Components:
             ``distil.teacher`` and ``data.boosting.earlier``; empty if the config has none.
         """
         start = {".".join(FROM): [self.starts[seed].checksum]} if seed in self.starts else {}
-        learnt_from = {
+        learned_from = {
             "distil.teacher": self.teacher.ensemble.classifiers if self.teacher else [],
             "data.boosting.earlier": self.earlier[seed],
         }
@@ -136,7 +136,7 @@ class Components:
                 compute_checksum({n: w.cpu() for n, w in c.model.state_dict().items()})
                 for c in classifiers
             ]
-            for key, classifiers in learnt_from.items()
+            for key, classifiers in learned_from.items()
             if classifiers
         }
 

@@ -100,7 +100,7 @@ class DividedBatchNorm(_BatchNorm):
         """Take any shape."""
 
     def forward(self, input: Tensor) -> Tensor:
-        """Normalise (B, channels, …)."""
+        """Normalize (B, channels, …)."""
         if not self.training:
             return super().forward(input)
         others = [d for d in range(input.dim()) if d != 1]

@@ -31,7 +31,7 @@ class Teacher:
         """Load the teacher that a config names, if it names one.
 
         Raises:
-            UsageError: There is no such run, or it has learnt from images that this one holds out.
+            UsageError: There is no such run, or it has learned from images that this one holds out.
             RunError: Its weights are missing or damaged.
         """
         if config.distil is None:

@@ -74,7 +74,7 @@ class World:
             )
         if self.size > 1 and config.quantize is not None:
             raise UsageError(
-                "the grids of quantised states follow whole batches, which are not divided among"
+                "the grids of quantized states follow whole batches, which are not divided among"
                 " processes: start it without torchrun",
                 ("quantize",),
             )

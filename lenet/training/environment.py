@@ -1,4 +1,4 @@
-"""What a run was made with: versions, machine, commit, images, and the networks it learnt from."""
+"""What a run was made with: versions, machine, commit, images, and the networks it learned from."""
 
 import platform
 import re

@@ -24,7 +24,7 @@ LOOK_EVERY = 50
 
 @dataclass(frozen=True)
 class BatchStats:
-    """What a learner saw of some images, before it learnt from them."""
+    """What a learner saw of some images, before it learned from them."""
 
     loss_sum: Tensor
     """Sum of the losses, float64 (S,)."""

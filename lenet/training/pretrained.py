@@ -51,7 +51,7 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
         classifier: The new network, changed in place.
 
     Raises:
-        UsageError: There is no such run, it is another network, or it has learnt from images that
+        UsageError: There is no such run, it is another network, or it has learned from images that
             are held out here.
         RunError: Its weights are missing or damaged.
     """
@@ -68,7 +68,7 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
             FROM,
         )
     weights = same[0].load_weights()
-    # The grids of quantised states begin anew.
+    # The grids of quantized states begin anew.
     theirs, ours = (
         {key: tensor for key, tensor in state.items() if not key.endswith(f".{BOUNDS}")}
         for state in (weights, classifier.model.state_dict())

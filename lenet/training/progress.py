@@ -42,7 +42,7 @@ class Progress:
         self.bar.set_description_str(f"{what} {epoch}/{self.epochs}")
 
     def advance(self, images: int) -> None:
-        """Count images that each seed has learnt from."""
+        """Count images that each seed has learned from."""
         self.bar.update(images * self.seeds)
 
     def show_error(self, rate: float) -> None:

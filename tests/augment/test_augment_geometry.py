@@ -66,7 +66,7 @@ def test_rotation_equals_torchvisions():
         torch.testing.assert_close(ours[i], theirs, rtol=0, atol=1e-4)
 
 
-def test_rotation_by_90_degrees_turns_anticlockwise():
+def test_rotation_by_90_degrees_turns_counterclockwise():
     images = pictures(2)
     turn = RandomRotation((90, 90))
     turned = turn.apply_to(images, turn.draw(2, (28, 28), generator(0, "test")))

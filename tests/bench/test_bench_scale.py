@@ -73,10 +73,10 @@ def test_a_process_of_a_divided_training_leaves_a_timed_run(
 def test_each_question_is_a_table_against_its_first_row(
     mnist: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learnt: list[tuple[int, ...]] = []
+    learned: list[tuple[int, ...]] = []
 
     def learn(seeds: range, rule: type, threads: int, data: None, *changes: str) -> float:
-        learnt.append(tuple(seeds))
+        learned.append(tuple(seeds))
         return 100.0 * len(seeds)
 
     monkeypatch.setattr(scale, "ProcessPoolExecutor", lambda n, context: ThreadPoolExecutor(n))
@@ -93,7 +93,7 @@ def test_each_question_is_a_table_against_its_first_row(
     assert f"| {scale.TWO} | 100 | 2.00 |" in processes
     assert f"| {scale.BESIDE} | 1,000 | 1.00 |" in seeds
     assert f"| {scale.SWEEP} | 6 | 0.75 |" in sweep
-    assert (0, 1, 2, 3, 4) in learnt and (5, 6, 7, 8, 9) in learnt  # two processes' halves
+    assert (0, 1, 2, 3, 4) in learned and (5, 6, 7, 8, 9) in learned  # two processes' halves
     some = CliRunner().invoke(app, [*arguments, "1", "--markdown", "seeds", "sweep"])
     assert some.stdout == f"{seeds}\n\n{sweep}\n"
     assert "seeds, 1 of 2: a warm-up and 1 round" in some.stderr

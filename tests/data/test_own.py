@@ -41,7 +41,7 @@ def test_mean_and_deviation_are_those_of_the_pixels_worked_out_by_hand() -> None
     assert measure(Split(black, torch.tensor([0]))) == ([0.0], [0.01])
 
 
-def test_colours_are_standardised_each_by_itself() -> None:
+def test_colours_are_standardized_each_by_itself() -> None:
     prepare = Preprocessing("standard", 4, mean=[0.5, 0.1, 0.2], std=[0.5, 0.1, 0.4])
     images = torch.tensor([0.5, 0.3, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 2)
     prepared = prepare(images)
@@ -114,7 +114,7 @@ def test_a_stranger_trains_on_a_folder_and_reads_pictures(
     )
     assert json.loads(done.stdout)[0]["class"] == "y"
     done = CliRunner().invoke(app, ["scan", str(run.folder), str(picture)])
-    assert done.exit_code == 2 and "learnt whole pictures" in done.stderr
+    assert done.exit_code == 2 and "learned whole pictures" in done.stderr
     done = CliRunner().invoke(app, ["evaluate", str(run.folder)])
     assert "x" in done.stdout and "z" in done.stdout
     # Other pictures under the same name are not what it was trained on.

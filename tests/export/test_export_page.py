@@ -336,7 +336,7 @@ def test_the_1998_network_is_described_layer_by_layer() -> None:
             ],
             "cannot compute convolutions that pad by reflect",
         ),
-        (["input.width=16"], "cannot normalise slant or width"),
+        (["input.width=16"], "cannot normalize slant or width"),
     ],
 )
 def test_other_networks_are_refused(values: list[str], sentence: str) -> None:

@@ -26,7 +26,7 @@ KINDS: dict[str, dict[str, Any]] = {
         },
         "loss": {"kind": "cross-entropy"},
     },
-    "normalised": {
+    "normalized": {
         "model": {
             "kind": "layers",
             "layers": [

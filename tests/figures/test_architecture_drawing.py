@@ -48,10 +48,10 @@ def test_the_title_counts_the_weights(make_subject) -> None:
     )
 
 
-def test_the_title_counts_the_weights_of_normalisation_too(make_subject) -> None:
-    subject = make_subject("normalised")
+def test_the_title_counts_the_weights_of_normalization_too(make_subject) -> None:
+    subject = make_subject("normalized")
     # 4 kernels of 3×3 without biases, 4 scales and 4 shifts; 4·15·15·10 + 10 in the output
     assert (
         draw_architecture(subject).get_suptitle()
-        == "layers: 9,054 trainable parameters, 8 of them in normalisation"
+        == "layers: 9,054 trainable parameters, 8 of them in normalization"
     )

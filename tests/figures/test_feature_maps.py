@@ -34,7 +34,7 @@ def test_bars_are_the_outputs_and_the_title_the_prediction(make_subject) -> None
     subject = make_subject(image=17)
     figure = draw_maps(subject)
     label, said = int(subject.test.labels[17]), int(subject.predictions[17])
-    assert figure.get_suptitle() == f"canned/0: test image 17, a {label}, recognised as {said}"
+    assert figure.get_suptitle() == f"canned/0: test image 17, a {label}, recognized as {said}"
     printed = [t.get_text() for t in figure.axes[0].texts]
     assert all(f"{value:.1f}" in printed for value in subject.outputs[17].tolist())
 

@@ -143,7 +143,7 @@ def test_scan_gives_strings_with_probabilities_and_boxes(sample: Dataset, tmp_pa
         (["predict", NAME], "reads lines, not single images"),
     ],
 )
-def test_a_network_reads_what_it_learnt(
+def test_a_network_reads_what_it_learned(
     arguments: list[str], complaint: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "page.png"

@@ -29,7 +29,7 @@ SINGLE, ENSEMBLE = "handwriting/0", "plain"
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A run whose network has learnt nothing."""
+    """A run whose network has learned nothing."""
     config = load_config("modern/plain").config
     run = Run.create("net", config, tmp_path_factory.mktemp("runs"))
     run.save_weights(build_classifier(config).model.state_dict())

@@ -118,12 +118,12 @@ def test_the_same_seed_twice_is_refused(tmp_path: Path) -> None:
         ("data.boosting.earlier", "data.boosting.earlier=[published:lenet5]"),
     ],
 )
-def test_a_run_that_learnt_from_unknown_networks_is_refused(
+def test_a_run_that_learned_from_unknown_networks_is_refused(
     tmp_path: Path, key: str, override: str
 ) -> None:
     overrides = [override, "train.images_per_epoch=600"]
     unknown = finished_run(tmp_path, 0, *overrides)
-    with pytest.raises(UsageError, match=f"net/0 has learnt from the networks of {key}, but"):
+    with pytest.raises(UsageError, match=f"net/0 has learned from the networks of {key}, but"):
         check_publishable([unknown])
     recorded = CLEAN | {"sha256": {key: ["ab"]}}
     known = finished_run(tmp_path, 1, *overrides, environment=recorded)

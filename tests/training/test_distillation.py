@@ -99,7 +99,7 @@ def test_a_teacher_that_knows_validation_split_images_is_refused(
         "quickstart",
         [f"data.validation={ours}", f"distil.teacher={tmp_path / 'teacher' / '0'}"],
     ).config
-    with pytest.raises(UsageError, match="learnt from images that are validation images here"):
+    with pytest.raises(UsageError, match="learned from images that are validation images here"):
         Teacher.of(config, torch.device("cpu"))
 
 

@@ -115,7 +115,7 @@ def train_interrupted(config: Config, splits: Splits, root: Path, every: int) ->
         "balanced",
         "all",
         "all with adamw",
-        "quantised",
+        "quantized",
         "1998",
         "lines",
     ],

@@ -86,7 +86,7 @@ def test_seeds_trained_together_become_what_each_becomes_alone(begin, tmp_path: 
 
 
 def test_the_best_validation_epoch_is_kept_when_asked_for(begin) -> None:
-    # A learning rate that grows a thousandfold ruins what the first epochs learnt.
+    # A learning rate that grows a thousandfold ruins what the first epochs learned.
     config, run, splits = begin(
         "train.keep=best-validation",
         "train.epochs=4",
@@ -103,7 +103,7 @@ def test_the_best_validation_epoch_is_kept_when_asked_for(begin) -> None:
 
 
 RUINED = (
-    # The third epoch's learning rate ruins what the first two learnt.
+    # The third epoch's learning rate ruins what the first two learned.
     "train.epochs=9",
     "schedule={kind: steps, factors: {3: 100}}",
     "data.train_size=1000",
