@@ -22,6 +22,7 @@ from lenet.rng import generator
 PAD = -1
 """Fills the labels of strings that are shorter than the longest."""
 PATCH = 40  # px: width of the field into which a digit is drawn
+WIDEST = 1.8  # times its own width: more does not fit into the field
 INK = 0.25  # of full ink: pixels that count as part of a digit where neighbours are set
 MARGIN = (1, 14)  # px: paper before the first digit
 STROKES = 8  # rules, edges, dots and dashes that a line may have beside its digits
@@ -38,7 +39,8 @@ class StringComposer:
         digits: (min, max) digits in a string.
         gap: (min, max) pixels between the ink of neighbours; below 0 they overlap.
         slant: Most degrees by which a line leans to either side.
-        style: Share of the lines whose 1 has a flag, 7 a bar and 0 a tie, in [0, 1].
+        style: Share of the lines whose 1 has a flag, 7 a bar and 0 a tie, in [0, 1]. Digits vary
+            more in size there, zeros are small and wide, and many numbers are round.
         clutter: Share of the lines that have rules, edges, patterns or marks, in [0, 1].
     """
 
@@ -89,12 +91,19 @@ class StringComposer:
         places = (ends - counts)[:, None] + torch.arange(most)  # (N, most)
         chosen = order[places % len(images)].to(device)
         here = (torch.arange(most) < counts[:, None]).to(device)
+        styled = (rand(len(counts), 1) < self.style).expand(-1, most)
+        zeros = (labels == 0).nonzero()[:, 0]
+        if len(zeros) and not once:  # else digits would be left out
+            whole = counts[:, None].to(device) - (rand(len(counts), 1, low=-3, high=4)).long()
+            is_round = styled & (torch.arange(most, device=device) >= whole.clamp(min=1))
+            picked = (rand(*chosen.shape) * len(zeros)).long().clamp(max=len(zeros) - 1)
+            chosen = torch.where(is_round, zeros[picked], chosen)
         targets = torch.where(here, labels[chosen], PAD)
 
-        styled = (rand(len(counts), 1) < self.style).expand(-1, most)
         glyphs = images[chosen[here]]  # (digits, 1, H, W)
-        glyphs = _draw_style(glyphs, torch.where(styled, targets, PAD)[here], rand)
-        patches = self._warp(glyphs, here, rand)
+        labelled = torch.where(styled, targets, PAD)
+        glyphs = _draw_style(glyphs, labelled[here], rand)
+        patches = self._warp(glyphs, here, labelled, rand)
         here, starts, ends = self._set(patches, here, rand)
         targets, patches = targets.where(here, PAD), patches * here[..., None, None]
         lines = patches.new_zeros(len(counts), self.height, self.width + 2 * PATCH)
@@ -121,12 +130,13 @@ class StringComposer:
             return split
         return replace(split, images=torch.cat(strings), labels=torch.cat(targets))
 
-    def _warp(self, glyphs: Tensor, here: Tensor, rand: "Draw") -> Tensor:
+    def _warp(self, glyphs: Tensor, here: Tensor, labelled: Tensor, rand: "Draw") -> Tensor:
         """Scale, stretch, slant and shift the digits that are there.
 
         Args:
             glyphs: The digits, (digits, 1, H, W).
             here: Where in a string they stand, bool (N, most).
+            labelled: The labels in lines with a style of their own, otherwise `PAD`, (N, most).
             rand: The draw.
 
         Returns:
@@ -135,6 +145,12 @@ class StringComposer:
         batch, most = here.shape
         size = rand(batch, 1, low=0.65, high=1.25) * rand(batch, most, low=0.85, high=1.15)
         wide = rand(batch, 1, low=0.75, high=1.3) * rand(batch, most, low=0.9, high=1.1)
+        styled, small = labelled != PAD, (labelled == 0) & (rand(batch, 1) < 0.6)
+        size = torch.where(styled, size * rand(batch, most, low=0.8, high=1.1), size)
+        size = torch.where(small, size * rand(batch, 1, low=0.6, high=1.0), size)
+        wide = torch.where(styled, wide * rand(batch, most, low=0.85, high=1.2), wide)
+        wide = torch.where(small, wide * rand(batch, 1, low=1.0, high=1.6), wide)
+        wide = wide.minimum(WIDEST / size)
         lean = tan(radians(self.slant))
         slant = rand(batch, 1, low=-lean, high=lean) + rand(batch, most, low=-0.1, high=0.1)
         slope = rand(batch, 1, low=-0.6, high=0.6)  # px per digit
@@ -195,8 +211,8 @@ class StringComposer:
         """Vary the pen, and lay patterns, strokes and grain over lines (B, height, width)."""
         batch, height, width = lines.shape
         pen = rand(batch, 1, 1, low=-0.8, high=0.6)
-        thin = -F.max_pool2d(F.pad(-lines, (1, 0, 1, 0)), 2, 1)
-        thick = F.max_pool2d(lines, 3, 1, 1)
+        thin = -_spread(-lines, (-1, 0))
+        thick = _spread(lines, (-1, 0, 1))
         lines = torch.lerp(lines, torch.where(pen < 0, thin, thick), pen.abs())
         lines = lines * rand(batch, 1, 1, low=0.6, high=1.0)
         spoilt = rand(batch) < self.clutter
@@ -250,6 +266,21 @@ class StringComposer:
             seen = torch.where(shows, cut, 0)
             lines[:, place] = lines[:, place].maximum(seen)
         return lines
+
+
+def _spread(lines: Tensor, shifts: Sequence[int]) -> Tensor:
+    """Return the largest of the pixels that lie so many rows and columns away, (B, H, W).
+
+    Paper, 0, is around the lines. Faster than pooling.
+    """
+    for axis in (1, 2):
+        length = lines.shape[axis]
+        edges = (0, 0) * (2 - axis) + (1, 1)
+        padded = F.pad(lines, edges)
+        lines = padded.narrow(axis, 1 + shifts[0], length)
+        for shift in shifts[1:]:
+            lines = lines.maximum(padded.narrow(axis, 1 + shift, length))
+    return lines
 
 
 class Draw(Protocol):

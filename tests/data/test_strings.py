@@ -44,6 +44,14 @@ def test_neighbours_keep_the_gap() -> None:
         assert starts == (digits != PAD).sum()  # 9 px apart, each bar stands alone
 
 
+def test_styled_numbers_are_often_round_and_plain_ones_are_not() -> None:
+    for style, some in ((0.0, False), (1.0, True)):
+        composer = StringComposer(32, 160, (4, 4), style=style, clutter=0)
+        _, labels = composer(bars(64), torch.arange(64) % 10, generator(0, "test"))
+        round_ones = int((labels[:, 2:] == 0).all(1).sum())  # by chance 1 % of 64
+        assert (round_ones > 8) == some
+
+
 def test_digits_that_do_not_fit_are_left_out() -> None:
     composer = StringComposer(32, 48, (8, 8), gap=(10, 10), slant=0, style=0, clutter=0)
     _, labels = compose(composer)
