@@ -22,8 +22,6 @@ from panes import OPEN_ALL  # noqa: E402
 
 IMAGES = TOP / "docs" / "images"
 SIZE = (1280, 800)
-WIDE = (1900, 560)
-"""Where HPARAMS has room for its first settings and for the errors."""
 READY_SECONDS = 25
 """Until TensorBoard has read the runs and drawn its charts."""
 PAGES = {"page": "published:handwriting/0", "page-1998": "published:paper/lenet5/0"}
@@ -61,7 +59,6 @@ def main(runs: str = "runs") -> None:
                 printed = served.stdout.readline().strip()
                 time.sleep(READY_SECONDS)
                 for name, view in TABS.items():
-                    resize(browser, *(WIDE if name == "dashboard-hparams" else SIZE))
                     browser.get("about:blank")
                     browser.get(printed.partition("?")[0] + view if view else printed)
                     time.sleep(READY_SECONDS)

@@ -14,7 +14,10 @@ from lenet.tables import Table
 app = typer.Typer(no_args_is_help=True, help="List, fetch and check datasets.")
 
 Name = Annotated[
-    str, typer.Argument(help="A name from `lenet data list`.", autocompletion=complete_dataset)
+    str,
+    typer.Argument(
+        metavar="NAME", help="A name from `lenet data list`.", autocompletion=complete_dataset
+    ),
 ]
 
 

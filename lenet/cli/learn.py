@@ -77,7 +77,8 @@ def arithmetic(
 
 def filters(
     image: Annotated[
-        Path | None, typer.Argument(help="A picture of any size; by default a digit of MNIST.")
+        Path | None,
+        typer.Argument(metavar="IMAGE", help="A picture of any size; by default a digit of MNIST."),
     ] = None,
     digit: Annotated[int, typer.Option(min=0, help="Which training image of MNIST.")] = 0,
     to: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path(),

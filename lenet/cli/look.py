@@ -34,6 +34,7 @@ def runs(
     folder: Annotated[
         str,
         typer.Argument(
+            metavar="FOLDER",
             help="Folder of the runs, or published:NAME; published: is all that is published.",
             autocompletion=complete_run,
         ),
@@ -70,7 +71,7 @@ def figures(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN... [NAME...]",
+            metavar="RUN|FIGURE",
             help="Run folders, folders of runs or published:NAME, and names of figures (all that"
             " fit, if none); without either, the figures are listed.",
             autocompletion=complete_figure,
@@ -114,7 +115,9 @@ def figures(
 
 
 def dashboard(
-    folder: Annotated[Path, typer.Argument(help="Folder of the runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the runs.")] = Path(
+        "runs"
+    ),
     port: Annotated[
         int | None,
         typer.Option(

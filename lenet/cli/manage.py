@@ -98,7 +98,7 @@ def schema() -> None:
 @config.command()
 def copy(
     config: ConfigArgument,
-    to: Annotated[Path, typer.Argument(help="The new file; its folder is made.")],
+    to: Annotated[Path, typer.Argument(metavar="FILE", help="The new file; its folder is made.")],
 ) -> None:
     """Copy a config that comes with the project, to change it."""
     from lenet.config.load import (
@@ -120,7 +120,7 @@ def publish(
     runs: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             autocompletion=complete_run,
             help="The seeds of an experiment: runs, or their folder. Without any, only results.csv"
             " is written anew.",
@@ -213,6 +213,7 @@ def scale(
     names: Annotated[
         list[str] | None,
         typer.Argument(
+            metavar="NAME",
             help="batch, width, processes, seeds, sweep; all, if none.",
             autocompletion=one_of("batch", "width", "processes", "seeds", "sweep"),
         ),
@@ -250,7 +251,8 @@ def scale(
 @bench.command()
 def chip(
     runs: Annotated[
-        list[str] | None, typer.Argument(help="Runs, one seed each; without any, four published.")
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Runs, one seed each; without any, four published."),
     ] = None,
     data: Data = None,
     as_json: Json = False,
@@ -269,7 +271,8 @@ def chip(
 @bench.command()
 def augment(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Transforms; without any, all and training too.")
+        list[str] | None,
+        typer.Argument(metavar="NAME", help="Transforms; without any, all and training too."),
     ] = None,
     data: Data = None,
     rounds: Annotated[int, typer.Option(min=1, help="Measurements of each.")] = 3,

@@ -31,7 +31,7 @@ Overrides = Annotated[
 Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...",
+        metavar="RUN",
         help="Runs, folders of several seeds, or published:NAME.",
         autocompletion=complete_run,
     ),

@@ -47,7 +47,7 @@ def reproduce(
     what: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[STUDY|ROW]...",
+            metavar="STUDY|ROW",
             help="Studies, or rows of figure9, e.g. lenet5. figure9, if none.",
             autocompletion=complete_study,
         ),
@@ -72,8 +72,9 @@ def reproduce(
 ) -> None:
     """Train the experiments of a study and print its table.
 
-    Finished runs are not trained again: interrupt and repeat as you like. With --no-train, rows
-    without runs of your own show the published ones.
+    Finished runs are not trained again: interrupt and repeat as you like.
+
+    With --no-train, rows without runs of your own show the published ones.
     """
     from lenet.runs.files import check_output
     from lenet.studies import choose_studies
@@ -147,9 +148,7 @@ def compare(
     as_markdown: Markdown = False,
     as_json: Json = False,
 ) -> None:
-    """Compare runs image by image: mean ± sd, McNemar's exact test, settings that differ, and
-    the images that all get wrong.
-    """
+    """Compare runs image by image: McNemar's exact test, differing settings, common mistakes."""
     from lenet.evaluation.compare_runs import compare_runs
     from lenet.runs.files import check_output
 

@@ -6,11 +6,15 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
-from tensorboard import program
+from tensorboard import default, program
+from tensorboard.plugins.hparams.backend_context import Context
+from tensorboard.plugins.hparams.hparams_plugin import HParamsPlugin
 
 from lenet.errors import RunError, UsageError
+from lenet.training.tensorboard import RESULT
 
 KEPT = {"images": 1000, "text": 1000, "pr_curves": 1000, "scalars": 10_000}
 """Steps of each kind that are shown; left alone, TensorBoard shows ten images, chosen at random.
@@ -19,6 +23,32 @@ KEPT = {"images": 1000, "text": 1000, "pr_curves": 1000, "scalars": 10_000}
 
 PINNED = ("errors/test", "loss/train", "learning_rate")
 """Scalars that stand above all others when the page is opened."""
+
+
+class Comparison(Context):  # type: ignore[misc]
+    """What HPARAMS compares: the settings in which the runs differ, and the errors.
+
+    TensorBoard's own choice, five settings and five metrics of all, is wider than most windows.
+    """
+
+    def experiment_from_metadata(self, *args: Any, **options: Any) -> Any:
+        """Return TensorBoard's description of the runs without the other columns."""
+        found = super().experiment_from_metadata(*args, **options)
+        differing = {info.name for info in found.hparam_infos if info.differs}
+        shown = differing - {"seed"} or {"seed"}  # which ends each run's name anyway
+        for info in [info for info in found.hparam_infos if info.name not in shown]:
+            found.hparam_infos.remove(info)
+        for info in [i for i in found.metric_infos if not i.name.tag.startswith(RESULT)]:
+            found.metric_infos.remove(info)
+        return found
+
+
+class Compared(HParamsPlugin):  # type: ignore[misc]
+    """TensorBoard's HPARAMS with fewer columns."""
+
+    def __init__(self, context: Any) -> None:
+        super().__init__(context)
+        self._context = Comparison(context)
 
 
 def opening_view(address: str) -> str:
@@ -50,7 +80,8 @@ def start_tensorboard(root: Path, port: int | None = None, host: str = "127.0.0.
     if not root.is_dir():
         raise UsageError(f"{root} is no folder")
     logging.getLogger("tensorboard").setLevel(logging.ERROR)
-    board = program.TensorBoard()
+    plugins = [Compared if each is HParamsPlugin else each for each in default.get_plugins()]
+    board = program.TensorBoard(plugins=plugins)
     options = {
         "logdir": str(root),
         "host": host,

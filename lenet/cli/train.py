@@ -100,7 +100,7 @@ def resume(
     runs: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN...",
+            metavar="RUN",
             help="Run folders, or folders that hold one per seed.",
             autocompletion=complete_run,
         ),
@@ -131,8 +131,9 @@ def verify_resume(
 ) -> None:
     """Prove that interrupted training ends like uninterrupted training, on this machine.
 
-    Trains a config three times in a temporary folder: straight through, stopped and resumed, and
-    killed and resumed. Use --set train.epochs=2 where the config takes long.
+    Trains a config three times: straight through, stopped and resumed, and killed and resumed.
+
+    Use --set train.epochs=2 where the config takes long.
     """
     from lenet.config.load import load_config
 

@@ -31,7 +31,7 @@ def predict(
     run: RunName,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Files, folders, globs, or - for standard input."),
+        typer.Argument(metavar="IMAGE", help="Files, folders, globs, or - for standard input."),
     ],
     reject: Annotated[
         float, typer.Option(min=0, max=1, help='Below this probability, say "unsure".')
@@ -172,7 +172,7 @@ def scan(
     run: RunName,
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Files, folders, globs, or - for standard input."),
+        typer.Argument(metavar="IMAGE", help="Files, folders, globs, or - for standard input."),
     ],
     way: Annotated[
         str | None,

@@ -46,6 +46,12 @@ SURFACE = {
 """Command → its options, in order of the alphabet."""
 
 
+def commands(command: Any) -> list[Any]:
+    """Return a command and all in its group."""
+    members = getattr(command, "commands", {}).values()
+    return [command, *(found for member in members for found in commands(member))]
+
+
 def surface(command: Any, name: str = "") -> dict[str, str]:
     """Return the options of a command and of those in its group."""
     names = [*(option for p in command.params for option in [*p.opts, *p.secondary_opts])]
@@ -64,3 +70,16 @@ def test_the_commands_and_their_options_are_these() -> None:
 def test_what_lists_or_evaluates_can_print_json() -> None:
     listing = ("evaluate", "runs", "compare", "summary", "data list", "config list")
     assert [name for name in listing if "--json" not in SURFACE[name].split()] == []
+
+
+def test_help_texts_have_no_line_breaks_within_a_paragraph() -> None:
+    for command in commands(typer.main.get_command(app)):
+        assert "\n" not in (command.help or "").strip().replace("\n\n", ""), command.help
+
+
+def test_arguments_are_named_in_capitals_whose_dots_typer_adds() -> None:
+    for command in commands(typer.main.get_command(app)):
+        for argument in command.params:
+            if argument.param_type_name == "argument":
+                assert (argument.metavar or "").isupper(), argument.name
+                assert "..." not in argument.metavar
