@@ -11,7 +11,8 @@ GROUND = "ground"
 FLOORS: list[set[str]] = [
     {GROUND},
     {"config", "augment", "models", "kernels"},
-    {"data", "runs"},
+    {"data"},
+    {"runs"},
     {"evaluation"},
     {"training", "reading"},
     {"studies", "export"},

@@ -9,6 +9,7 @@ from typing import Any
 
 from lenet.config.load import dump_config, flatten_config
 from lenet.config.schema import Config
+from lenet.data.sources import describe_dataset
 from lenet.errors import RunError, UsageError, shell
 from lenet.models import build_model
 from lenet.runs.files import write_atomically, write_tensors
@@ -220,7 +221,14 @@ def _learns_from(config: Config) -> list[str]:
 
 def _count_parameters(config: Config) -> int:
     """Return how many trainable numbers a config's network has."""
-    model = build_model(config.model.kind, config.input.size, **config.model.options())
+    data = describe_dataset(config.data)
+    model = build_model(
+        config.model.kind,
+        config.input.size,
+        in_channels=data.channels,
+        classes=len(data.classes),
+        **config.model.options(),
+    )
     return sum(parameter.numel() for parameter in model.parameters())
 
 

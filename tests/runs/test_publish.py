@@ -55,6 +55,23 @@ def test_every_published_run_has_a_line_in_the_table_of_results(tmp_path: Path) 
     ]
 
 
+def test_parameters_are_counted_for_the_classes_and_channels_of_the_runs_data(
+    tmp_path: Path,
+) -> None:
+    letters = ["data.name=emnist-letters", "model.batch_norm=false"]
+    finished_run(tmp_path / "runs", 0, *letters, name="letters")
+    colours = ["data.name=cifar-10", "model.batch_norm=false"]
+    finished_run(tmp_path / "runs", 0, *colours, name="colours")
+    for name in ("colours", "letters"):
+        publish([str(tmp_path / "runs" / name)], tmp_path / "published")
+    table = (tmp_path / "published" / "results.csv").read_text().splitlines()[1:]
+    # 61,706 parameters of LeNet-5; two more channels for six kernels of 5 × 5; 16 more classes.
+    assert [line.split(",")[3] for line in table] == [
+        str(61_706 + 2 * 6 * 25),
+        str(61_706 + 16 * (84 + 1)),
+    ]
+
+
 def test_the_table_of_results_is_up_to_date() -> None:
     assert (CLONED / "results.csv").read_text() == results_table(CLONED)
 
