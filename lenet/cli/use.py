@@ -8,7 +8,7 @@ import typer
 
 from lenet.cli.app import say
 from lenet.cli.completion import complete_format, complete_run, one_of
-from lenet.cli.options import Data, Json, Overwrite, print_json
+from lenet.cli.options import Data, Json, Overwrite, print_json, refuse_unused
 from lenet.errors import UsageError, shell
 
 WAYS = ("line", "marks", "convolution")
@@ -154,6 +154,8 @@ def export(
         raise UsageError(f"no format {kind!r}; there are {', '.join(FORMATS)}")
     if quantize not in (None, "int8"):
         raise UsageError(f"no --quantize {quantize!r}; there is int8")
+    if not FORMATS[kind].reads_images(quantize is not None):
+        refuse_unused(f"for {kind}, which needs no images", data=data)
     seeds = open_runs(run)
     if len(seeds) > 1:
         folders = ", ".join(str(seed.folder) for seed in seeds)

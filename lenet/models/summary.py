@@ -98,7 +98,7 @@ class Summary:
             head,
             lines,
             left=frozenset({0, 1, 2, 11}),
-            optional=(11, 10, 9, 7),
+            optional=(11, 10, 9, 7, 8, 4),
             styles={len(lines) - 1: TOTAL},
             notes=[f"and {self.fixed:,} fixed numbers that are saved but not trained"]
             if self.fixed

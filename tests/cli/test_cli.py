@@ -110,8 +110,15 @@ def test_evaluate_counts_what_the_training_counted(elsewhere: Path) -> None:
         (["train", "quickstart", "--set", "train.passes=3"], "did you mean 'epochs'?"),
         (["train", "quickstart", "--device", "tpu"], "no device 'tpu' here; there is cpu"),
         (["train", "quickstart", "--name", "../x"], "'../x' is no name for a run"),
-        (["train", "quickstart", "--set", "data.validation=9999"], "cannot hold 9,999 images"),
+        (
+            ["train", "quickstart", "--set", "data.validation=9999"],
+            "9,999 images cannot be taken",
+        ),
         (["train", "quickstart", "--set", "augment=[{Twist: {}}]"], "Twist"),
+        (
+            ["export", "published:plain/0", "--format", "html", "--data", "."],
+            "--data is not used for html",
+        ),
         (["evaluate", "."], ". is neither a run nor"),
         (["evaluate", ".", "--split", "training"], "there is no split 'training'"),
         (["runs", "nowhere"], "nowhere is no folder"),

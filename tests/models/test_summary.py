@@ -1,5 +1,6 @@
 """Counts of the 1998 paper, and receptive fields as they really are."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -163,3 +164,10 @@ def test_a_summary_leaves_the_network_as_it_was() -> None:
 def test_layers_are_told_in_the_order_of_their_use() -> None:
     rows = summarize_network(LeNet5(), (1, 32, 32)).rows
     assert all(a.field <= b.field for a, b in pairwise(rows))
+
+
+def test_the_largest_numbers_fit_into_80_columns() -> None:
+    summary = summarize_network(build_model("compact", 32, in_channels=3), (3, 32, 32))
+    large = {"output": (9_999, 128, 128), "parameters": 10**8, "multiply_adds": 10**15}
+    rows = [replace(row, **large, connections=10**15) for row in summary.rows]
+    assert replace(summary, rows=rows, parameters=10**9).table().narrowest <= 80
