@@ -13,7 +13,8 @@ import os
 import re
 import shlex
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -36,6 +37,15 @@ class UsageError(LenetError):
     def __init__(self, message: str, path: tuple[str | int, ...] | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+@contextmanager
+def blaming(*section: str) -> Iterator[None]:
+    """Let the paths of usage errors begin with a section of the config."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(str(error), (*section, *(error.path or ()))) from error
 
 
 class DataError(LenetError):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.app import say
+from lenet.cli.app import is_terminal, say
 from lenet.cli.options import (
     ConfigArgument,
     Data,
@@ -34,10 +34,12 @@ def summary(
     source = load_config(config, overrides)
     from lenet.models.summary import summarize_network
     from lenet.training.build import build
+    from lenet.training.experiment import describe_images
 
     seed, size = source.config.seed, source.config.input.size
     with source.explaining():
-        classifier = build(source.config, [seed]).classifiers[seed]
+        described = describe_images(source.config, say, is_terminal())
+        classifier = build(described, [seed]).classifiers[seed]
     result = summarize_network(classifier.model, (classifier.data.channels, size, size))
     if as_json:
         print_json(result.as_dict())

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.app import say
+from lenet.cli.app import is_terminal, say
 from lenet.cli.completion import complete_run, one_of
 from lenet.cli.options import (
     ConfigArgument,
@@ -73,16 +73,14 @@ def show(
 
 @config.command()
 def validate(config: ConfigArgument, overrides: Overrides = []) -> None:  # noqa: B006
-    """Check a config, down to its augmentations and its network, without training."""
-    from lenet.config.load import (
-        load_config,
-    )
+    """Check a config, down to its transforms, its network and your own images, without training."""
+    from lenet.config.load import load_config
 
     source = load_config(config, overrides)
-    from lenet.training.build import build
+    from lenet.training.experiment import check_experiment
 
     with source.explaining():
-        build(source.config, [source.config.seed])
+        check_experiment(source.config, say, is_terminal())
     typer.echo(f"{config} is well-formed")
 
 

@@ -76,7 +76,9 @@ def list_folder(folder: Path) -> Listing:
             the folders' names are those of splits.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder" if folder.exists() else f"there is no {folder}")
+        if folder.exists():
+            raise DataError(f"{folder} is no folder")
+        raise DataError(f"there is no folder {folder}; name yours with --set data.path=FOLDER")
     names = {path.name: path for path in _subfolders(folder)}
     others: list[Path] = []
     loose = _pictures(folder)

@@ -12,7 +12,7 @@ from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.strings import StringComposer
-from lenet.errors import UsageError
+from lenet.errors import UsageError, blaming
 from lenet.rng import generator
 
 if TYPE_CHECKING:
@@ -68,14 +68,18 @@ def make_splits(
         UsageError: More images are asked for than there are.
     """
     settings = config.data
-    if settings.validation_split == "tail":
-        train, validation = tail_split(dataset.train, settings.validation)
-    else:
-        train, validation = stratified_split(
-            dataset.train, settings.validation, settings.split_seed
-        )
+    with blaming("data", "validation"):
+        if settings.validation_split == "tail":
+            train, validation = tail_split(dataset.train, settings.validation)
+        else:
+            train, validation = stratified_split(
+                dataset.train, settings.validation, settings.split_seed
+            )
+        if not len(train):
+            raise UsageError(f"all {len(validation):,} images are taken: none is left to train on")
     if settings.train_size is not None:
-        _, train = stratified_split(train, settings.train_size, settings.split_seed)
+        with blaming("data", "train_size"):
+            _, train = stratified_split(train, settings.train_size, settings.split_seed)
     if settings.distorted_copies:
         if distort is None:
             from lenet.augment.catalogue import build_pipeline  # needs torchvision
@@ -207,4 +211,4 @@ def stratified_split(split: Split, n: int, seed: int) -> tuple[Split, Split]:
 
 def _check_share(split: Split, n: int) -> None:
     if not 0 <= n <= len(split):
-        raise UsageError(f"cannot hold {n:,} images out of {len(split):,}")
+        raise UsageError(f"{n:,} images cannot be taken from {len(split):,}")

@@ -33,7 +33,7 @@ from lenet.runs.lock import is_locked, lock
 from lenet.runs.run import Run
 from lenet.statistics import describe_accuracy
 from lenet.studies.search_space import Range, Space
-from lenet.training.build import build, check_last_batch, check_memory
+from lenet.training.build import build, check_images
 from lenet.training.environment import (
     check_origin,
     describe_environment,
@@ -247,8 +247,7 @@ def _work(
                 dataset = dataset or load_data(config, data, say)
                 splits = make_splits(dataset, config, chosen, components.distort)
                 cache[key] = dataset, splits
-            check_last_batch(components, len(splits.train))
-            check_memory(components, splits)
+            check_images(components, splits)
             run = _open_run(sweep, trial, config)
             checksums = components.checksums(config.seed)
             check_origin(run, dataset, checksums)

@@ -1,10 +1,10 @@
 """From a config to what it describes: everything is built once, here, and building is checking."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -17,7 +17,7 @@ from lenet.data.sources import describe_dataset
 from lenet.data.splits import Splits
 from lenet.data.strings import StringComposer
 from lenet.device import total_memory
-from lenet.errors import UsageError
+from lenet.errors import UsageError, blaming
 from lenet.evaluation.classifier import Classifier, build_classifier
 from lenet.kernels.plan import plan_network
 from lenet.losses import CurvedLoss
@@ -158,7 +158,7 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
     if config.augment or config.mix or config.data.distort:
         from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
     whole = (data.size, data.size)
-    with _blaming("augment"):
+    with blaming("augment"):
         augment = build_pipeline(config.augment) if config.augment else None
         height, width = augment.output_size(whole) if augment else whole
         if max(height, width) > config.input.size:
@@ -166,9 +166,9 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
                 f"images come out as {height}×{width} pixels,"
                 f" more than input.size of {config.input.size}"
             )
-    with _blaming("mix"):
+    with blaming("mix"):
         mix = build_mixing(config.mix, len(data.classes)) if config.mix else None
-    with _blaming("data", "distort"):
+    with blaming("data", "distort"):
         distort = build_pipeline(config.data.distort) if config.data.distort else None
         height, width = distort.output_size(whole) if distort else whole
         if (height, width) != whole:
@@ -203,13 +203,14 @@ def _check_rule(components: Components) -> None:
         check_last_batch(components, 1)
 
 
-@contextmanager
-def _blaming(*section: str) -> Iterator[None]:
-    """Let the paths of errors begin with a section of the config."""
-    try:
-        yield
-    except UsageError as error:
-        raise UsageError(str(error), (*section, *(error.path or ()))) from error
+def check_images(components: Components, splits: Splits) -> None:
+    """Refuse images on which the config cannot train.
+
+    Raises:
+        UsageError: See `check_last_batch` and `check_memory`.
+    """
+    check_last_batch(components, len(splits.train))
+    check_memory(components, splits)
 
 
 def check_last_batch(components: Components, images: int) -> None:
@@ -246,10 +247,10 @@ def check_memory(components: Components, splits: Splits) -> None:
         splits: What it is trained on.
 
     Raises:
-        UsageError: A step would need more than there is.
+        UsageError: A step, or an evaluation, would need more than there is.
     """
     config, memory = components.config, total_memory(components.device)
-    if memory is None or isinstance(config.optimizer, SDLM):  # that rule takes one image at a time
+    if memory is None:
         return
     classifier = next(iter(components.classifiers.values()))
     values, model = [0], deepcopy(classifier.model).cpu().eval()
@@ -267,14 +268,24 @@ def check_memory(components: Components, splits: Splits) -> None:
     )
     # Each state is kept for its gradient; of augmented images, one size and the next.
     kept = 2 * sum(values) + 2 * max(augmented) * channels
-    batch = min(config.train.batch_size, config.train.images_per_epoch or len(splits.train))
-    needed = 4 * kept * batch
-    if needed > memory:
-        raise UsageError(
-            f"a step with {batch:,} images takes about {needed / 1e9:,.0f} GB of memory, more than"
-            f" the {memory / 1e9:,.0f} GB here: at most {memory // (4 * kept):,} images fit",
-            ("train", "batch_size"),
-        )
+    # Evaluation keeps no more than two neighbouring states.
+    passed = max(before + after for before, after in pairwise(values))
+    counted = [splits.test, splits.validation, *([splits.train] if config.evaluate.train else [])]
+    trained = config.train.images_per_epoch or len(splits.train)
+    if isinstance(config.optimizer, SDLM):
+        trained = 1  # that rule takes one image at a time
+    for section, size, images, each in (
+        ("train", config.train.batch_size, trained, 4 * kept),
+        ("evaluate", config.evaluate.batch_size, max(map(len, counted)), 4 * passed),
+    ):
+        batch = min(size, images)
+        if batch * each > memory:
+            raise UsageError(
+                f"{'a step' if section == 'train' else 'evaluation'} with {batch:,} images takes"
+                f" about {batch * each / 1e9:,.0f} GB of memory, more than the"
+                f" {memory / 1e9:,.0f} GB here: at most {memory // each:,} images fit",
+                (section, "batch_size"),
+            )
 
 
 def build_learner(

@@ -25,8 +25,7 @@ from lenet.statistics import describe_errors, describe_mean_errors, summarize
 from lenet.training.build import (
     Components,
     build,
-    check_last_batch,
-    check_memory,
+    check_images,
     is_faster_together,
 )
 from lenet.training.distributed import World, join
@@ -129,8 +128,7 @@ def run_experiment(
         check_name(name)
         dataset = dataset or load_data(config, data, say, progress)
         splits = make_splits(dataset, config, world.device, components.distort)
-        check_last_batch(components, len(splits.train))
-        check_memory(components, splits)
+        check_images(components, splits)
         runs = []
         for seed in chosen:
             own = config.model_copy(update={"seed": seed})
@@ -145,6 +143,49 @@ def run_experiment(
         say(f"{what}, in {where}")
         _train(components, runs, splits, world, stop, say, progress)
     return Experiment(runs)
+
+
+def check_experiment(
+    config: Config, say: Callable[[str], None] = lambda line: None, progress: bool = False
+) -> None:
+    """Check a config as `run_experiment` does before it begins.
+
+    Of images, only the user's own are read: what a dataset with a name holds is known.
+
+    Args:
+        config: What would be trained, with its seed.
+        say: Takes messages.
+        progress: Show a bar on standard error.
+
+    Raises:
+        UsageError: The config is impossible.
+        RunError: The user's own files are missing or damaged, or a network to learn from is.
+    """
+    own = load_data(config, None, say, progress) if config.data.name == FILES else None
+    config = complete(config, own) if own else config
+    components = build(config, [config.seed])
+    if own:
+        splits = make_splits(own, config, components.device, components.distort)
+        check_images(components, splits)
+        say(splits.describe())
+
+
+def describe_images(
+    config: Config, say: Callable[[str], None] = lambda line: None, progress: bool = False
+) -> Config:
+    """Return a config whose network can be built: the user's own images are read if they must be.
+
+    Args:
+        config: Any.
+        say: Takes messages.
+        progress: Show a bar on standard error.
+
+    Raises:
+        RunError: The user's own files are missing or damaged.
+    """
+    if config.data.name != FILES or is_complete(config):
+        return config
+    return complete(config, load_data(config, None, say, progress))
 
 
 def _begin(

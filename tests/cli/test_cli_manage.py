@@ -12,8 +12,10 @@ from lenet.cli import app
 from lenet.data.sources import SAMPLE, SOURCES
 
 
-def lenet(*arguments: str) -> Result:
-    return CliRunner().invoke(app, arguments)
+def lenet(*arguments: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == code, result.output
+    return result
 
 
 def test_show_prints_every_key_and_where_it_was_written() -> None:
@@ -43,15 +45,13 @@ def test_the_sample_is_not_fetched_but_verified() -> None:
 
 
 def test_an_unknown_dataset_is_refused_with_those_there_are() -> None:
-    refused = lenet("data", "fetch", "mnsit")
-    assert refused.exit_code == 2
+    refused = lenet("data", "fetch", "mnsit", code=2)
     assert "mnsit" in refused.stderr and "mnist" in refused.stderr
 
 
 @pytest.mark.parametrize("command", ["figures", "augment"])
 def test_figures_and_augmentations_are_listed(command: str) -> None:
     listed = lenet(command)
-    assert listed.exit_code == 0
     assert {"figures": "confusion", "augment": "RandomAffine"}[command] in listed.stdout
 
 
@@ -65,7 +65,7 @@ def test_filters_are_drawn_on_a_picture_of_any_size(elsewhere: Path) -> None:
 def test_compare_prints_errors_with_accuracy_and_mcnemars_p(elsewhere: Path) -> None:
     small = ["--set", "data.name=mnist-sample", "--set", "data.train_size=200", "--device", "cpu"]
     small += ["--set", "train.epochs=1", "--set", "evaluate.pictures=false", "--name", "small"]
-    assert lenet("train", "modern/plain", *small, "--seeds", "2").exit_code == 0
+    lenet("train", "modern/plain", *small, "--seeds", "2")
     compared = lenet("compare", "runs/small/0", "runs/small/1", "--device", "cpu").stdout
     assert "1,000  accuracy  seeds" in compared
     assert "McNemar's exact p = " in compared
@@ -77,3 +77,26 @@ def test_compare_prints_errors_with_accuracy_and_mcnemars_p(elsewhere: Path) -> 
     assert json.loads(calibrated.stdout).keys() == {"runs/small/0", "runs/small/1"}
     figures = lenet("figures", "runs/small/0", "confusion", "--to", ".")
     assert figures.stdout.split() == ["confusion.png"]
+
+
+def test_a_config_of_own_pictures_is_checked_on_them(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(elsewhere / "cache"))
+    for name, level in (("a", 50), ("b", 200)):
+        (elsewhere / "letters" / name).mkdir(parents=True)
+        for i in range(5):
+            Image.new("L", (40, 30), level + i).save(f"letters/{name}/{i}.png")
+    checked = lenet("config", "validate", "letters")
+    assert "2 classes: a, b; 8 training, 2 test images, 32×32, grey" in checked.stderr
+    assert checked.stdout == "letters is well-formed\n"
+    mine = ("pictures", "--set", "data.path=letters", "--set")
+    assert "Linear" in lenet("summary", *mine, "train.epochs=3").stdout
+    refused = {
+        "data.validation=9": "data.validation: 9 images cannot be taken from 8",
+        "data.validation=8": "data.validation: all 8 images are taken",
+        "data.classes=[a, c]": "letters has other classes",
+        "data.path=numbers": "there is no folder numbers; name yours with --set data.path=FOLDER",
+    }
+    for change, complaint in refused.items():
+        assert complaint in lenet("config", "validate", *mine, change, code=2).stderr

@@ -55,7 +55,7 @@ def test_nothing_and_everything_can_be_validation_split(n: int) -> None:
 
 
 def test_more_images_than_there_are_cannot_be_validation_split() -> None:
-    with pytest.raises(UsageError, match="cannot hold 21 images out of 20"):
+    with pytest.raises(UsageError, match="21 images cannot be taken from 20"):
         stratified_split(digits([10, 10]), 21, seed=0)
 
 

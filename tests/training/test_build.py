@@ -15,7 +15,13 @@ from lenet.data.datasets import Dataset, Split
 from lenet.data.splits import Splits, add_distorted_copies
 from lenet.errors import UsageError
 from lenet.models import MODELS
-from lenet.training.build import build, check_last_batch, check_memory, is_faster_together
+from lenet.training.build import (
+    Components,
+    build,
+    check_last_batch,
+    check_memory,
+    is_faster_together,
+)
 from lenet.training.experiment import run_experiment
 
 OF_1998 = ["loss={kind: squared-targets}", "optimizer={kind: sdlm}", "schedule={kind: constant}"]
@@ -103,15 +109,16 @@ def test_batches_that_do_not_fit_into_the_memory_are_refused_with_how_many_image
     settings = ["model={kind: linear}", "augment=[]", "data.name=mnist"]
     images = Split(torch.zeros(1000, 1, 28, 28, dtype=torch.uint8), torch.zeros(1000).long())
     splits = Splits("mnist", images, images, images)
-    for size in (128, 129):
-        config = load_config("quickstart", [*settings, f"train.batch_size={size}"]).config
-        components = build(config, [0])
-        if size == 128:
-            check_memory(components, splits)
-            continue
-        with pytest.raises(UsageError, match="at most 128 images fit") as refused:
-            check_memory(components, splits)
-        assert refused.value.path == ("train", "batch_size")
+
+    def components(training: int, evaluation: int) -> Components:
+        sizes = [f"train.batch_size={training}", f"evaluate.batch_size={evaluation}"]
+        return build(load_config("quickstart", [*settings, *sizes]).config, [0])
+
+    check_memory(components(128, 256), splits)
+    for sizes, section, most in (((129, 256), "train", 128), ((128, 257), "evaluate", 256)):
+        with pytest.raises(UsageError, match=f"at most {most} images fit") as refused:
+            check_memory(components(*sizes), splits)
+        assert refused.value.path == (section, "batch_size")
 
 
 @pytest.mark.parametrize(
