@@ -100,3 +100,17 @@ def naming_memory(setting: str, size: int) -> Iterator[None]:
             f"the {'GPU' if on_gpu else 'machine'}'s memory ran out with {setting}={size}:"
             f" try --set {setting}={max(size // 2, 1)}"
         ) from error
+
+
+@contextmanager
+def torch_threads(n: int) -> Iterator[None]:
+    """Let PyTorch compute on n threads of the CPU.
+
+    Its threads spin for some milliseconds after each operation, in the way of any others.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -10,7 +10,8 @@ GROUND = "ground"
 
 FLOORS: list[set[str]] = [
     {GROUND},
-    {"config", "augment", "models", "kernels"},
+    {"kernels"},
+    {"config", "augment", "models"},
     {"data"},
     {"runs"},
     {"evaluation"},

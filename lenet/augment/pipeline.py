@@ -1,7 +1,9 @@
 """Transforms one after another, consecutive geometry by one interpolation."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,11 @@ from lenet.augment.foreign import AlbumentationsTransform, KorniaTransform, Torc
 from lenet.augment.mixing import MixingTransform, shares
 from lenet.augment.sampling import Geometry, agree, warp
 from lenet.augment.transform import BatchTransform, Parameters, Size, to_device
+from lenet.device import torch_threads
 from lenet.errors import UsageError
+
+if TYPE_CHECKING:
+    from lenet.kernels.warp import Sampler
 
 EVERYTHING = slice(None)
 
@@ -37,6 +43,7 @@ class Pipeline:
         labels: Tensor | None,
         generator: torch.Generator,
         part: slice = EVERYTHING,
+        sampler: "Sampler | None" = None,
     ) -> Tensor:
         """Transform a batch, each image by its own draw.
 
@@ -45,15 +52,20 @@ class Pipeline:
             labels: int64 (B,), for transforms that treat classes differently.
             generator: On the CPU; the same state gives the same result on any device.
             part: The images to transform and return; their draws do not depend on it.
+            sampler: Interpolates where geometry stands in this list itself and the sampler covers
+                it; None: PyTorch does. The two differ in rounding.
 
         Raises:
             TypeError: The images are not floats.
         """
         if not images.is_floating_point():
             raise TypeError(f"a pipeline transforms pixels in [0, 1], not {images.dtype}")
-        drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
-        own = [{name: value[part] for name, value in p.items()} for p in drawn]
-        return self.apply_to(images[part], own).clamp(0, 1)
+        # What remains for PyTorch beside a sampler is not worth its threads.
+        alone = sampler and all(isinstance(transform, Geometry) for transform in self.transforms)
+        with torch_threads(1) if alone else nullcontext():
+            drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
+            own = [{name: value[part] for name, value in p.items()} for p in drawn]
+            return self.apply_to(images[part], own, sampler).clamp(0, 1)
 
     @property
     def notes(self) -> list[str]:
@@ -110,7 +122,9 @@ class Pipeline:
             for transform, before in zip(self.transforms, self.sizes(size), strict=False)
         ]
 
-    def apply_to(self, images: Tensor, drawn: Sequence[Parameters]) -> Tensor:
+    def apply_to(
+        self, images: Tensor, drawn: Sequence[Parameters], sampler: "Sampler | None" = None
+    ) -> Tensor:
         """Apply drawn parameters; an empty batch stays empty."""
         if len(images) == 0:  # a process may have no share of a small batch
             height, width = images.shape[-2:]
@@ -119,9 +133,10 @@ class Pipeline:
         steps = [(t, to_device(p, changed)) for t, p in zip(self.transforms, drawn, strict=True)]
         for group in _gather(steps):
             geometry = [(t, p) for t, p in group if isinstance(t, Geometry)]
-            changed = (
-                warp(changed, geometry) if geometry else group[0][0].apply_to(changed, group[0][1])
-            )
+            if geometry:
+                changed = warp(changed, geometry, sampler)
+            else:
+                changed = group[0][0].apply_to(changed, group[0][1])
         return changed.to(images.dtype)
 
 

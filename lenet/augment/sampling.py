@@ -20,8 +20,8 @@ there; of MNIST's digits, which have an empty margin, fewer than 1 % change at a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, reduce
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -29,6 +29,9 @@ from torch.nn import functional as F
 
 from lenet.augment.arguments import choice, number
 from lenet.augment.transform import BatchTransform, Parameters, Size
+
+if TYPE_CHECKING:
+    from lenet.kernels.warp import Sampler
 
 FAR = 1e6
 """A coordinate outside any image."""
@@ -91,11 +94,14 @@ class Field:
         rows: (H, k_y).
         columns: (W, k_x).
         cores: (B, 2, k_y, k_x); zero for images that are not displaced.
+        turns: Matrices by which each displacement is still to be multiplied, one after another,
+            (B, 2, 2) or (1, 2, 2) each.
     """
 
     rows: Tensor
     columns: Tensor
     cores: Tensor
+    turns: tuple[Tensor, ...] = ()
 
     @property
     def size(self) -> Size:
@@ -104,12 +110,14 @@ class Field:
 
     def turn(self, linear: Tensor) -> "Field":
         """Multiply each displacement by a matrix, (B, 2, 2) or (1, 2, 2)."""
-        turned = linear @ self.cores.flatten(2)
-        return replace(self, cores=turned.view_as(self.cores))
+        return replace(self, turns=(*self.turns, linear))
 
     def spread(self) -> Tensor:
         """Return the displacements, (B, 2, H, W)."""
-        return self.rows @ (self.cores @ self.columns.T)
+        cores = self.cores
+        for linear in self.turns:
+            cores = (linear @ cores.flatten(2)).view_as(cores)
+        return self.rows @ (cores @ self.columns.T)
 
 
 class Displacement(Geometry):
@@ -200,12 +208,17 @@ def _wishes(transforms: Sequence[BatchTransform], attribute: str) -> set[Any]:
     return {getattr(transform, attribute) for transform in transforms} - {None}
 
 
-def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor:
+def warp(
+    images: Tensor,
+    steps: Sequence[tuple[Geometry, Parameters]],
+    sampler: "Sampler | None" = None,
+) -> Tensor:
     """Apply geometric transforms that `agree`, one after another, at once.
 
     Args:
         images: (B, C, H, W), float32 or float64.
         steps: Transforms and their drawn parameters, on the images' device.
+        sampler: See `look_up`.
     """
     sizes = [(images.shape[-2], images.shape[-1])]
     for geometry, _ in steps:
@@ -216,15 +229,30 @@ def warp(images: Tensor, steps: Sequence[tuple[Geometry, Parameters]]) -> Tensor
     transforms = [geometry for geometry, _ in steps]
     (interpolation,) = _wishes(transforms, "interpolation") or {"bilinear"}
     (fill,) = _wishes(transforms, "fill") or {0.0}
-    return look_up(images, places, interpolation, fill)
+    return look_up(images, places, interpolation, fill, sampler)
 
 
-def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> Tensor:
+def look_up(
+    images: Tensor,
+    places: Places,
+    interpolation: str,
+    fill: float,
+    sampler: "Sampler | None" = None,
+) -> Tensor:
     """Interpolate images (B, C, H, W) at places; `fill` outside.
+
+    Args:
+        images: float32 or float64.
+        places: Where to look.
+        interpolation: ``bilinear`` or ``nearest``.
+        fill: Pixel value outside the image.
+        sampler: Looks up what it covers, to rounding as PyTorch does; None: PyTorch does it all.
 
     Returns:
         (B, C, *places.size).
     """
+    if sampler and interpolation == "bilinear" and sampler.covers(images, places.size):
+        return _look_up_compiled(sampler, images, places, fill)
     height, width = images.shape[-2:]
     scale = torch.diag(images.new_tensor([2 / width, 2 / height, 1]))
     grid = places.project(scale[None]).resolve().view(-1, 2, *places.size).permute(0, 2, 3, 1)
@@ -236,6 +264,24 @@ def look_up(images: Tensor, places: Places, interpolation: str, fill: float) -> 
         align_corners=False,
     )
     return looked + fill if fill else looked
+
+
+def _look_up_compiled(sampler: "Sampler", images: Tensor, places: Places, fill: float) -> Tensor:
+    """Interpolate images bilinearly at places by compiled kernels."""
+    origin, matrix, field, factors = places.origin, places.matrix, places.field, None
+    if field:
+        turns = field.turns or (torch.eye(2)[None],)
+        turn = reduce(lambda before, after: after @ before, turns)
+        factors = field.rows, field.cores, field.columns.T, turn
+    return sampler.look_up(
+        images,
+        places.size,
+        origin if origin.ndim == 3 else origin[None],
+        torch.eye(3)[None] if matrix is None else matrix,
+        factors,
+        perspective=places.perspective,
+        fill=fill,
+    )
 
 
 @lru_cache(maxsize=32)

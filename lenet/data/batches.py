@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -136,10 +137,14 @@ class Batches:
         if not distorted and self.compose is None:
             indices, part = indices[part], slice(None)
         targets = self.split.labels[indices]
-        if self.raw and not distorted and self.compose is None and self.teach is None:
+        if self.raw:
             # By NumPy: torch would wake its threads, which then are in the way of the learner's.
-            return torch.from_numpy(self.split.images.numpy()[indices.numpy()]), targets
-        images = scale_pixels(self.split.images[indices])
+            pixels = self.split.images.numpy()[indices.numpy()]
+            if not distorted and self.compose is None and self.teach is None:
+                return torch.from_numpy(pixels), targets
+            images = torch.from_numpy(pixels / np.float32(255))
+        else:
+            images = scale_pixels(self.split.images[indices])
         if distorted:
             # Mixing and composing need the whole batch, whatever part of it is here.
             whole = self.mix is not None or self.compose is not None

@@ -113,6 +113,29 @@ def load(typing, array, i):
     return lanes(array, types.intp), generate
 
 
+@intrinsic
+def read(typing, array, i):
+    """The values of an array from value i on."""
+
+    def generate(context, builder, signature, arguments):
+        address = _address(context, builder, signature.args[0], *arguments)
+        return builder.load(_as_vector(builder, address), align=4)
+
+    return lanes(array, types.intp), generate
+
+
+@intrinsic
+def write(typing, array, i, vector):
+    """Make a vector the values of an array from value i on."""
+
+    def generate(context, builder, signature, arguments):
+        address = _address(context, builder, signature.args[0], *arguments[:2])
+        builder.store(arguments[2], _as_vector(builder, address), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, vector), generate
+
+
 @intrinsic(prefer_literal=True)
 def load_many(typing, array, i, step, n):
     """n vectors of an array: vector i, i + step, …"""
@@ -233,6 +256,12 @@ def multiply(typing, a, b):
 
 
 @intrinsic
+def divide(typing, a, b):
+    """a / b"""
+    return lanes(a, b), lambda context, builder, signature, arguments: builder.fdiv(*arguments)
+
+
+@intrinsic
 def multiply_add(typing, a, b, c):
     """a · b + c"""
 
@@ -346,3 +375,62 @@ def transpose(typing, array, i, step, out, o, out_step):
 
     integer = types.intp
     return types.void(array, integer, integer, out, integer, integer), generate
+
+
+@intrinsic
+def interpolate(typing, array, i, width, x, y, most_x, most_y):
+    """Interpolate bilinearly at (x, y) in an image of `width`, its first pixel value i of an array.
+
+    Places are moved into [0, most_x] × [0, most_y], NaN to 0; the image has pixels on all sides of
+    them.
+    """
+
+    def generate(context, builder, signature, arguments):
+        array, start, width, x, y, most_x, most_y = arguments
+        whole, share = [], []
+        for place, most in ((x, most_x), (y, most_y)):
+            inside = builder.fcmp_ordered(">", place, _constant(0.0))
+            place = builder.select(inside, place, _constant(0.0))
+            most = _spread(builder, most)
+            place = builder.select(builder.fcmp_ordered("<", place, most), place, most)
+            whole.append(builder.fptosi(place, ir.VectorType(INDEX, LANES)))
+            share.append(builder.fsub(place, builder.sitofp(whole[-1], VECTOR)))
+        width32 = builder.trunc(width, INDEX)
+        row = ir.Constant(ir.VectorType(INDEX, LANES), ir.Undefined)
+        row = builder.insert_element(row, width32, ir.Constant(INDEX, 0))
+        zeros = ir.Constant(ir.VectorType(INDEX, LANES), [0] * LANES)
+        row = builder.shuffle_vector(row, row, zeros)
+        places = builder.add(builder.mul(whole[1], row), whole[0])
+        upper, lower = [], []  # a pixel and the one to its right at once, of two rows
+        pair = ir.VectorType(ir.FloatType(), 2).as_pointer()
+        first = _address(context, builder, signature.args[0], array, start)
+        for lane in range(LANES):
+            place = builder.extract_element(places, ir.Constant(INDEX, lane))
+            address = builder.gep(first, [builder.zext(place, width.type)])
+            upper.append(builder.load(builder.bitcast(address, pair), align=4))
+            address = builder.gep(address, [width])
+            lower.append(builder.load(builder.bitcast(address, pair), align=4))
+        corners = []
+        for pairs in (upper, lower):
+            while len(pairs) > 1:
+                n = 2 * pairs[0].type.count
+                every = ir.Constant(ir.VectorType(INDEX, n), list(range(n)))
+                pairs = [
+                    builder.shuffle_vector(a, b, every)
+                    for a, b in zip(pairs[::2], pairs[1::2], strict=True)
+                ]
+            undefined = ir.Constant(pairs[0].type, ir.Undefined)
+            for side in range(2):
+                mask = ir.Constant(ir.VectorType(INDEX, LANES), list(range(side, 2 * LANES, 2)))
+                corners.append(builder.shuffle_vector(pairs[0], undefined, mask))
+
+        def between(a, b, share):
+            step = builder.fmul(builder.fsub(b, a), share, flags=FUSED)
+            return builder.fadd(a, step, flags=FUSED)
+
+        left = between(corners[0], corners[2], share[1])
+        right = between(corners[1], corners[3], share[1])
+        return between(left, right, share[0])
+
+    integer, number = types.intp, types.float32
+    return lanes(array, integer, integer, lanes, lanes, number, number), generate

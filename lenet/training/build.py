@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import Tensor
 
 from lenet.config.schema import SDLM, Config
 from lenet.data.batches import ALL, Batches, Share
@@ -88,6 +89,11 @@ class Components:
         if self.config.data.boosting is not None:
             pools = [choose_images(split, self.earlier[seed], seed) for seed in seeds]
         preprocess = self.classifiers[seeds[0]].preprocess
+        augment: Callable[..., Tensor] | None = self.augment
+        if augment and kernels == "fast":
+            from lenet.kernels.warp import Sampler
+
+            augment = partial(augment, sampler=Sampler(torch.get_num_threads()))
         return Batches(
             split,
             seeds,
@@ -96,7 +102,7 @@ class Components:
             order=train.order,
             balance=self.config.data.balance,
             images_per_epoch=train.images_per_epoch,
-            augment=self.augment,
+            augment=augment,
             mix=self.mix,
             compose=StringComposer.of(self.config) if self.config.data.strings else None,
             last_augmented=train.epochs - train.no_augment_epochs,

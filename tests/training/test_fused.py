@@ -12,12 +12,15 @@ from torch.nn import functional as F
 
 from lenet.config.load import load_config
 from lenet.config.schema import Config
+from lenet.data.datasets import load_dataset
+from lenet.data.splits import make_splits
 from lenet.errors import UsageError
 from lenet.kernels import support
 from lenet.kernels.plan import plan_network
 from lenet.kernels.support import missing
 from lenet.losses import CrossEntropy
 from lenet.models.lenet5_modern import LeNet5Modern
+from lenet.training.build import build
 from lenet.training.experiment import resume_runs, run_experiment
 from lenet.training.fused import FusedLearner, choose_kernels, why_not
 from lenet.training.gradient import GradientLearner
@@ -204,6 +207,23 @@ def test_training_becomes_what_it_becomes_with_pytorch(elsewhere: Path, batch_no
         assert ours["loss/test"] == pytest.approx(theirs["loss/test"], rel=1e-3)
         # Of hundreds, for so short a training leaves many images between two classes.
         assert abs(ours["errors/test"] - theirs["errors/test"]) <= 0.03 * theirs["errors/test"]
+
+
+@needs_kernels
+def test_distorted_batches_are_those_of_pytorch(elsewhere: Path) -> None:
+    elastic = "augment=[RandomAffine: {degrees: 8}, ElasticTransform: {alpha: 24, sigma: 4}]"
+    config = quickstart("train.no_augment_epochs=0", elastic)
+    components, splits = (
+        build(config, [0, 1]),
+        make_splits(load_dataset("mnist-sample"), config, CPU),
+    )
+    fast, slow = (
+        components.batches(splits.train, [0, 1], kernels=kernels).batch(1, 0)
+        for kernels in ("fast", "torch")
+    )
+    inputs = torch.stack([components.classifiers[0].preprocess(images) for images in fast[0]])
+    torch.testing.assert_close(inputs, slow[0], rtol=0, atol=3e-5)  # divided by 0.3081
+    assert torch.equal(fast[1], slow[1])
 
 
 @needs_kernels
