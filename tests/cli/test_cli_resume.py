@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import lenet.figures.tensorboard
 from lenet.cli import app
+from lenet.figures.style import new_figure
 from lenet.runs.find import CLONED
 from lenet.runs.lock import lock
 from lenet.runs.run import Position, Run
@@ -138,7 +140,12 @@ def test_verify_resume_stops_and_kills_trainings_and_finds_no_difference(elsewhe
     assert "curves are identical" in verified.stdout
 
 
-def test_figures_are_drawn_after_training_and_when_they_are_missing(elsewhere: Path) -> None:
+def test_figures_are_drawn_after_training_and_when_they_are_missing(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two of them: real ones take seconds, and are drawn in the same way.
+    few = {name: lambda subject: new_figure(0.5) for name in ("errors", "confusion")}
+    monkeypatch.setattr(lenet.figures.tensorboard, "FIGURES", few)
     Path("small.yaml").write_text(SMALL.replace("320", "10").replace("false", "true"))
     drawn = Path("runs/small/0/projector_config.pbtxt")
     trained = runner.invoke(app, ["train", "small.yaml", "--json"])

@@ -17,7 +17,7 @@ from lenet.data.batches import Share
 from lenet.errors import UsageError
 from lenet.runs.run import Run
 from lenet.training.build import build
-from lenet.training.distributed import own_gpu
+from lenet.training.distributed import World, own_gpu
 from lenet.training.experiment import run_experiment
 
 SMALL = [
@@ -119,10 +119,24 @@ def test_a_lost_process_ends_the_others_and_the_run_goes_on_with_one(
     assert Run.open(run).lines("metrics.jsonl")[: len(before)] == before
 
 
-def test_the_rule_of_one_update_per_image_refuses_to_be_divided(elsewhere: Path) -> None:
-    rule = ["optimizer={kind: sdlm}", "schedule={kind: constant}"]
-    lenet5 = ["model={kind: lenet5}", "loss={kind: map}", *rule]
-    process = torchrun(2, elsewhere, "train", "quickstart", *settings(*lenet5))
+OF_1998 = [
+    "model={kind: lenet5}",
+    "loss={kind: map}",
+    "optimizer={kind: sdlm}",
+    "schedule={kind: constant}",
+]
+
+
+def test_the_rule_of_one_update_per_image_refuses_to_be_divided() -> None:
+    config, cpu = load_config("quickstart", [*SMALL, *OF_1998]).config, torch.device("cpu")
+    World(0, 1, cpu).check(config, None)
+    with pytest.raises(UsageError, match="the sdlm rule makes one update per image"):
+        World(0, 2, cpu).check(config, None)
+
+
+@pytest.mark.slow
+def test_one_of_several_processes_says_what_is_refused(elsewhere: Path) -> None:
+    process = torchrun(2, elsewhere, "train", "quickstart", *settings(*OF_1998))
     _, err = process.communicate(timeout=300)
     assert process.returncode != 0
     assert err.count("the sdlm rule makes one update per image") == 1
