@@ -280,11 +280,11 @@ def check_memory(components: Components, splits: Splits) -> None:
     trained = config.train.images_per_epoch or len(splits.train)
     if isinstance(config.optimizer, SDLM):
         trained = 1  # that rule takes one image at a time
-    for section, size, images, each in (
+    for section, asked, images, each in (
         ("train", config.train.batch_size, trained, 4 * kept),
         ("evaluate", config.evaluate.batch_size, max(map(len, counted)), 4 * passed),
     ):
-        batch = min(size, images)
+        batch = min(asked, images)
         if batch * each > memory:
             raise UsageError(
                 f"{'a step' if section == 'train' else 'evaluation'} with {batch:,} images takes"
