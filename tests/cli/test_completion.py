@@ -46,6 +46,23 @@ def test_bash_divides_words_at_equals_signs_and_colons_and_replaces_the_rest() -
     assert complete("export", "published", ":", "handwriting/")[0] == "handwriting/0"
 
 
+@pytest.mark.parametrize(
+    ("line", "answer"),
+    [
+        ("lenet train quick", "quickstart"),
+        ("lenet train quickstart --set train.order=c", "train.order=constant"),
+        ("lenet predict published:handw", "published:handwriting"),
+    ],
+)
+def test_zsh_and_fish_are_told_whole_words(line: str, answer: str) -> None:
+    asked = {"_TYPER_COMPLETE_ARGS": line, "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    told = {"fish": answer, "zsh": answer.replace(":", r"\\:")}
+    for shell, words in told.items():
+        env = asked | {"_LENET_COMPLETE": f"complete_{shell}"}
+        result = CliRunner().invoke(app, [], prog_name="lenet", env=env)
+        assert words in result.stdout, result.output
+
+
 def test_runs_are_completed_below_their_folder(elsewhere: Path) -> None:
     for folder in ("runs/deep/0", "runs/deep/1", "runs/other/0"):
         (elsewhere / folder).mkdir(parents=True)
