@@ -41,7 +41,7 @@ def describe_errors(errors: int, n: int) -> str:
     low, high = wilson_interval(errors, n)
     return (
         f"{count(errors, 'error')} / {n:,} (accuracy {describe_accuracy(errors, n)},"
-        f" 95 % CI {low:.0f}–{high:.0f} errors)"
+        f" 95 % CI {low:,.0f}–{high:,.0f} errors)"
     )
 
 
@@ -58,10 +58,14 @@ class Summary:
         return f"{self:.1f} (n = {self.n})"
 
     def __format__(self, spec: str) -> str:
-        """Return mean ± sd, each in the format `spec`; without one, what `str` returns."""
+        """Return mean ± sd, each in the format `spec` with commas between thousands.
+
+        Without a `spec`, what `str` returns.
+        """
         if not spec:
             return str(self)
-        return format(self.mean, spec) + ("" if self.sd is None else f" ± {self.sd:{spec}}")
+        spread = "" if self.sd is None else f" ± {self.sd:,{spec}}"
+        return f"{self.mean:,{spec}}{spread}"
 
 
 def summarize(values: Sequence[float]) -> Summary:

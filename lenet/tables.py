@@ -157,7 +157,10 @@ class Table:
         yield from console.render(table, options.update(width=room))
         for note in self.notes:
             # On a terminal lines break between words; in a pipe they stay whole.
-            yield Text(note, overflow="fold" if options.is_terminal else "ignore")
+            if options.is_terminal:
+                yield Text("\n".join(_wrap(note, options.max_width)), overflow="fold")
+            else:
+                yield Text(note, overflow="ignore")
         hidden = [heading for n, heading in enumerate(self.headings) if n not in widths]
         if hidden:
             yield Text(f"no room for: {', '.join(hidden)}", style="dim")
@@ -168,8 +171,12 @@ def _total(widths: Sequence[int]) -> int:
 
 
 def _words(text: str) -> list[str]:
-    """Split text where it may break: after blanks, and after - / , before a word, as in a/the."""
-    return re.split(r"(?<= )(?!%)|(?<=[/,-])(?=[^\W\d]{2})", text)
+    """Split text where it may break: after blanks, and after - / , before a word, as in a/the.
+
+    What belongs to a number stays with it: ``5 %``, ``41.4 ± 2.9``, ``82 / 10,000``.
+    """
+    blank = r"(?<= )(?!%)(?<!± )(?<!\d / )(?!(?<=\d )[±/] \d)"
+    return re.split(rf"{blank}|(?<=[/,-])(?=[^\W\d]{{2}})", text)
 
 
 def _longest_word(text: str) -> int:

@@ -60,6 +60,7 @@ def test_a_summary_has_the_sample_standard_deviation() -> None:
     assert summary.sd == pytest.approx((32 / 7) ** 0.5)
     assert str(summarize([80, 82, 84])) == "82.0 ± 2.0 (n = 3)"
     assert str(summarize([82])) == "82.0 (n = 1)"
+    assert f"{summarize([1000, 3000]):.0f}" == "2,000 ± 1,414"
 
 
 def test_mcnemar_is_a_sign_test_on_the_disagreements() -> None:

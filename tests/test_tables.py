@@ -95,6 +95,12 @@ def test_markdown_has_notes_below_and_text_has_them_too() -> None:
     assert str(table).endswith("mean: 3")
 
 
+def test_numbers_stay_with_what_belongs_to_them() -> None:
+    table = Table(["a"], [["of 41.4 ± 2.9 errors / 10,000"], ["the paper's ± 0.1 %"]])
+    lines = [line.strip() for line in printed(11, table).splitlines()]
+    assert lines[2:] == ["of", "41.4 ± 2.9", "errors /", "10,000", "the paper's", "± 0.1 %"]
+
+
 def test_notes_break_between_words_on_a_terminal_and_stay_whole_in_a_pipe() -> None:
     table = Table(["run"], [["a"]], notes=["one two three four"])
     shown = printed(10, table, force_terminal=True, color_system=None)

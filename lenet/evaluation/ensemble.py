@@ -144,4 +144,4 @@ class Opinions:
 
 def _row(name: str, errors: int, n: int) -> list[str]:
     low, high = wilson_interval(errors, n)
-    return [name, f"{errors:,}", f"{100 * (n - errors) / n:.2f} %", f"{low:.0f}–{high:.0f}"]
+    return [name, f"{errors:,}", f"{100 * (n - errors) / n:.2f} %", f"{low:,.0f}–{high:,.0f}"]

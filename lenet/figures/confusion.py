@@ -33,7 +33,7 @@ def draw_confusion(subject: Subject) -> Figure:
     accuracy = describe_accuracy(result.errors, result.n)
     figure = style.new_figure(
         height,
-        f"{subject.name}: {errors} (accuracy {accuracy}, 95 % CI {low:.0f}–{high:.0f} errors)",
+        f"{subject.name}: {errors} (accuracy {accuracy}, 95 % CI {low:,.0f}–{high:,.0f} errors)",
     )
     axes = style.bare(figure.subplots())
     axes.imshow(mistakes.numpy(), cmap=style.sequential(), vmin=0, vmax=1.25 * most, aspect="auto")

@@ -109,10 +109,13 @@ def table(rows: Sequence[Row]) -> Table:
                 "accuracy", "minutes")  # fmt: skip
     lines = []
     for row in rows:
-        train, validation = (str(row.errors.get(split, "–")) for split in ("train", "validation"))
+        train, validation = (
+            f"{row.errors[split]:,}" if split in row.errors else "–"
+            for split in ("train", "validation")
+        )
         test = accuracy = "–"
         if row.images:
-            test = f"{row.errors['test']} / {row.images:,}"
+            test = f"{row.errors['test']:,} / {row.images:,}"
             accuracy = describe_accuracy(row.errors["test"], row.images)
         lines.append((row.experiment, str(row.seed), row.state, str(row.epochs), row.dataset or "–",
                       train, validation, test, accuracy, f"{row.seconds / 60:.1f}"))  # fmt: skip

@@ -159,7 +159,7 @@ class Column:
 
 
 def _count_errors(measured: Measured) -> str:
-    return str(measured.errors[0]) if measured.row.ensemble else f"{measured.summary:.1f}"
+    return f"{measured.errors[0]:,}" if measured.row.ensemble else f"{measured.summary:.1f}"
 
 
 ERRORS = Column("test errors of {n}", _count_errors)
