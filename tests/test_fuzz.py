@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,13 +266,14 @@ def test_odd_arguments_of_transforms(name: str, arguments: Any, mixes: bool) -> 
         assert name in str(error)
 
 
-@dataclass(repr=False)
 class Begun:
-    """A run stopped in its second epoch, its data, and the bytes of its files."""
+    """A run stopped in its second epoch, its data, and the bytes of its files.
 
-    run: Run
-    splits: Splits
-    files: dict[str, bytes]
+    No dataclass, for Hypothesis would print all fields of one, and refuse to print so much.
+    """
+
+    def __init__(self, run: Run, splits: Splits, files: dict[str, bytes]) -> None:
+        self.run, self.splits, self.files = run, splits, files
 
 
 @pytest.fixture(scope="module")
