@@ -14,7 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
 
-from lenet.augment.catalogue import MIXINGS, build_mixing, build_pipeline
+from lenet.augment.catalogue import (
+    AUGMENTATIONS,
+    MIXINGS,
+    PRESETS,
+    build_mixing,
+    build_pipeline,
+)
 from lenet.bench.measurement import Row, ratio, take_turns
 from lenet.bench.train import BATCH as BATCH_OF_TRAINING
 from lenet.bench.train import plain_config
@@ -54,38 +60,33 @@ ALWAYS = {"p": 1.0}
 
 Specs = list[dict[str, dict[str, Any]]]
 
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "RandomAffine": AFFINE,
+    "ElasticTransform": ELASTIC,
+    "RandomRotation": {"degrees": 10},
+    "RandomCrop": {"size": MNIST.size, "padding": 2},
+    "RandomPerspective": ALWAYS,
+    "RandomResizedCrop": {"size": MNIST.size},
+    "RandomStretch": {"scale_x": [0.8, 1.2], "scale_y": [0.8, 1.2]},
+    "RandomSqueeze": {"ratio": [0.8, 1.2]},
+    "ColorJitter": JITTER,
+    "GaussianBlur": {"kernel_size": 5},
+    "RandomAdjustSharpness": {"sharpness_factor": 2, **ALWAYS},
+    "RandomAutocontrast": ALWAYS,
+    "RandomInvert": ALWAYS,
+    "CLAHE": ALWAYS,
+    "RandomErasing": ALWAYS,
+}
+"""Arguments of those that need some, or that would otherwise leave images as they are."""
+
 CASES: dict[str, Specs] = {
     BOTH: [{"RandomAffine": AFFINE}, {"ElasticTransform": ELASTIC}],
-    "RandomAffine": [{"RandomAffine": AFFINE}],
-    "ElasticTransform": [{"ElasticTransform": ELASTIC}],
-    "RandomRotation": [{"RandomRotation": {"degrees": 10}}],
-    "RandomCrop": [{"RandomCrop": {"size": MNIST.size, "padding": 2}}],
-    "RandomHorizontalFlip": [{"RandomHorizontalFlip": {}}],
-    "RandomVerticalFlip": [{"RandomVerticalFlip": {}}],
-    "RandomPerspective": [{"RandomPerspective": ALWAYS}],
-    "RandomResizedCrop": [{"RandomResizedCrop": {"size": MNIST.size}}],
-    "Paper1998": [{"Paper1998": {}}],
-    "Ciresan2010": [{"Ciresan2010": {}}],
-    "GaussianNoise": [{"GaussianNoise": {}}],
-    "ColorJitter": [{"ColorJitter": JITTER}],
-    "RandomGamma": [{"RandomGamma": {}}],
-    "GaussianBlur": [{"GaussianBlur": {"kernel_size": 5}}],
-    "RandomAdjustSharpness": [{"RandomAdjustSharpness": {"sharpness_factor": 2, **ALWAYS}}],
-    "RandomAutocontrast": [{"RandomAutocontrast": ALWAYS}],
-    "RandomInvert": [{"RandomInvert": ALWAYS}],
-    "CLAHE": [{"CLAHE": ALWAYS}],
-    "RandomErasing": [{"RandomErasing": ALWAYS}],
-    "HideAndSeek": [{"HideAndSeek": {}}],
-    "Cutout": [{"Cutout": {}}],
-    "AutoAugment": [{"AutoAugment": {}}],
-    "RandAugment": [{"RandAugment": {}}],
-    "TrivialAugmentWide": [{"TrivialAugmentWide": {}}],
-    "AugMix": [{"AugMix": {}}],
-    "MixUp": [{"MixUp": {}}],
-    "CutMix": [{"CutMix": {}}],
-    "Mosaic": [{"Mosaic": {}}],
+    **{
+        name: [{name: ARGUMENTS.get(name, {})}]
+        for name in (*ARGUMENTS, *PRESETS, *AUGMENTATIONS, *MIXINGS)
+    },
 }
-"""The cases: each transform with arguments that change every image, and some chains."""
+"""The cases: every transform, and a chain of two."""
 
 _AFFINE = {"degrees": 10.0, "translate": (0.07, 0.07), "scale": (0.9, 1.1), "shear": 5.0, "p": 1.0}
 _ELASTIC = {"kernel_size": (33, 33), "sigma": (4.0, 4.0), "p": 1.0}
