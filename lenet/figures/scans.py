@@ -32,7 +32,7 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
         if scan.crossings is None:
             axes[0].add_patch(Rectangle(corner, wide, high, fill=False, edgecolor="C1"))
         axes[0].annotate(
-            found.text, corner, xytext=(1, 1), textcoords="offset points", color="C0",
+            found.name(scan.classes), corner, xytext=(1, 1), textcoords="offset points", color="C0",
             fontweight="bold", fontsize=min(14.0, 72 * 0.5 * high * tall / height),
         )  # fmt: skip
     if scan.class_map is not None:
@@ -40,10 +40,10 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
             -1, scan.class_map.shape[2]
         )  # a map per class, one below another
         style.bare(axes[1]).imshow(strips, vmin=0, vmax=1, aspect="auto", cmap=style.sequential())
-        axes[1].set_title("probability of each digit at each place, 0 on top")
+        axes[1].set_title(f"probability of each class at each place, {scan.classes[0]} on top")
         classes, rows_each, _ = scan.class_map.shape
         middles = [rows_each * (k + 0.5) for k in range(classes)]
-        axes[1].set_yticks(middles, list(map(str, range(classes))))
+        axes[1].set_yticks(middles, list(scan.classes))
         for k in range(1, classes):
             axes[1].axhline(rows_each * k - 0.5, color=style.faint(), linewidth=0.5)
     return figure

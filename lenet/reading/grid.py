@@ -108,7 +108,8 @@ def read_cells(ensemble: Ensemble, nodes: Points, inks: npt.NDArray[np.object_])
         cells[place] = Found(None, 1.0, _box(nodes, place))
     for place, share in zip(filled, shares.get(turn, ()), strict=True):
         cells[place] = Found(int(share.argmax()), float(share.max()), _box(nodes, place))
-    return Scan([list(row) for row in np.rot90(cells, turn)], crossings=nodes)
+    rows = [list(row) for row in np.rot90(cells, turn)]
+    return Scan(rows, crossings=nodes, classes=ensemble.data.classes)
 
 
 def _box(nodes: Points, place: tuple[int, ...]) -> tuple[slice, slice]:

@@ -91,10 +91,17 @@ def scan_lines(network: Ensemble, picture: Picture) -> Scan:
     """
     found = _read_turned(network, picture, 0)
     if not found or any(r.probability < SURE ** len(r.digits) for r in found):
-        found = max([found, *(_read_turned(network, picture, turn) for turn in (1, 3))], key=_weigh)
+        turned = [_read_turned(network, picture, turn) for turn in (1, 3)]
+        # A single digit does not tell how a page lies: an 8 on its side may be two zeros.
+        turned = [page for page in turned if any(len(line.digits) > 1 for line in page)]
+        found = max([found, *turned], key=_weigh)
     if not found:
         raise PictureError("no digits: none of its marks is read as one")
-    return Scan([r.digits for r in found], probabilities=[r.probability for r in found])
+    return Scan(
+        [r.digits for r in found],
+        probabilities=[r.probability for r in found],
+        classes=network.data.classes,
+    )
 
 
 def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> list[Reading]:

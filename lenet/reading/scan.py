@@ -22,6 +22,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from lenet.data.pictures import Picture, PictureError
+from lenet.data.sources import DIGITS
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble
 from lenet.losses import probabilities
@@ -50,25 +51,28 @@ class Found:
     probability: float
     box: Box
 
-    @property
-    def text(self) -> str:
-        """The digit, or a dot."""
-        return "." if self.digit is None else str(self.digit)
+    def name(self, classes: Sequence[str] = DIGITS) -> str:
+        """Return the name of its class, or a dot."""
+        return "." if self.digit is None else classes[self.digit]
 
-    def as_dict(self, scale: float = 1.0) -> dict[str, Any]:
+    def as_dict(self, scale: float = 1.0, classes: Sequence[str] = DIGITS) -> dict[str, Any]:
         """Return the digit for JSON.
 
         Args:
             scale: The file's pixels per pixel of the page.
+            classes: The classes' names.
 
         Returns:
-            Digit and probability, None where a cell is blank, and the box as [left, top, right,
-            bottom] in the file's pixels.
+            Digit, or another class by its name, and probability, None where a cell is blank, and
+            the box as [left, top, right, bottom] in the file's pixels.
         """
         rows, columns = self.box
         edges = [round(e * scale) for e in (columns.start, rows.start, columns.stop, rows.stop)]
         sure = None if self.digit is None else self.probability
-        return {"digit": self.digit, "probability": sure, "box": edges}
+        if tuple(classes) == DIGITS:
+            return {"digit": self.digit, "probability": sure, "box": edges}
+        label = None if self.digit is None else classes[self.digit]
+        return {"class": label, "probability": sure, "box": edges}
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,14 @@ class Scan:
         class_map: (classes, h, w) probabilities over the page; ``convolution`` only.
         probabilities: Of the string of each line; None: the product of its digits'.
         crossings: (rows + 1, columns + 1, 2), x and y where a grid's lines meet; grids only.
+        classes: The classes' names.
     """
 
     lines: list[list[Found]]
     class_map: npt.NDArray[np.float32] | None = None
     probabilities: list[float] | None = None
     crossings: npt.NDArray[np.float64] | None = None
+    classes: Sequence[str] = DIGITS
 
     def as_dicts(self, scale: float = 1.0) -> list[dict[str, Any]]:
         """Return the lines for JSON; a line's probability is that of all its digits together."""
@@ -94,16 +100,20 @@ class Scan:
         ]
         return [
             {
-                "text": "".join(found.text for found in line),
+                "text": self._spell(line),
                 "probability": probability,
-                "digits": [found.as_dict(scale) for found in line],
+                "digits": [found.as_dict(scale, self.classes) for found in line],
             }
             for line, probability in zip(self.lines, sure, strict=True)
         ]
 
     def text(self) -> str:
-        """The digits as lines of text."""
-        return "\n".join("".join(found.text for found in line) for line in self.lines)
+        """The digits as lines of text; names of several letters stand apart."""
+        return "\n".join(map(self._spell, self.lines))
+
+    def _spell(self, line: Sequence[Found]) -> str:
+        between = " " if any(len(name) > 1 for name in self.classes) else ""
+        return between.join(found.name(self.classes) for found in line)
 
 
 def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
@@ -123,7 +133,7 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
         Found(int(digit), float(share), box)
         for digit, share, box in zip(digits, sure, boxes, strict=True)
     ]
-    return Scan(order_lines(found))
+    return Scan(order_lines(found), classes=ensemble.data.classes)
 
 
 def cut_marks(picture: Picture) -> tuple[Ink, list[Box]]:
@@ -183,7 +193,7 @@ def scan_convolution(classifier: Classifier, picture: Picture) -> Scan:
         if all(_apart(box, other.box) for other in found):
             digit = int(class_map[:, y, x].argmax())
             found.append(Found(digit, float(class_map[digit, y, x]), box))
-    return Scan(order_lines(found), class_map)
+    return Scan(order_lines(found), class_map, classes=classifier.data.classes)
 
 
 @torch.inference_mode()

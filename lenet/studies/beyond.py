@@ -1,7 +1,8 @@
 """Beyond MNIST: what networks that learned from MNIST get wrong in other people's handwriting.
 
 A picture of a digit is read as by ``lenet predict``, a line as by ``lenet scan``: it is right if
-all its digits are. Of grids, as by ``lenet scan --grid``, each cell counts.
+all its digits are. Of grids, as by ``lenet scan --grid``, each cell counts. Networks that read
+lines are asked for lines alone.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from lenet.data.written import FORMS, Form, Written, find_written
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import prepare
 from lenet.reading.grid import cut_cells, find_grid, read_cells
+from lenet.reading.lines import scan_lines
 from lenet.reading.scan import PAGE_SIDE, Found, cut_marks, order_lines
 from lenet.statistics import summarize
 from lenet.studies.study import Column, Measured, Row, Study
@@ -45,12 +47,14 @@ class Reading:
         return FORMS[self.name]
 
     def count_wrong(self, measured: Measured) -> list[int]:
-        """Count what each seed of a row, or its ensemble, reads wrongly."""
+        """Count what each seed of a row, or its ensemble, reads wrongly; nothing if it cannot."""
         row = measured.row
+        if self.form.shows != "line" and _reads_lines(measured):
+            return []
         key = row.experiment, row.ensemble
         if key not in self._wrong:
             self.say(f"{self.form.label}: {row.label}")
-            seeds = [load_classifier(run) for run in measured.runs]
+            seeds = [load_classifier(run, lines=True) for run in measured.runs]
             together = [seeds] if row.ensemble else [[seed] for seed in seeds]
             self._wrong[key] = [self._count(Ensemble(networks)) for networks in together]
         return self._wrong[key]
@@ -74,6 +78,9 @@ class Reading:
                 for read, text in zip(grids, self.written.texts, strict=True)
                 for cell, right in zip(read, text, strict=False)
             )
+        if network.classifiers[0].reads_lines:
+            read = [_scan(network, picture) for picture in self.written.pictures]
+            return sum(a != b for a, b in zip(read, self.written.texts, strict=True))
         inks, marks = self._cut
         digits = network(torch.from_numpy(inks)).argmax(dim=1).tolist()
         texts = ("".join(str(digits[mark]) for mark in found) for found in marks)
@@ -102,6 +109,21 @@ class Reading:
             for start, (_, order) in zip(starts, found, strict=False)
         ]
         return np.stack([ink for inks, _ in found for ink in inks]), marks
+
+
+def _reads_lines(measured: Measured) -> bool:
+    """Whether a row's networks read lines; their test errors are composed strings, not digits."""
+    return measured.runs[0].config.data.strings is not None
+
+
+def _scan(network: Ensemble, given: Path | Picture) -> str:
+    """Return what a network that reads lines reads in a picture; nothing if it cannot be read."""
+    try:
+        with guarded_decoding():
+            picture = read_picture(given, PAGE_SIDE) if isinstance(given, Path) else given
+        return scan_lines(network, picture).text()
+    except PictureError:
+        return ""
 
 
 def _cut_grid(given: Path | Picture, rows: list[str]) -> tuple[Any, Any] | None:
@@ -148,6 +170,8 @@ def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> St
 
 def _percent(reading: Reading, measured: Measured) -> str:
     wrong = reading.count_wrong(measured)
+    if not wrong:
+        return "–"
     return f"{summarize([100 * n / reading.n for n in wrong]):.1f}"
 
 
@@ -168,8 +192,9 @@ BEYOND = Study(
         Row(label="compact", config="modern/compact"),
         Row(label="five of these compact", config="modern/compact", ensemble=True),
         Row(label="handwriting", config="modern/handwriting", seeds=1),
+        Row(label="line, 240,000 strings", config="reading/line", runs="line", seeds=1),
     ),
-    (Column("MNIST", lambda m: f"{m.percent:.2f}"),),
+    (Column("MNIST", lambda m: "–" if _reads_lines(m) else f"{m.percent:.2f}"),),
     complete=_complete,
     trains=False,
 )

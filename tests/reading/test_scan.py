@@ -17,7 +17,14 @@ from lenet.data.pictures import PictureError
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import build_classifier
 from lenet.reading.predict import load_ensemble
-from lenet.reading.scan import Found, order_lines, run_convolution, scan_convolution, scan_marks
+from lenet.reading.scan import (
+    Found,
+    Scan,
+    order_lines,
+    run_convolution,
+    scan_convolution,
+    scan_marks,
+)
 
 NAME = "published:handwriting/0"
 
@@ -57,6 +64,19 @@ def test_boxes_are_given_in_the_file_s_pixels() -> None:
     found = Found(7, 0.9, (slice(10, 31), slice(4, 15)))
     assert found.as_dict()["box"] == [4, 10, 15, 31]
     assert found.as_dict(2.5)["box"] == [10, 25, 38, 78]
+
+
+def test_classes_that_are_no_digits_are_given_by_their_names() -> None:
+    box = (slice(0, 9), slice(0, 9))
+    line = [Found(1, 0.9, box), Found(None, 1.0, box), Found(0, 0.8, box)]
+    assert Scan([line]).text() == "1.0"
+    assert Scan([line], classes="ab").text() == "b.a"
+    scan = Scan([line], classes=("cat", "dog"))
+    assert scan.text() == "dog . cat"
+    (page,) = scan.as_dicts()
+    assert page["text"] == "dog . cat"
+    assert [found["class"] for found in page["digits"]] == ["dog", None, "cat"]
+    assert page["digits"][0] == {"class": "dog", "probability": 0.9, "box": [0, 0, 9, 9]}
 
 
 def test_separated_digits_are_read_in_order(mnist: Dataset) -> None:
