@@ -1,10 +1,12 @@
 """TensorBoard, started with the options that runs need."""
 
+import io
 import json
 import logging
 import os
 import sys
 import webbrowser
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -92,7 +94,8 @@ def start_tensorboard(root: Path, port: int | None = None, host: str = "127.0.0.
         options["port"] = str(port)
     board.configure(argv=["lenet", *(f"--{key}={value}" for key, value in options.items())])
     try:
-        url: str = board.launch()
+        with redirect_stderr(io.StringIO()):  # its advice on how it reads files helps nobody here
+            url: str = board.launch()
     except (program.TensorBoardServerException, OSError, OverflowError) as error:
         raise RunError(f"TensorBoard cannot start: {error}") from error
     return url

@@ -29,7 +29,7 @@ from lenet.config.load import DATA_FILES
 from lenet.data.cache import read_cached
 from lenet.data.datasets import Dataset, Split
 from lenet.data.idx import read_idx
-from lenet.data.splits import stratified_split, take, tell_duplicates
+from lenet.data.splits import check_class_names, stratified_split, take, tell_duplicates
 from lenet.errors import DataError, check_plain, explain, read_plain
 
 Array = npt.NDArray[Any]
@@ -119,6 +119,7 @@ def _pack(path: Path, size: int | None, channels: int | None) -> dict[str, Tenso
     if "train" not in sets:
         raise DataError(f"{path} holds no training images with labels: {NAMES}")
     classes = _classes([str(name) for name in np.unique(sets["train"][1]).tolist()])
+    check_class_names(classes, path)
     if len(classes) < 2:
         raise DataError(f"{path} has one class, {classes[0]}: a network needs two or more")
     splits: dict[str, Split] = {}

@@ -30,8 +30,8 @@ from lenet.data.pictures import (
     read_picture,
     working_side,
 )
-from lenet.data.splits import some_of, stratified_split, take, tell_duplicates
-from lenet.errors import DataError, count, printable, shell
+from lenet.data.splits import check_class_names, some_of, stratified_split, take, tell_duplicates
+from lenet.errors import DataError, count, shell
 
 SIZE = 32
 """Pixels, the size of images where none is asked for."""
@@ -113,9 +113,7 @@ def list_folder(folder: Path) -> Listing:
 
 def _check_classes(folder: Path, classes: tuple[str, ...], files: list[tuple[Path, int]]) -> None:
     """Refuse what is no set of classes, with a guess at what is wrong."""
-    for name in classes:
-        if name != printable(name):
-            raise DataError(f"{folder / printable(name)} has no name in UTF-8: rename it")
+    check_class_names(classes, folder)
     if len(classes) == 1:
         inside = folder / classes[0]
         while len(deeper := _subfolders(inside)) == 1:

@@ -1,8 +1,10 @@
 """A dataset divided into training, validation and test images."""
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,7 +14,7 @@ from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.strings import StringComposer
-from lenet.errors import UsageError, blaming
+from lenet.errors import DataError, UsageError, blaming, printable
 from lenet.rng import generator
 
 if TYPE_CHECKING:
@@ -164,6 +166,20 @@ def some_of(names: Iterable[str]) -> str:
     every = [*names]
     more = f" and {len(every) - MOST_NAMED:,} more" if len(every) > MOST_NAMED else ""
     return ", ".join(every[:MOST_NAMED]) + more
+
+
+def check_class_names(names: Iterable[str], source: Path) -> None:
+    """Refuse names of classes that cannot be printed in a line of a message, a table or a file.
+
+    Raises:
+        DataError: One is empty, has control characters such as line breaks, or is not in UTF-8.
+    """
+    for name in names:
+        if name != printable(name):
+            raise DataError(f"{source / printable(name)} has no name in UTF-8: rename it")
+        if not name or any(unicodedata.category(letter) == "Cc" for letter in name):
+            fault = "a line break, a tab or the like" if name else "nothing"
+            raise DataError(f"{source} has a class with {fault} in its name, {name!r}: rename it")
 
 
 def tail_split(split: Split, n: int) -> tuple[Split, Split]:

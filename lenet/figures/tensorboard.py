@@ -1,12 +1,15 @@
 """The figures, curves, codes and graph of a finished run, for TensorBoard."""
 
 import io
+from math import isqrt
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
+from torch import Tensor
 
 from lenet.errors import RunError
 from lenet.figures import FIGURES, style
@@ -131,6 +134,24 @@ def draw_graph(subject: Subject) -> GraphDef:
     return graph
 
 
+def tile_square(images: Tensor) -> npt.NDArray[np.uint8]:
+    """Put images into a square of squares, row by row, as the projector expects them.
+
+    Args:
+        images: uint8 (N, C, S, S) with 1 or 3 channels.
+
+    Returns:
+        (n·S, n·S) or (n·S, n·S, 3), n the smallest with n² ≥ N; what is left is 0.
+    """
+    count, channels, side, _ = images.shape
+    columns = isqrt(count - 1) + 1
+    tiles = np.zeros((columns**2, channels, side, side), np.uint8)
+    tiles[:count] = images.cpu().numpy()
+    rows = tiles.reshape(columns, columns, channels, side, side).transpose(0, 3, 1, 4, 2)
+    square = rows.reshape(columns * side, columns * side, channels)
+    return square[:, :, 0] if channels == 1 else square
+
+
 def write_codes(subject: Subject) -> None:
     """Write the codes of test images with labels and pictures, for the projector.
 
@@ -153,11 +174,7 @@ def write_codes(subject: Subject) -> None:
         verdict = "right" if truth == guess else f"{truth} → {guess}"
         lines.append(f"{truth}\t{guess}\t{verdict}\t{index}")
     write_atomically(folder / "labels.tsv", ("\n".join(lines) + "\n").encode())
-    columns = int(np.ceil(np.sqrt(len(chosen))))  # the projector expects a square of images
-    tiled = style.mosaic(style.grey(subject.test.images[chosen]), columns, gap=0).filled(0)
-    side = subject.test.images.shape[-1]
-    square = np.zeros((columns * side, columns * side), np.uint8)
-    square[: tiled.shape[0]] = tiled
+    square, side = tile_square(subject.test.images[chosen]), subject.test.images.shape[-1]
     picture = io.BytesIO()
     Image.fromarray(square if subject.test.pictures else 255 - square).save(picture, "png")
     write_atomically(folder / "images.png", picture.getvalue())

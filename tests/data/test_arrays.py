@@ -141,6 +141,7 @@ def test_images_are_brought_to_a_size_and_to_grey_or_colours() -> None:
         ({"x": np.zeros((4, 17)), "y": np.array([0, 1] * 2)}, "17 pixels are no square"),
         ({"x": np.zeros((4, 4, 4, 2)), "y": np.array([0, 1] * 2)}, "have the shape"),
         ({"x": np.zeros((4, 4, 4)), "y": np.zeros(4, int)}, "one class, 0"),
+        ({"x": np.zeros((4, 4, 4)), "y": np.array(["a", "b\n"] * 2)}, r"name, 'b\\n': rename it"),
         ({"x": np.zeros((4, 4, 4)), "y": np.array([0, 0, 0, 1])}, "too few have 1"),
         ({"x": np.array(["a"] * 64).reshape(4, 4, 4), "y": np.array([0, 1] * 2)}, "no numbers"),
     ],

@@ -208,10 +208,16 @@ def test_a_link_back_is_not_followed_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names are Unicode elsewhere")
-def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
-    for name in (b"a", b"b\xff"):
-        folder = tmp_path / os.fsdecode(name)
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [(b"b\xff", "udcff has no name in UTF-8: rename it"), (b"b\n", r"name, 'b\\n': rename it")],
+)
+def test_a_class_whose_name_is_no_text_is_refused(
+    tmp_path: Path, name: bytes, complaint: str
+) -> None:
+    for each in (b"a", name):
+        folder = tmp_path / os.fsdecode(each)
         folder.mkdir()
         (folder / "1.png").write_bytes(b"")
-    with pytest.raises(DataError, match=r"udcff has no name in UTF-8: rename it"):
+    with pytest.raises(DataError, match=complaint):
         list_folder(tmp_path)

@@ -15,7 +15,7 @@ from lenet.data.splits import make_splits
 from lenet.errors import RunError
 from lenet.figures import tensorboard
 from lenet.figures.subject import Subject
-from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures, write_figures
+from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures, tile_square, write_figures
 from lenet.runs.events import EventFile
 from lenet.runs.run import Run
 from lenet.training.train import train
@@ -103,6 +103,13 @@ def test_the_projector_gets_codes_labels_and_pictures_of_the_same_images(finishe
     assert len(wrong) == finished.read_json("result.json")["errors/test"]
     assert all(f"{truth} → {said}" == verdict for truth, said, verdict, _ in wrong)
     assert 'tensor_name: "f6"' in (finished.folder / "projector_config.pbtxt").read_text()
+
+
+def test_pictures_for_the_projector_stand_in_a_square_in_their_colours() -> None:
+    grey = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1)
+    assert tile_square(grey).tolist() == [[0, 1, 2], [3, 4, 0], [0, 0, 0]]
+    colours = torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.uint8)[:, :, None, None]
+    assert tile_square(colours).tolist() == [[[1, 2, 3], [4, 5, 6]], [[0, 0, 0]] * 2]
 
 
 def test_every_tag_is_in_the_glossary(finished: Run) -> None:
