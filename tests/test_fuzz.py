@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from legal_configs import legal_configs
 from PIL import Image
@@ -355,6 +355,7 @@ tensors = st.builds(
 
 
 @slow_fuzz
+@example(file="state", place=17, tensor=torch.tensor(-3.0), name=None, labels={})
 @given(
     file=st.sampled_from(["state", "weights"]),
     place=st.integers(0, 60),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from lenet.errors import RunError
 from lenet.losses import are_wrong
 from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
@@ -139,13 +140,16 @@ class GradientLearner:
         """Go back to `state`; see `Learner.load_state`."""
         self.make_momenta(index)
         check_layout(state, self.state(index))
+        kept = _section("optimizer", state)
+        for name, value in {**kept, "updates": state["updates"]}.items():
+            if value.dim() == 0 and not value >= 0:
+                raise RunError(f"{name} is {value.item():g}, but updates are counted from 0")
         self.updates = int(state["updates"])
         self.models[index].load_state_dict(_section("model", state))
         average = self.averages[index]
         if average is not None:
             average.model.load_state_dict(_section("average", state))
             average.updates = self.updates
-        kept = _section("optimizer", state)
         for name, value in self.momenta(index).items():
             value.copy_(kept[name])
 
