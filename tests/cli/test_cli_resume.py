@@ -62,7 +62,11 @@ def test_an_interrupted_training_says_how_to_go_on_and_does(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
 @pytest.mark.parametrize(
-    ("broken", "number", "code"), [("pipe", signal.SIGINT, 130), ("closed", signal.SIGHUP, 129)]
+    ("broken", "number", "code"),
+    [
+        ("pipe", signal.SIGHUP, 129),
+        pytest.param("closed", signal.SIGINT, 130, marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_training_saves_though_nobody_reads_what_it_says(
     broken: str, number: int, code: int, elsewhere: Path

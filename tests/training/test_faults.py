@@ -18,7 +18,7 @@ def fail(*options: str) -> None:
 
 
 def test_a_file_operation_that_fails_costs_a_run_nothing_in_the_end() -> None:
-    fail("--sample", "5")
+    fail("--sample", "3")
 
 
 @pytest.mark.slow
