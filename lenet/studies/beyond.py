@@ -192,7 +192,10 @@ BEYOND = Study(
         Row(label="compact", config="modern/compact"),
         Row(label="five of these compact", config="modern/compact", ensemble=True),
         Row(label="handwriting", config="modern/handwriting", seeds=1),
-        Row(label="line, 240,000 strings", config="reading/line", runs="line", seeds=1),
+        Row(label="line", config="reading/line", runs="line", seeds=1),
+        Row(
+            label="line, trained longer", config="reading/line-longer", runs="line-longer", seeds=1
+        ),
     ),
     (Column("MNIST", lambda m: "–" if _reads_lines(m) else f"{m.percent:.2f}"),),
     complete=_complete,
