@@ -90,8 +90,9 @@ def write_figures(events: EventFile, subject: Subject, step: int) -> None:
     TensorBoard sorts them by the number. All seeds of an experiment have one architecture: the
     first one shows it.
     """
-    seeds = find_runs(subject.run.folder.parent)
-    known = SLOW if subject.run.folder == seeds[0].folder else {*SLOW, "architecture"}
+    seeds = find_runs(subject.run.folder.parent)  # those that can be read
+    first = not seeds or subject.run.folder == seeds[0].folder
+    known = SLOW if first else {*SLOW, "architecture"}
     with style.applied():
         for number, (name, draw) in enumerate(FIGURES.items(), 1):
             if name not in known:

@@ -14,6 +14,7 @@ from lenet.data.datasets import Dataset
 from lenet.data.splits import make_splits
 from lenet.errors import RunError
 from lenet.figures import tensorboard
+from lenet.figures.architecture import draw_architecture
 from lenet.figures.subject import Subject
 from lenet.figures.tensorboard import EVENTS, illustrate, lacks_pictures, tile_square, write_figures
 from lenet.runs.events import EventFile
@@ -67,6 +68,16 @@ def test_the_first_seed_alone_shows_the_architecture(
     only = EventAccumulator(str(events.path))
     only.Reload()
     assert only.Tags()["images"] == ["figures/1 errors"]
+
+
+def test_a_run_whose_config_cannot_be_read_again_shows_the_architecture(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lenet.figures.tensorboard.find_runs", lambda folder: [])
+    monkeypatch.setattr("lenet.figures.tensorboard.FIGURES", {"architecture": draw_architecture})
+    with EventFile(tmp_path, ".only") as events:
+        write_figures(events, Subject.open(finished), 3)
+    assert read(tmp_path).Tags()["images"] == ["figures/1 architecture"]
 
 
 def test_the_graph_has_the_layers_in_their_order(finished: Run) -> None:
