@@ -1,10 +1,9 @@
 """Convolution, ReLU and pooling, forward and back, for one block of images side by side.
 
 Each value is a vector. Inputs are (C, S, S), padding included, weights (C, k, k, M), sums z
-(M, O, O) with O = S - k + 1, what is handed on (M, side, side), padding included. The gradient of z
-is (M, O + 2, O + 2) with a border of zeros. Convolutions compute 2×2 positions at a time; the last
-ones overlap the ones before where O is odd. Arguments that name a state are the number of its first
-vector in `memory`.
+(M, O, O) with O = S - k + 1, what is handed on (M, side, side), padding included. The gradient of
+z is (M, O, O + 2 · border), with zeros left and right of each row. Arguments that name a state are
+the number of its first vector in `memory`, which has some more vectors behind the last block.
 """
 
 from functools import cache
@@ -15,6 +14,7 @@ from lenet.kernels.lanes import (
     LANES,
     add,
     add_outer,
+    add_taps,
     inner,
     load,
     load_many,
@@ -22,9 +22,9 @@ from lenet.kernels.lanes import (
     multiply_add,
     relu,
     spread,
-    spread_many,
     store,
     store_many,
+    store_rows,
     total,
     where_equal,
     where_positive,
@@ -36,79 +36,133 @@ from lenet.kernels.plan import AVERAGE, GLOBAL, MAX, NONE
 LOST = 4
 """The winner among four positions where ReLU let none through."""
 
-FORWARD, TURNED = 1, -1
-"""Directions of the kernels."""
+ACROSS = 4 if LANES == 16 else 5
+"""Positions at a time, side by side in a row."""
+WIDE, NARROW = (6, 4) if LANES == 16 else (2, 2)
+"""Channels in a tile: those whose sums, at so many positions, nearly fill the registers."""
 
-WIDE, NARROW = (6, 4) if LANES == 16 else (3, 2)
-"""Channels in a tile: those whose sums, at four positions each, fill the registers."""
+
+@cache  # one that is asked for twice is compiled once
+def _make_sum_tile(tile, kernel):
+    size, step = tile * ACROSS, kernel * tile
+
+    @inner
+    def sum_tile(inputs, i, row, area, channels, weight, j, taps, out, plane):
+        """Sum over channels and so many rows of taps → out, a row of each channel."""
+        registers = zeros(size)
+        for _ in range(channels):
+            at, tap = i, j
+            for _ in range(taps):
+                registers = add_taps(registers, inputs, at, weight, tap, tile, ACROSS, kernel)
+                at += row
+                tap += step
+            i += area
+            j += kernel * step
+        store_rows(inputs, out, plane, registers, ACROSS)
+
+    return sum_tile
 
 
-def _make_correlate(tile):
-    """Let the sums of 2×2 positions × `tile` channels stay in registers."""
-    size = 4 * tile
+def _make_correlate(kernel):
+    wide, narrow = _make_sum_tile(WIDE, kernel), _make_sum_tile(NARROW, kernel)
 
     @inner
     def correlate(
-        inputs, weight, sums, at, direction, row, area, channels, stride, first,
-        kernel, top, bottom, left, right,
+        memory, room, inputs, height, row, channels, weight, out, outputs, side, offset
     ):  # fmt: skip
-        """Sum over channels and the taps [top, bottom) × [left, right) → sums, tile × 4 vectors."""
-        registers = zeros(size)
-        for channel in range(channels):
-            for y in range(top, bottom):
-                i = at + channel * area + direction * y * row
-                j = (channel * kernel + y) * kernel * stride + first
-                for x in range(left, right):
-                    q = i + direction * x
-                    registers = add_outer(
-                        registers,
-                        spread_many(weight, j + x * stride, 1, tile),
-                        load_many(inputs, q, 1, 2) + load_many(inputs, q + row, 1, 2),
-                    )
-        store_many(sums, 0, registers)
+        """Correlate (channels, height, row) with kernels → out (outputs, side, side).
+
+        Args:
+            memory: Of all blocks.
+            room: For a tile.
+            inputs: What to correlate.
+            height: Rows of it; what is above and below them counts as zero.
+            row: Width of it: side + kernel - 1, so that nothing beside it is looked up.
+            channels: Channels of it.
+            weight: As `tile_weights` or `turn_weights` lay them.
+            out: The results.
+            outputs: Channels of them.
+            side: Width and height of them.
+            offset: The row of the inputs at which the first row of results begins.
+        """
+        tile = WIDE if outputs % WIDE == 0 else NARROW
+        area = height * row
+        for y in range(side):
+            top, bottom = max(0, -y - offset), min(kernel, height - y - offset)
+            for x in range(0, side, ACROSS):
+                i, taps = inputs + (y + offset + top) * row + x, bottom - top
+                whole = x + ACROSS <= side
+                for first in range(0, outputs, tile):
+                    j = (first * channels * kernel + top * tile) * kernel
+                    o = out + (first * side + y) * side + x
+                    to, plane = (o, side * side) if whole else (room, ACROSS)
+                    if tile == WIDE:
+                        wide(memory, i, row, area, channels, weight, j, taps, to, plane)
+                    else:
+                        narrow(memory, i, row, area, channels, weight, j, taps, to, plane)
+                    if not whole:
+                        for m in range(tile):
+                            for q in range(side - x):
+                                value = load(memory, room + m * ACROSS + q)
+                                store(memory, o + m * side * side + q, value)
 
     return correlate
 
 
-_correlate_wide, _correlate_narrow = _make_correlate(WIDE), _make_correlate(NARROW)
+_correlate3, _correlate5 = _make_correlate(3), _make_correlate(5)
 
 
 @inner
-def correlate(
-    tile, inputs, weight, sums, at, direction, row, area, channels, stride, first,
-    kernel, top, bottom, left, right,
-):  # fmt: skip
-    """Sum over channels and the taps [top, bottom) × [left, right) → sums, tile × 4 vectors."""
-    if tile == WIDE:
-        _correlate_wide(
-            inputs, weight, sums, at, direction, row, area, channels, stride, first,
-            kernel, top, bottom, left, right,
-        )  # fmt: skip
+def convolve(memory, room, inputs, weight, z, channels_in, channels_out, size, kernel):
+    """Convolve without bias, by weights as `tile_weights` lays them."""
+    side = size - kernel + 1
+    if kernel == 3:
+        _correlate3(memory, room, inputs, size, size, channels_in, weight, z, channels_out, side, 0)
     else:
-        _correlate_narrow(
-            inputs, weight, sums, at, direction, row, area, channels, stride, first,
-            kernel, top, bottom, left, right,
-        )  # fmt: skip
+        _correlate5(memory, room, inputs, size, size, channels_in, weight, z, channels_out, side, 0)
 
 
 @inner
-def convolve(memory, inputs, weight, z, sums, channels_in, channels_out, size, kernel):
-    """Convolve without bias."""
+def gradient_of_inputs(
+    memory, room, d_z, weight, out, channels_in, channels_out, size, kernel, border
+):  # fmt: skip
+    """Correlate the gradient of z with the kernels turned round → out (C, H, H) without padding.
+
+    Weights are as `turn_weights` lays them.
+    """
     places = size - kernel + 1
+    row, side = places + 2 * border, places + 2 * border - kernel + 1
+    if kernel == 3:
+        _correlate3(
+            memory, room, d_z, places, row, channels_out, weight, out, channels_in, side, -border
+        )
+    else:
+        _correlate5(
+            memory, room, d_z, places, row, channels_out, weight, out, channels_in, side, -border
+        )
+
+
+@inner
+def tile_weights(weight, out, channels_in, channels_out, kernel):
+    """(C, k, k, M) → (M / tile, C, k, k, tile)."""
     tile = WIDE if channels_out % WIDE == 0 else NARROW
-    for row in range(0, places, 2):
-        y = min(row, places - 2)
-        for column in range(0, places, 2):
-            x = min(column, places - 2)
-            for start in range(0, channels_out, tile):
-                correlate(
-                    tile, memory, weight, sums, inputs + y * size + x, FORWARD, size, size * size,
-                    channels_in, channels_out, start, kernel, 0, kernel, 0, kernel,
-                )  # fmt: skip
-                for m in range(tile):
-                    o = z + ((start + m) * places + y) * places + x
-                    for q in range(4):
-                        store(memory, o + (q // 2) * places + q % 2, load(sums, 4 * m + q))
+    taps = channels_in * kernel * kernel
+    for tap in range(taps):
+        for m in range(channels_out):
+            out[(m // tile * taps + tap) * tile + m % tile] = weight[tap * channels_out + m]
+
+
+@inner
+def turn_weights(weight, out, channels_in, channels_out, kernel):
+    """(C, k, k, M) → (C / tile, M, k, k, tile), the kernels turned round."""
+    tile = WIDE if channels_in % WIDE == 0 else NARROW
+    area = kernel * kernel
+    for channel in range(channels_in):
+        to = channel // tile * channels_out * area * tile + channel % tile
+        for tap in range(area):
+            i = (channel * area + tap) * channels_out
+            for m in range(channels_out):
+                out[to + (m * area + area - 1 - tap) * tile] = weight[i + m]
 
 
 @inner
@@ -157,14 +211,14 @@ def activate(memory, z, out, winners, slope, offset, channels, places, pool, sid
 
 
 @inner
-def activate_back(memory, d, z, winners, d_z, slope, offset, channels, places, pool):
+def activate_back(memory, d, z, winners, d_z, slope, offset, channels, places, pool, border):
     """Hand gradients `d` of what was pooled, (M, P, P), to the positions that they come from."""
     zero = spread(float32(0))
-    row = places + 2
+    row = places + 2 * border
     pooled = places // 2
     for m in range(channels):
         a, b = spread(slope[m]), spread(offset[m])
-        i, o = z + m * places * places, d_z + (m * row + 1) * row + 1
+        i, o = z + m * places * places, d_z + m * places * row + border
         if pool != NONE and pool != GLOBAL:
             if 2 * pooled < places:  # nobody looked at the last row and column
                 for k in range(places):
@@ -198,45 +252,17 @@ def activate_back(memory, d, z, winners, d_z, slope, offset, channels, places, p
                     store(memory, o + y * row + x, where_positive(state, value, zero))
 
 
-@inner
-def gradient_of_inputs(
-    memory, d_z, weight, out, sums, channels_in, channels_out, size, kernel, padding
-):  # fmt: skip
-    """Correlate the gradient of z with the kernels turned round → out (C, H, H) without padding.
-
-    `weight` is (M, k, k, C).
-    """
-    places = size - kernel + 1
-    row, side = places + 2, size - 2 * padding
-    tile = WIDE if channels_in % WIDE == 0 else NARROW
-    for down in range(0, side, 2):
-        y = min(down, side - 2)
-        v = y + padding
-        top, bottom = max(0, v - places + 1), min(v + 2, kernel)
-        for across in range(0, side, 2):
-            x = min(across, side - 2)
-            h = x + padding
-            left, right = max(0, h - places + 1), min(h + 2, kernel)
-            for start in range(0, channels_in, tile):
-                correlate(
-                    tile, memory, weight, sums, d_z + (v + 1) * row + h + 1, TURNED, row,
-                    row * row, channels_out, channels_in, start, kernel, top, bottom, left, right,
-                )  # fmt: skip
-                for c in range(tile):
-                    o = out + ((start + c) * side + y) * side + x
-                    for q in range(4):
-                        store(memory, o + (q // 2) * side + q % 2, load(sums, 4 * c + q))
-
-
 @cache  # one that is asked for twice is compiled once
 def _make_gradient_of_weights(tile, kernel):
     size = tile * kernel
 
     @inner
-    def gradient_of_weights(memory, inputs, d_z, weight, channels_in, channels_out, height):
+    def gradient_of_weights(
+        memory, inputs, d_z, weight, channels_in, channels_out, height, border
+    ):  # fmt: skip
         """Add the gradients of the weights, each lane for itself, to sums as (C, k, M, k)."""
         places = height - kernel + 1
-        row = places + 2
+        row = places + 2 * border
         for start in range(0, channels_out, tile):
             for channel in range(channels_in):
                 for tap in range(kernel):
@@ -244,11 +270,11 @@ def _make_gradient_of_weights(tile, kernel):
                     registers = load_many(weight, o, 1, size)
                     for y in range(places):
                         i = inputs + (channel * height + y + tap) * height
-                        j = d_z + (start * row + y + 1) * row + 1
+                        j = d_z + (start * places + y) * row + border
                         for x in range(places):
                             registers = add_outer(
                                 registers,
-                                load_many(memory, j + x, row * row, tile),
+                                load_many(memory, j + x, places * row, tile),
                                 load_many(memory, i + x, 1, kernel),
                             )
                     store_many(weight, o, registers)
@@ -264,29 +290,31 @@ _weights5a, _weights5b = (_make_gradient_of_weights(tile, 5) for tile in TILES5)
 
 
 @inner
-def gradient_of_weights(memory, inputs, d_z, weight, channels_in, channels_out, height, kernel):
+def gradient_of_weights(
+    memory, inputs, d_z, weight, channels_in, channels_out, height, kernel, border
+):  # fmt: skip
     """Add the gradients of the weights, each lane for itself, to sums as (C, k, M, k)."""
     if kernel == 3:
         if channels_out % TILES3[0] == 0:
-            _weights3a(memory, inputs, d_z, weight, channels_in, channels_out, height)
+            _weights3a(memory, inputs, d_z, weight, channels_in, channels_out, height, border)
         elif channels_out % TILES3[1] == 0:
-            _weights3b(memory, inputs, d_z, weight, channels_in, channels_out, height)
+            _weights3b(memory, inputs, d_z, weight, channels_in, channels_out, height, border)
         else:
-            _weights3c(memory, inputs, d_z, weight, channels_in, channels_out, height)
+            _weights3c(memory, inputs, d_z, weight, channels_in, channels_out, height, border)
     elif channels_out % TILES5[0] == 0:
-        _weights5a(memory, inputs, d_z, weight, channels_in, channels_out, height)
+        _weights5a(memory, inputs, d_z, weight, channels_in, channels_out, height, border)
     else:
-        _weights5b(memory, inputs, d_z, weight, channels_in, channels_out, height)
+        _weights5b(memory, inputs, d_z, weight, channels_in, channels_out, height, border)
 
 
 @inner
-def gradient_of_biases(memory, d_z, sums, channels, places):
+def gradient_of_biases(memory, d_z, sums, channels, places, border):
     """Add the gradients of the biases, each lane for itself, to sums (M,)."""
-    row = places + 2
+    row = places + 2 * border
     for m in range(channels):
         bias_sum = load(sums, m)
         for y in range(places):
-            i = d_z + (m * row + y + 1) * row + 1
+            i = d_z + (m * places + y) * row + border
             for x in range(places):
                 bias_sum = add(bias_sum, load(memory, i + x))
         store(sums, m, bias_sum)
@@ -307,14 +335,3 @@ def add_lanes(sums, out, n):
     """Add the lanes of n vectors → out (n,)."""
     for i in range(n):
         out[i] = total(load(sums, i))
-
-
-@inner
-def turn_weights(weight, out, channels_in, channels_out, kernel):
-    """(C, k, k, M) → (M, k, k, C)."""
-    area = kernel * kernel
-    for channel in range(channels_in):
-        for tap in range(area):
-            for m in range(channels_out):
-                value = weight[(channel * area + tap) * channels_out + m]
-                out[(m * area + tap) * channels_in + channel] = value

@@ -181,6 +181,26 @@ def store_many(typing, array, i, vectors):
     return types.void(array, types.intp, vectors), generate
 
 
+@intrinsic(prefer_literal=True)
+def store_rows(typing, array, i, step, vectors, n):
+    """Store a tuple of vectors in rows of n, which begin at vector i, i + step, …"""
+    across = n.literal_value
+
+    def generate(context, builder, signature, arguments):
+        array, i, step, vectors, _ = arguments
+        address = _address(context, builder, signature.args[0], array, i, LANES)
+        stride = builder.mul(step, ir.Constant(step.type, LANES))
+        for k in range(signature.args[3].count):
+            if k and k % across == 0:
+                address = builder.gep(address, [stride])
+            place = builder.gep(address, [ir.Constant(ir.IntType(64), LANES * (k % across))])
+            vector = builder.extract_value(vectors, k)
+            builder.store(vector, _as_vector(builder, place), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, types.intp, vectors, n), generate
+
+
 @intrinsic
 def spread(typing, value):
     """A float32 in all lanes."""
@@ -241,6 +261,45 @@ def add_outer(typing, sums, a, b):
         return context.make_tuple(builder, signature.return_type, out)
 
     return sums(sums, a, b), generate
+
+
+@intrinsic(prefer_literal=True)
+def add_taps(typing, sums, array, i, weight, j, tile, across, taps):
+    """Add the products of a row of taps to sums[m, q], for `tile` channels and `across` positions.
+
+    Position q at tap x is vector i + x + q of an array, the weight of channel m there value
+    j + x · tile + m.
+    """
+    outputs, positions, width = (n.literal_value for n in (tile, across, taps))
+
+    def generate(context, builder, signature, arguments):
+        sums, array, i, weight, j, *_ = arguments
+        n = outputs * positions
+        out = [builder.extract_value(sums, k) for k in range(n)]
+        inputs = _address(context, builder, signature.args[1], array, i, LANES)
+        weights = _address(context, builder, signature.args[3], weight, j)
+        # A vector is loaded anew for each tap, else those that wait for the next one push sums out
+        # of the registers. LLVM does not know that the address stays what it is.
+        pointer = ir.FunctionType(inputs.type, [inputs.type])
+        same = ir.InlineAsm(pointer, "", "=r,0")
+        for x in range(width):
+            inputs = builder.call(same, [inputs])
+            factors = []
+            for m in range(outputs):
+                place = builder.gep(weights, [ir.Constant(ir.IntType(64), x * outputs + m)])
+                factors.append(_spread(builder, builder.load(place)))
+            for q in range(positions):
+                place = builder.gep(inputs, [ir.Constant(ir.IntType(64), LANES * q)])
+                value = builder.load(_as_vector(builder, place), align=4)
+                for m in range(outputs):
+                    product = builder.fmul(factors[m], value, flags=FUSED)
+                    k = m * positions + q
+                    out[k] = builder.fadd(out[k], product, flags=FUSED)
+            inputs = builder.gep(inputs, [ir.Constant(ir.IntType(64), LANES)])
+        return context.make_tuple(builder, signature.return_type, out)
+
+    integer = types.intp
+    return sums(sums, array, integer, weight, integer, tile, across, taps), generate
 
 
 @intrinsic

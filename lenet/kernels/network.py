@@ -14,8 +14,8 @@ from lenet.kernels.threads import ABORTED
 
 _run = make_run(SOURCES)
 
-INFERRED = 8 * 32
-"""Images of an inference at a time and thread: what they need stays in the cache."""
+SPARE = 16
+"""Vectors behind the last block, for tiles reach beyond the last row."""
 
 
 class FastNetwork:
@@ -96,12 +96,10 @@ class FastNetwork:
             float32 (B, classes).
         """
         outputs = torch.zeros(len(images), self.plan.classes)
-        step = INFERRED * self.threads
-        for start in range(0, len(images), step):
-            chunk = images[start : start + step]
-            labels = torch.zeros(len(chunk), dtype=torch.int64)
-            place = outputs[start : start + step].view(-1).numpy()
-            self._run(chunk, labels, place, False, 0.0, 0.0, False, 0.0, 0.0, False, 0.0)
+        labels = torch.zeros(1, dtype=torch.int64)
+        place = outputs.view(-1).numpy()
+        if len(images):
+            self._run(images, labels, place, False, 0.0, 0.0, False, 0.0, 0.0, False, 0.0)
         return outputs
 
     @property
@@ -122,7 +120,10 @@ class FastNetwork:
         soft = targets.is_floating_point()
         pairs = -(-count // (2 * LANES))
         parts = self.parts = min(self.threads, pairs)
-        self._make_room(2 * pairs, 2 * -(-pairs // parts))
+        if training:
+            self._make_room(2 * pairs, 2 * -(-pairs // parts))
+        else:
+            self._make_room(2 * parts, 0)
         flat = images.contiguous().view(-1).numpy()
         no_floats, no_bytes = np.zeros(0, np.float32), np.zeros(0, np.uint8)
         pixels, floats = (flat, no_floats) if flat.dtype == np.uint8 else (no_bytes, flat)
@@ -157,7 +158,7 @@ class FastNetwork:
     def _make_room(self, blocks: int, blocks_of_a_part: int) -> None:
         """Let there be memory for so many blocks; borders in it are zeros, and stay so."""
         plan = self.plan
-        size = blocks * plan.memory * LANES
+        size = (blocks * plan.memory + SPARE) * LANES
         if len(self.memory) < size:
             self.memory = np.zeros(size, np.float32)
         across = plan.size + 2 * plan.padding

@@ -76,13 +76,13 @@ def add_up_squares(memory, z, own, lanes, live, channels, area):
 
 @inner
 def add_up_products(memory, d, z, own, lanes, live, channels, side, border):
-    """Add up d and d · z of each channel; z is (channels, side, side), d has a border."""
+    """Add up d and d · z of each channel; z is (channels, side, side), d wider by its borders."""
     row = side + 2 * border
     for channel in range(channels):
         d_sum = product_sum = spread(float32(0))
         for y in range(side):
             i = z + (channel * side + y) * side
-            j = d + (channel * row + y + border) * row + border
+            j = d + (channel * side + y) * row + border
             for x in range(side):
                 value = load(memory, j + x)
                 d_sum = add(d_sum, value)
@@ -194,7 +194,7 @@ def normalize_back(memory, d, z, slope, offset, factor, alive, live, channels, s
         a, b, c = spread(slope[channel]), spread(offset[channel]), spread(factor[channel])
         for y in range(side):
             i = z + (channel * side + y) * side
-            j = d + (channel * row + y + border) * row + border
+            j = d + (channel * side + y) * row + border
             for x in range(side):
                 rest = multiply_add(load(memory, i + x), c, b)
                 whole = multiply_add(load(memory, j + x), a, rest)

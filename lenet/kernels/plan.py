@@ -23,11 +23,12 @@ Floats = NDArray[np.float32]
     CONVOLVES, CHANNELS_IN, CHANNELS_OUT, SIZE, KERNEL, POOL, NORM, RELU, HAS_BIAS,
     WEIGHT, BIAS, GAIN, SHIFT, MEAN, VARIANCE,
     IN, Z, D_Z, WINNERS, OUT, SIDE, PAD, D_IN, D_OUT,
-    TURNED, SUMS, BIAS_SUMS,
-) = range(27)  # fmt: skip
+    TURNED, SUMS, BIAS_SUMS, BORDER,
+) = range(28)  # fmt: skip
 """Columns: the layer (SIZE with the padding, SIDE and PAD of what it hands on), where its weights
-begin (values), its states in a block's memory (vectors), its room in a thread's own (vectors)."""
-COLUMNS = BIAS_SUMS + 1
+begin (values), its states in a block's memory (vectors), its room in a thread's own (vectors), the
+zeros left and right of D_Z."""
+COLUMNS = BORDER + 1
 
 NONE, MAX, AVERAGE, GLOBAL = range(4)
 """Kinds of pooling: by 2, or of the whole map."""
@@ -36,7 +37,7 @@ KERNELS = (3, 5)
 EPSILON, FORGETTING = 1e-5, 0.1
 """What PyTorch adds to the variance, and the share of a batch in its running statistics."""
 TILE_SUMS = 32
-"""Vectors of room for the sums of a tile."""
+"""Vectors of room for the sums of a tile, at the beginning of a block and of a thread's own."""
 
 
 class NotCoveredError(ValueError):
@@ -194,7 +195,7 @@ class _Planner:
         self.channels, self.size = channels, size
         self.sections: list[tuple[str, int, tuple[int, ...], tuple[int, ...], int]] = []
         self.places: list[tuple[int, int, str]] = []
-        self.memory, self.scratch = 0, TILE_SUMS
+        self.memory = self.scratch = TILE_SUMS
 
     def plan(self, layers: list[_Layer]) -> Plan:
         rows = np.zeros((len(layers), COLUMNS), np.int64)
@@ -226,7 +227,8 @@ class _Planner:
                 row[IN] = self._room(round_up(padded * across * across, 16))
                 row[D_IN] = self._room(padded * side * side) if i else 0
                 row[Z] = self._room(rounded * places * places)
-                row[D_Z] = self._room(rounded * (places + 2) ** 2)
+                row[BORDER] = kernel - 1 - padding if i else 0
+                row[D_Z] = self._room(rounded * places * (places + 2 * row[BORDER]))
                 side = {NONE: places, GLOBAL: 1}.get(layer.pool, places // 2)
                 row[WINNERS] = self._room(rounded * side * side)
                 row[TURNED] = self._own(round_up(prod(shape), 16) // 8)

@@ -11,6 +11,7 @@ from lenet.kernels.convolution import (
     gradient_of_biases,
     gradient_of_inputs,
     gradient_of_weights,
+    tile_weights,
     turn_weights,
 )
 from lenet.kernels.cross_entropy import cross_entropy
@@ -31,6 +32,7 @@ from lenet.kernels.normalization import (
 from lenet.kernels.plan import (
     BIAS,
     BIAS_SUMS,
+    BORDER,
     CHANNELS_IN,
     CHANNELS_OUT,
     CONVOLVES,
@@ -68,7 +70,7 @@ SLOPE, OFFSET, SLOPE_BACK, OFFSET_BACK, FACTOR = range(5)
 
 @inner
 def lay_side_by_side(
-    pixels, images, low, full, stage, memory, at, n, first, count, channels, side, size
+    pixels, images, low, full, stage, memory, at, first, count, channels, side, size
 ):  # fmt: skip
     """Prepare a block's images and write them side by side, surrounded by the layer's padding.
 
@@ -80,7 +82,6 @@ def lay_side_by_side(
         stage: Room for the images of a block, one behind the other.
         memory: Of all blocks.
         at: The vector to begin with.
-        n: Which block.
         first: The first image of the block.
         count: B; images beyond it are zeros.
         channels: Of the input.
@@ -142,85 +143,102 @@ def make_run(sources):
         gradient_rows = rows[part, (last - first) * rows_in * LANES :]
         meetings = 0
 
-        # Forward.
-        for n in range(first, last):
-            lay_side_by_side(
-                pixels, images, low, full, rows[part], memory, n * stride + plan[0, IN], n,
-                n * LANES, count, channels, side, (size, padding),
-            )  # fmt: skip
-        for number in range(layers):
+        for number in range(layers):  # what does not depend on the images
             layer = plan[number]
             c_in, c_out = layer[CHANNELS_IN], layer[CHANNELS_OUT]
             slope, offset = coefficient[part, number, SLOPE], coefficient[part, number, OFFSET]
-            weight = weights[layer[WEIGHT] :]
             bias = weights[layer[BIAS] : layer[BIAS] + c_out]
-            gain, shift = weights[layer[GAIN] :], weights[layer[SHIFT] :]
-            mean, variance = weights[layer[MEAN] :], weights[layer[VARIANCE] :]
-            own_statistics = statistics[number, 0, part]
             for direction in range(2):
                 for which in range(2):
                     fill(statistics[number, direction, part, which], 0, c_out, 0.0)
-            norm = layer[NORM] != 0
-            places = layer[SIZE] - layer[KERNEL] + 1 if layer[CONVOLVES] else 1
-            unseen = bias if layer[CONVOLVES] else bias[:0]  # what z lacks
-            waits = norm and training
-            if norm and not training:
-                coefficients_of_running(
-                    c_out, EPSILON, gain, shift, unseen, mean, variance, slope, offset
-                )
-            elif not norm:
+            if not layer[NORM]:
                 fill(slope, 0, c_out, 1.0)
                 for channel in range(c_out):
                     offset[channel] = bias[channel]
+            elif not training:
+                unseen = bias if layer[CONVOLVES] else bias[:0]  # what z lacks
+                coefficients_of_running(
+                    c_out, EPSILON, weights[layer[GAIN] :], weights[layer[SHIFT] :], unseen,
+                    weights[layer[MEAN] :], weights[layer[VARIANCE] :], slope, offset,
+                )  # fmt: skip
             if layer[CONVOLVES]:
-                for n in range(first, last):
-                    at = n * stride
-                    convolve(
-                        memory, at + layer[IN], weight, at + layer[Z], sums, c_in, c_out,
-                        layer[SIZE], layer[KERNEL],
-                    )  # fmt: skip
-                    if not waits:
-                        activate(
-                            memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
-                            offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
-                        )  # fmt: skip
-            else:
-                weigh(
-                    memory, stride, layer[IN], weight, bias, layer[Z] if norm else layer[OUT],
-                    sums, first, last, c_in, c_out, layer[RELU] != 0 and not norm,
-                )  # fmt: skip
-            if waits:
-                for n in range(first, last):
-                    add_up_squares(
-                        memory, n * stride + layer[Z], own_statistics, sums,
-                        count_live(n, count), c_out, places * places,
-                    )  # fmt: skip
-                meetings += 1
-                if not meet(control, parts, meetings):
-                    return
-                coefficients(
-                    statistics[number, 0], parts, part, c_out, count * places * places, EPSILON,
-                    FORGETTING, gain, shift, unseen, mean, variance, slope, offset,
-                    moments[part, number],
-                )  # fmt: skip
-            if norm:
-                for n in range(first, last):
-                    at = n * stride
-                    if not layer[CONVOLVES]:
-                        normalize_relu(memory, at + layer[Z], slope, offset, at + layer[OUT], c_out)
-                    elif waits:
-                        activate(
-                            memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
-                            offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
-                        )  # fmt: skip
+                tiled = own[layer[TURNED] * LANES :]
+                tile_weights(weights[layer[WEIGHT] :], tiled, c_in, c_out, layer[KERNEL])
 
+        # Forward: all blocks of an update at once, of an inference two in the same memory.
         end = plan[layers - 1]
+        together = last - first if training else 2
+        for begin in range(first, last, together):
+            base = 0 if training else begin - 2 * part
+            low_slot, high_slot = begin - base, begin - base + together
+            for slot in range(low_slot, high_slot):
+                lay_side_by_side(
+                    pixels, images, low, full, rows[part], memory, slot * stride + plan[0, IN],
+                    (slot + base) * LANES, count, channels, side, (size, padding),
+                )  # fmt: skip
+            for number in range(layers):
+                layer = plan[number]
+                c_in, c_out = layer[CHANNELS_IN], layer[CHANNELS_OUT]
+                slope, offset = coefficient[part, number, SLOPE], coefficient[part, number, OFFSET]
+                weight = weights[layer[WEIGHT] :]
+                bias = weights[layer[BIAS] : layer[BIAS] + c_out]
+                norm = layer[NORM] != 0
+                places = layer[SIZE] - layer[KERNEL] + 1 if layer[CONVOLVES] else 1
+                waits = norm and training
+                if layer[CONVOLVES]:
+                    tiled = own[layer[TURNED] * LANES :]
+                    for slot in range(low_slot, high_slot):
+                        at = slot * stride
+                        convolve(
+                            memory, at, at + layer[IN], tiled, at + layer[Z], c_in, c_out,
+                            layer[SIZE], layer[KERNEL],
+                        )  # fmt: skip
+                        if not waits:
+                            activate(
+                                memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
+                                offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
+                            )  # fmt: skip
+                else:
+                    weigh(
+                        memory, stride, layer[IN], weight, bias, layer[Z] if norm else layer[OUT],
+                        sums, low_slot, high_slot, c_in, c_out, layer[RELU] != 0 and not norm,
+                    )  # fmt: skip
+                if waits:
+                    for n in range(first, last):
+                        add_up_squares(
+                            memory, n * stride + layer[Z], statistics[number, 0, part], sums,
+                            count_live(n, count), c_out, places * places,
+                        )  # fmt: skip
+                    meetings += 1
+                    if not meet(control, parts, meetings):
+                        return
+                    unseen = bias if layer[CONVOLVES] else bias[:0]
+                    coefficients(
+                        statistics[number, 0], parts, part, c_out, count * places * places,
+                        EPSILON, FORGETTING, weights[layer[GAIN] :], weights[layer[SHIFT] :],
+                        unseen, weights[layer[MEAN] :], weights[layer[VARIANCE] :], slope, offset,
+                        moments[part, number],
+                    )  # fmt: skip
+                if norm:
+                    for slot in range(low_slot, high_slot):
+                        at = slot * stride
+                        if not layer[CONVOLVES]:
+                            normalize_relu(
+                                memory, at + layer[Z], slope, offset, at + layer[OUT], c_out
+                            )
+                        elif waits:
+                            activate(
+                                memory, at + layer[Z], at + layer[OUT], at + layer[WINNERS], slope,
+                                offset, c_out, places, layer[POOL], layer[SIDE], layer[PAD],
+                            )  # fmt: skip
+            if not training:
+                for slot in range(low_slot, high_slot):
+                    image = (slot + base) * LANES
+                    for lane in range(count_live(slot + base, count)):
+                        for o in range(classes):
+                            value = memory[(slot * stride + end[OUT] + o) * LANES + lane]
+                            outputs[(image + lane) * classes + o] = value
         if not training:
-            for n in range(first, last):
-                for lane in range(count_live(n, count)):
-                    for o in range(classes):
-                        value = memory[(n * stride + end[OUT] + o) * LANES + lane]
-                        outputs[(n * LANES + lane) * classes + o] = value
             return
 
         # Back.
@@ -240,7 +258,7 @@ def make_run(sources):
             norm, convolves = layer[NORM] != 0, layer[CONVOLVES] != 0
             size_in, kernel = layer[SIZE], layer[KERNEL]
             places = size_in - kernel + 1 if convolves else 1
-            border = 1 if convolves else 0
+            border = layer[BORDER]
             d_z = layer[D_Z] if convolves else layer[D_OUT]
             turned = own[layer[TURNED] * LANES :]
             weight_sums, bias_sums = own[layer[SUMS] * LANES :], own[layer[BIAS_SUMS] * LANES :]
@@ -255,7 +273,7 @@ def make_run(sources):
                     if convolves:
                         activate_back(
                             memory, at + layer[D_OUT], at + layer[Z], at + layer[WINNERS],
-                            at + d_z, slope, offset, c_out, places, layer[POOL],
+                            at + d_z, slope, offset, c_out, places, layer[POOL], border,
                         )  # fmt: skip
                     add_up_products(
                         memory, at + d_z, at + layer[Z], statistics[number, 1, part], sums,
@@ -280,19 +298,19 @@ def make_run(sources):
                 elif convolves:
                     activate_back(
                         memory, at + layer[D_OUT], at + layer[Z], at + layer[WINNERS], at + d_z,
-                        slope, offset, c_out, places, layer[POOL],
+                        slope, offset, c_out, places, layer[POOL], border,
                     )  # fmt: skip
                 if convolves:
                     gradient_of_weights(
-                        memory, at + layer[IN], at + d_z, weight_sums, c_in, c_out, size_in, kernel
-                    )
+                        memory, at + layer[IN], at + d_z, weight_sums, c_in, c_out, size_in,
+                        kernel, border,
+                    )  # fmt: skip
                     if layer[HAS_BIAS]:
-                        gradient_of_biases(memory, at + d_z, bias_sums, c_out, places)
+                        gradient_of_biases(memory, at + d_z, bias_sums, c_out, places, border)
                     if number:
-                        before = plan[number - 1]
                         gradient_of_inputs(
-                            memory, at + d_z, turned, at + layer[D_IN], sums, c_in, c_out,
-                            size_in, kernel, before[PAD],
+                            memory, at, at + d_z, turned, at + layer[D_IN], c_in, c_out,
+                            size_in, kernel, border,
                         )  # fmt: skip
             if convolves:
                 add_lanes_of_weights(weight_sums, d_weight, c_in, c_out, kernel)

@@ -19,7 +19,7 @@ from lenet.training.gradient import NO_NORM, GradientLearner, Seen
 
 Kernels = Literal["torch", "fast"]
 
-MOST_CHANNELS = 32
+MOST_CHANNELS = 64
 """Channels of ``compact`` up to which the kernels were measured to be faster than PyTorch."""
 PATIENCE_SECONDS = 1.0
 """How long kernels may take to load before it is said that they are being compiled."""

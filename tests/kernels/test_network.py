@@ -21,7 +21,7 @@ if missing():
 from numba import njit
 
 from lenet.kernels import lanes
-from lenet.kernels.convolution import LOST, activate, activate_back, convolve
+from lenet.kernels.convolution import LOST, activate, activate_back, convolve, tile_weights
 from lenet.kernels.lanes import LANES
 from lenet.kernels.network import FastNetwork
 from lenet.kernels.plan import MAX, NotCoveredError, plan_network
@@ -259,11 +259,13 @@ def test_a_loss_that_is_not_finite_is_not_hidden(
 
 
 @njit
-def _convolve_and_back(memory, weight, slope, bias, sums):  # type: ignore[no-untyped-def]
+def _convolve_and_back(memory, weight, slope, bias):  # type: ignore[no-untyped-def]
     z, out, winners, d, d_z = 1024, 1024 + 4704, 7000, 9000, 11000
-    convolve(memory, 0, weight, z, sums, 1, 6, 32, 5)
+    tiled = np.zeros_like(weight)
+    tile_weights(weight, tiled, 1, 6, 5)
+    convolve(memory, 16800, 0, tiled, z, 1, 6, 32, 5)
     activate(memory, z, out, winners, slope, bias, 6, 28, MAX, 14, 0)
-    activate_back(memory, d, z, winners, d_z, slope, bias, 6, 28, MAX)
+    activate_back(memory, d, z, winners, d_z, slope, bias, 6, 28, MAX, 1)
 
 
 def test_nan_passes_relu_and_pooling_as_in_pytorch() -> None:
@@ -282,14 +284,13 @@ def test_nan_passes_relu_and_pooling_as_in_pytorch() -> None:
     memory[9000 : 9000 + 1176] = gradient.flatten(1).t()
     weight = model.c1.weight.detach().permute(1, 2, 3, 0).contiguous().view(-1).numpy()
     bias = model.c1.bias.detach().numpy()
-    sums = np.zeros(32 * LANES, np.float32)
-    _convolve_and_back(memory.view(-1).numpy(), weight, np.ones(6, np.float32), bias, sums)
+    _convolve_and_back(memory.view(-1).numpy(), weight, np.ones(6, np.float32), bias)
     found = memory[5728 : 5728 + 1176].t().reshape(expected.shape)
     assert torch.equal(found.isnan(), expected.isnan())
     torch.testing.assert_close(found, expected.detach(), equal_nan=True)
     assert set(memory[7000 : 7000 + 1176].unique().tolist()) == {0, 1, 2, 3, LOST}
     finite = [n for n in range(LANES) if n > 5]
-    handed = memory[11000 : 11000 + 5400].view(6, 30, 30, LANES)[:, 1:29, 1:29].permute(3, 0, 1, 2)
+    handed = memory[11000 : 11000 + 5040].view(6, 28, 30, LANES)[:, :, 1:29].permute(3, 0, 1, 2)
     assert torch.equal(handed[finite], z.grad[finite])
 
 
