@@ -94,8 +94,9 @@ def draw_frontier(measured: Sequence[Measured]) -> Figure:
             capsize=2,
             label=label,
         )
-    for m in measured:
-        style.label_point(axes, m.row.label, (count_parameters(m), m.summary.mean))
+    ours = [(count_parameters(m), m.summary.mean) for m in measured]
+    for m, place in zip(measured, ours, strict=True):
+        style.label_point(axes, m.row.label, place, others=ours)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -147,15 +147,31 @@ def paper() -> str:
     return str(mpl.rcParams["axes.facecolor"])
 
 
-def label_point(axes: Axes, text: str, place: tuple[float, float], faintly: bool = False) -> None:
-    """Write what a point is to its right, or, if that matters less, faintly to its left."""
+def label_point(
+    axes: Axes,
+    text: str,
+    place: tuple[float, float],
+    faintly: bool = False,
+    others: Sequence[tuple[float, float]] = (),
+) -> None:
+    """Write what a point is to its right, or, if that matters less, faintly to its left.
+
+    Args:
+        axes: Both with logarithmic scales, if there are `others`.
+        text: What it is.
+        place: The point.
+        faintly: Whether it matters less.
+        others: Points that the text may not cover; it stands below `place` if one is in its way.
+    """
+    x, y = place
+    beneath = any(x < u < 5 * x and 0.93 < v / y < 1.07 for u, v in others)
     axes.annotate(
         text,
         place,
-        xytext=(-7 if faintly else 7, 0),
+        xytext=(0, -7) if beneath else (-7 if faintly else 7, 0),
         textcoords="offset points",
-        ha="right" if faintly else "left",
-        va="center",
+        ha="center" if beneath else "right" if faintly else "left",
+        va="top" if beneath else "center",
         fontsize=7,
         color=faint() if faintly else foreground(),
     )

@@ -116,3 +116,10 @@ def test_dark_images_lie_on_the_dark_paper() -> None:
 def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None:
     with style.applied():
         style.save(style.new_figure(1, "日本: $x$"), tmp_path / "a.png")  # warnings are errors
+
+
+def test_a_point_is_named_below_if_another_stands_to_its_right() -> None:
+    axes = style.new_figure(2).subplots()
+    style.label_point(axes, "a", (10.0, 40.0), others=[(10.0, 40.0), (30.0, 41.0)])
+    style.label_point(axes, "b", (30.0, 41.0), others=[(10.0, 40.0), (30.0, 41.0)])
+    assert [text.get_ha() for text in axes.texts] == ["center", "left"]
