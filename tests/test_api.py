@@ -96,10 +96,10 @@ def test_one_run_loads_as_a_classifier_and_several_seeds_as_their_ensemble(
 ) -> None:
     ensemble = lenet.load(trained.folder)
     assert isinstance(ensemble, Ensemble)
-    members = [lenet.load(run.folder) for run in trained.runs]
-    assert all(isinstance(member, Classifier) for member in members)
+    networks = [lenet.load(run.folder) for run in trained.runs]
+    assert all(isinstance(network, Classifier) for network in networks)
     images = sample.test.images[:20]
-    mean = (members[0](images) + members[1](images)) / 2
+    mean = (networks[0](images) + networks[1](images)) / 2
     torch.testing.assert_close(ensemble(images), mean)
 
 

@@ -37,16 +37,16 @@ def write_seeds(
     """
     written = {}
     finished = [run for run in find_runs(root) if run.finished]
-    for folder, runs in groupby(finished, key=lambda run: run.folder.parent):
-        members = list(runs)
-        if len(members) > max(1, known.get(folder / FOLDER, 0)):
+    for folder, found in groupby(finished, key=lambda run: run.folder.parent):
+        runs = list(found)
+        if len(runs) > max(1, known.get(folder / FOLDER, 0)):
             try:
-                _write(folder / FOLDER, members)
+                _write(folder / FOLDER, runs)
             except (OSError, RunError) as error:
                 say(f"no mean ± sd of {folder}: {error}")
             else:
-                say(f"mean ± sd over {len(members)} seeds: {folder / FOLDER}")
-            written[folder / FOLDER] = len(members)
+                say(f"mean ± sd over {len(runs)} seeds: {folder / FOLDER}")
+            written[folder / FOLDER] = len(runs)
     return written
 
 

@@ -42,11 +42,11 @@ def published(name: str) -> Ensemble:
     return load_ensemble(f"published:{name}")
 
 
-def test_an_ensemble_s_probabilities_are_its_members_mean() -> None:
-    members = [build_classifier(load_config("modern/plain", seed=s).config) for s in (0, 1)]
+def test_an_ensemble_s_probabilities_are_the_mean_of_its_seeds() -> None:
+    seeds = [build_classifier(load_config("modern/plain", seed=s).config) for s in (0, 1)]
     ink = torch.rand(3, 1, 28, 28, generator=torch.Generator().manual_seed(0))
-    mean = (members[0](ink) + members[1](ink)) / 2
-    torch.testing.assert_close(Ensemble(members)(ink), mean)
+    mean = (seeds[0](ink) + seeds[1](ink)) / 2
+    torch.testing.assert_close(Ensemble(seeds)(ink), mean)
 
 
 def test_readings_come_in_order_also_from_several_processes(run: Run, tmp_path: Path) -> None:
