@@ -99,7 +99,10 @@ def read_document(path: Path) -> Node:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: cannot be read: {error}") from error
+        raise UsageError(
+            f"{path}: no YAML file: byte {error.start} is no text in UTF-8; pictures are named by"
+            " the folder that holds a folder per class"
+        ) from error
     node = parse(text, str(path))
     if not isinstance(node.value, dict):
         raise UsageError(f"{node.place}: expected sections such as `model:`")

@@ -110,3 +110,10 @@ def test_any_text_is_either_parsed_or_refused(text: str) -> None:
     except UsageError:
         return
     assert isinstance(node, Node)
+
+
+def test_a_picture_that_is_named_as_a_config_is_told_from_one(tmp_path: Path) -> None:
+    path = tmp_path / "1.jpg"
+    path.write_bytes(b"\xff\xd8\xff")
+    with pytest.raises(UsageError, match="no YAML file: byte 0 is no text in UTF-8; pictures are"):
+        read_document(path)
