@@ -31,7 +31,7 @@ def draw_robustness(measurements: Sequence[Measurement]) -> Figure:
     for axes in panels.flat[len(names) :]:
         axes.set_visible(False)
     handles = panels[0][0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside upper right", ncols=len(shown) if len(shown) < 5 else 4)
+    figure.legend(*handles, loc="outside upper right", ncols=2)
     figure.supxlabel("dashed: the 1998 paper says that LeNet-5 recognizes characters up to here",
                      fontsize=7)  # fmt: skip
     return figure
