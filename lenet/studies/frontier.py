@@ -75,7 +75,7 @@ FRONTIER = Study(
         Row(label="LeNet-5 of 1998, distortions", config="paper/lenet5-distorted"),
         Row(label="compact, 2,000", config="modern/compact-2k"),
         Row(label="compact, 8,000", config="modern/compact-8k"),
-        Row(label="for a chip, 4 bits", config="modern/chip-longer", seeds=1),
+        Row(label="chip, 4 bits", config="modern/chip", seeds=2),
         Row(label="modern LeNet-5, plain", config="modern/plain"),
         Row(label="modern LeNet-5", config="modern/lenet5"),
         Row(label="five of these LeNet-5s", config="modern/lenet5", ensemble=True),

@@ -60,7 +60,7 @@ def test_one_seed_is_measured() -> None:
 
 @needs_emulator
 def test_the_published_network_fits_into_16_kB_of_flash_and_4_kB_of_ram(tmp_path: Path) -> None:
-    (run,) = open_runs("published:chip-longer")
+    (run,) = open_runs("published:chip/0")
     images = torch.randint(0, 256, (2, 1, 28, 28), generator=generator(0, "chip")).byte()
     network = quantize_network(load_classifier(run), images, bits=4)
     classes = [*"0123456789"]
