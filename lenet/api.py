@@ -146,7 +146,7 @@ def predict(
 
     Returns:
         One reading per picture: ``.digit``, ``.probability``, ``.probabilities`` of all ten. Where
-        no digit was found, ``.digit`` is None and ``.complaint`` says why.
+        no digit was found, or a letter or scribble, ``.digit`` is None and ``.complaint`` says why.
 
     Raises:
         UsageError: There is no such network, or no picture is named.

@@ -70,12 +70,12 @@ def predict(
     for reading in read_digits(ensemble, paths, data=ensemble.data):
         readings.append(reading)
         if not as_json:
-            typer.echo(reading.describe(reject), err=reading.digit is None)
+            typer.echo(reading.describe(reject), err=reading.seen is None)
     if as_json:
         print_json([reading.as_dict(reject) for reading in readings])
     if csv is not None:
         header = ("image", "label", "probability")
-        rows = [(r.path, r.label, f"{r.probability:.6f}") for r in readings if r.seen]
+        rows = [(r.path, r.label or "no digit", f"{r.probability:.6f}") for r in readings if r.seen]
         _write_table(csv, header, rows)
     if show is not None:
         from lenet.figures.readings import draw_readings
@@ -84,7 +84,7 @@ def predict(
         with applied():
             save(draw_readings(readings, reject), show)
         say(f"drawn in {show}")
-    failed = sum(reading.digit is None for reading in readings)
+    failed = sum(reading.seen is None for reading in readings)
     if failed:
         say(f"{failed} of {len(readings)} pictures could not be read")
         raise typer.Exit(1)

@@ -25,7 +25,8 @@ def draw_scan(picture: Picture, scan: Scan) -> Figure:
     if scan.crossings is not None:
         for lines in (scan.crossings, scan.crossings.swapaxes(0, 1)):
             axes[0].plot(lines[..., 0], lines[..., 1], color="C1", linewidth=1)
-    for found in (found for line in scan.lines for found in line if found.digit is not None):
+    marks = (found for line in scan.lines for found in line)
+    for found in (found for found in marks if found.digit is not None or found.is_other):
         rows, columns = found.box
         wide, high = columns.stop - columns.start, rows.stop - rows.start
         corner = (columns.start - 0.5, rows.start - 0.5)  # a pixel's middle is at whole numbers

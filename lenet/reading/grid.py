@@ -20,7 +20,7 @@ from lenet.evaluation.classifier import Ensemble
 from lenet.reading.digitize import fit_ink, group_marks
 from lenet.reading.ink import EIGHT, Ink
 from lenet.reading.light import Mask, Plane, quantile
-from lenet.reading.scan import Found, Scan
+from lenet.reading.scan import Found, Scan, name_marks
 
 Points = npt.NDArray[np.float64]  # (…, 2), x and y in pixels
 
@@ -94,10 +94,10 @@ def read_cells(ensemble: Ensemble, nodes: Points, inks: npt.NDArray[np.object_])
     # Each cell's ink, turned by quarters: those that keep the grid's shape.
     turns = range(0, 4, 1 if shape[0] == shape[1] else 2)
     filled = [place for place in np.ndindex(shape) if inks[place] is not None]
-    shares = {}
+    shares, turned = {}, {}
     for turn in turns if filled else ():
-        turned = np.stack([fit_ink(np.rot90(inks[place], turn)) for place in filled])
-        shares[turn] = ensemble(torch.from_numpy(turned)[:, None])  # (N, classes)
+        turned[turn] = np.stack([fit_ink(np.rot90(inks[place], turn)) for place in filled])
+        shares[turn] = ensemble(torch.from_numpy(turned[turn])[:, None])  # (N, classes)
     surest = {
         turn: float(share.max(dim=1).values.clamp(min=1e-6).log().mean()) - TURNED * (turn > 0)
         for turn, share in shares.items()
@@ -106,8 +106,11 @@ def read_cells(ensemble: Ensemble, nodes: Points, inks: npt.NDArray[np.object_])
     cells = np.empty(shape, dtype=object)
     for place in np.ndindex(shape):
         cells[place] = Found(None, 1.0, _box(nodes, place))
-    for place, share in zip(filled, shares.get(turn, ()), strict=True):
-        cells[place] = Found(int(share.argmax()), float(share.max()), _box(nodes, place))
+    if filled:
+        boxes = [_box(nodes, place) for place in filled]
+        found = name_marks(ensemble, shares[turn], turned[turn], boxes)
+        for place, mark in zip(filled, found, strict=True):
+            cells[place] = mark
     rows = [list(row) for row in np.rot90(cells, turn)]
     return Scan(rows, crossings=nodes, classes=ensemble.data.classes)
 

@@ -17,9 +17,11 @@ from lenet.data.pictures import STDIN, Picture
 from lenet.data.sources import DIGITS, Description
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import Digit, Prepared, prepare
+from lenet.reading.refusal import NO_DIGIT, share_other
 from lenet.runs.find import open_runs
 
 MANY = 3  # batches: from this many on, starting a process per core pays off
+NO_DIGIT_FOUND = "no digit: a letter or another sign, a scribble, or digits that touch"
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,11 @@ class Reading:
     Attributes:
         path: The picture's file; ``-`` is standard input, None an array.
         seen: The network's input; None if no digit was found.
-        probabilities: Of the ten digits; empty if no digit was found.
-        complaint: Why the picture could not be read, as a sentence; None if it could.
+        probabilities: Of the classes; empty if no digit was found. Those of the ten digits and
+            `no_digit` are 1 together.
+        complaint: Why there is no digit, as a sentence; None if there is one.
         classes: The classes' names, in the order of the probabilities.
+        no_digit: The probability that it shows none, but a letter, say.
     """
 
     path: Path | None
@@ -39,6 +43,12 @@ class Reading:
     probabilities: tuple[float, ...]
     complaint: str | None
     classes: tuple[str, ...] = DIGITS
+    no_digit: float = 0.0
+
+    @property
+    def is_other(self) -> bool:
+        """Whether something was found, and told as no digit."""
+        return self.no_digit >= NO_DIGIT
 
     @property
     def label(self) -> str | None:
@@ -53,12 +63,12 @@ class Reading:
     @property
     def digit(self) -> int | None:
         """The most probable class by its number, for digits the digit, or None if none was read."""
-        return self.ranking[0] if self.seen else None
+        return None if self.seen is None or self.is_other else self.ranking[0]
 
     @property
     def probability(self) -> float:
-        """The probability of `digit`; 0 if none was read."""
-        return max(self.probabilities, default=0.0)
+        """The probability of `digit`, or that there is none; 0 if nothing was read."""
+        return self.no_digit if self.is_other else max(self.probabilities, default=0.0)
 
     def __str__(self) -> str:
         return self.describe()
@@ -71,31 +81,37 @@ class Reading:
         first, second = self.ranking[:2]
         sure, next_best = self.probabilities[first], self.probabilities[second]
         best, next_name = self.classes[first], self.classes[second]
-        verdict = best if sure >= reject else "unsure"
+        verdict, then = best if sure >= reject else "unsure", "then"
+        if self.is_other:
+            return f"{name}: no digit  ({100 * self.no_digit:.1f} %, nearest {best})"
+        if self.no_digit > next_best:
+            then, next_name, next_best = "or", "no digit", self.no_digit
         others = self.seen.others
         marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
         more = f"; {marks}, `lenet scan` reads all" if others else ""
         guess = f"{best} {100 * sure:.1f} %" if verdict == "unsure" else f"{100 * sure:.1f} %"
-        return f"{name}: {verdict}  ({guess}, then {next_name} {100 * next_best:.1f} %{more})"
+        return f"{name}: {verdict}  ({guess}, {then} {next_name} {100 * next_best:.1f} %{more})"
 
     def as_dict(self, reject: float) -> dict[str, Any]:
         """Return the reading for JSON."""
         if self.seen is None:
             return {"path": str(self.path), "error": self.complaint}
         first, second = self.ranking[:2]
+        if self.is_other:
+            second = first
         return {
             "path": str(self.path),
-            ("digit" if self.classes == DIGITS else "class"): self._json(first),
-            "probability": self.probabilities[first],
+            ("digit" if self.classes == DIGITS else "class"): self._json(self.digit),
+            "probability": self.probability,
             "runner_up": self._json(second),
             "runner_up_probability": self.probabilities[second],
-            "sure": self.probabilities[first] >= reject,
+            "sure": self.probability >= reject,
             "other_marks": self.seen.others,
         }
 
-    def _json(self, label: int) -> int | str:
+    def _json(self, label: int | None) -> int | str | None:
         """Return a digit as a number, another class by its name."""
-        return label if self.classes == DIGITS else self.classes[label]
+        return label if label is None or self.classes == DIGITS else self.classes[label]
 
 
 def load_ensemble(name: str, *, lines: bool = False) -> Ensemble:
@@ -136,12 +152,17 @@ def read_digits(
     classes = data.classes if data else DIGITS
     for prepared in _prepare_all(chunks, workers, whole):
         found = [seen for _, seen, _ in prepared if seen is not None]
-        shares: Iterator[list[float]] = iter(())
+        shares: Iterator[tuple[list[float], float]] = iter(())
         if found:
             ink = torch.from_numpy(np.stack([seen.ink for seen in found]))  # (B, 28, 28)
-            shares = iter(network(ink).tolist())
+            other = share_other(ink, data)
+            digits = network(ink).cpu() * (1 - other)[:, None]
+            shares = zip(digits.tolist(), other.tolist(), strict=True)
         for path, seen, complaint in prepared:
-            yield Reading(path, seen, tuple(next(shares)) if seen else (), complaint, classes)
+            of_classes, no_digit = next(shares) if seen else ([], 0.0)
+            if no_digit >= NO_DIGIT:
+                complaint = NO_DIGIT_FOUND
+            yield Reading(path, seen, tuple(of_classes), complaint, classes, no_digit)
 
 
 def _prepare_all(

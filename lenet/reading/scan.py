@@ -29,6 +29,7 @@ from lenet.losses import probabilities
 from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
 from lenet.reading.ink import Ink, find_ink
 from lenet.reading.light import Mask
+from lenet.reading.refusal import NO_DIGIT, share_other
 
 PAGE_SIDE = 2048  # px: a page of small digits needs more than a picture of one
 DIGIT = 20  # px: the height that the network was trained on
@@ -44,16 +45,20 @@ STEP = 4  # px: two subsamplings halve the map twice
 class Found:
     """One digit on a page: its class, probability, and box as rows and columns of the page.
 
-    A blank cell of a grid has no digit.
+    A blank cell of a grid has no digit. Another mark has none either; its probability is that of
+    being no digit.
     """
 
     digit: int | None
     probability: float
     box: Box
+    is_other: bool = False
 
     def name(self, classes: Sequence[str] = DIGITS) -> str:
-        """Return the name of its class, or a dot."""
-        return "." if self.digit is None else classes[self.digit]
+        """Return the name of its class, a dot of a blank cell, or a question mark."""
+        if self.digit is None:
+            return "?" if self.is_other else "."
+        return classes[self.digit]
 
     def as_dict(self, scale: float = 1.0, classes: Sequence[str] = DIGITS) -> dict[str, Any]:
         """Return the digit for JSON.
@@ -63,12 +68,12 @@ class Found:
             classes: The classes' names.
 
         Returns:
-            Digit, or another class by its name, and probability, None where a cell is blank, and
-            the box as [left, top, right, bottom] in the file's pixels.
+            Digit, or another class by its name, None where there is none; its probability, None
+            where a cell is blank; and the box as [left, top, right, bottom] in the file's pixels.
         """
         rows, columns = self.box
         edges = [round(e * scale) for e in (columns.start, rows.start, columns.stop, rows.stop)]
-        sure = None if self.digit is None else self.probability
+        sure = None if self.digit is None and not self.is_other else self.probability
         if tuple(classes) == DIGITS:
             return {"digit": self.digit, "probability": sure, "box": edges}
         label = None if self.digit is None else classes[self.digit]
@@ -127,13 +132,27 @@ def scan_marks(ensemble: Ensemble, picture: Picture) -> Scan:
         PictureError: There is no ink.
     """
     inks, boxes = cut_marks(picture)
-    shares = ensemble(torch.from_numpy(inks)[:, None])  # (N, classes)
-    sure, digits = shares.max(dim=1)
-    found = [
-        Found(int(digit), float(share), box)
-        for digit, share, box in zip(digits, sure, boxes, strict=True)
-    ]
+    found = name_marks(ensemble, ensemble(torch.from_numpy(inks)[:, None]), inks, boxes)
     return Scan(order_lines(found), classes=ensemble.data.classes)
+
+
+def name_marks(ensemble: Ensemble, shares: Tensor, inks: Ink, boxes: Sequence[Box]) -> list[Found]:
+    """Name the most probable class of each mark, or tell it as no digit.
+
+    Args:
+        ensemble: The network or networks that read them.
+        shares: What they say, (N, classes).
+        inks: The marks as they saw them, (N, 28, 28).
+        boxes: Where each lies on the page.
+    """
+    other = share_other(torch.from_numpy(inks), ensemble.data).tolist()
+    sure, labels = shares.max(dim=1)
+    return [
+        Found(None, no_digit, box, is_other=True)
+        if no_digit >= NO_DIGIT
+        else Found(int(label), float(share) * (1 - no_digit), box)
+        for label, share, no_digit, box in zip(labels, sure, other, boxes, strict=True)
+    ]
 
 
 def cut_marks(picture: Picture) -> tuple[Ink, list[Box]]:
