@@ -11,7 +11,9 @@ def register_lanes() -> int:
     from numba import config
 
     if config.CPU_FEATURES is None:
-        features = {name for name, has in binding.get_host_cpu_features().items() if has}
+        avx = bool(config.ENABLE_AVX)  # NUMBA_ENABLE_AVX=0 has all of it left out
+        host = binding.get_host_cpu_features().items()
+        features = {name for name, has in host if has and (avx or not name.startswith("avx"))}
     else:  # NUMBA_CPU_FEATURES overrides what the processor says of itself
         features = {name[1:] for name in config.CPU_FEATURES.split(",") if name.startswith("+")}
     if "avx512f" in features:

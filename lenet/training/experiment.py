@@ -201,7 +201,7 @@ def _begin(
     if not new:
         return
     config, fresh = components.config, [run.seed for run in new]
-    kernels = choose_kernels(config, world.device, world.size)
+    kernels = choose_kernels(config, world.device, world.size, say)
     if kernels == "fast":
         compile_kernels(config, say)
     together = world.size == 1 and is_faster_together(components, fresh, splits.train, kernels)

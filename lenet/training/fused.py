@@ -162,17 +162,25 @@ def why_not(config: Config, device: torch.device, processes: int = 1) -> str | N
         return f"the fast kernels are for the CPU, not for {device.type}"
     if processes > 1:
         return "the fast kernels do not divide a batch among processes"
-    if lack := missing():
-        return f"the fast kernels need {lack}"
     try:
         plan_of(config)
     except NotCoveredError as error:
         return f"the fast kernels do not know {error}"
-    return None
+    return _what_is_missing()
 
 
-def choose_kernels(config: Config, device: torch.device, processes: int = 1) -> Kernels:
-    """Return what computes the steps of a new run.
+def _what_is_missing() -> str | None:
+    lack = missing()
+    return f"the fast kernels need {lack}" if lack else None
+
+
+def choose_kernels(
+    config: Config,
+    device: torch.device,
+    processes: int = 1,
+    say: Callable[[str], None] = lambda line: None,
+) -> Kernels:
+    """Return what computes the steps of a new run; say if only the machine stands in the way.
 
     Raises:
         UsageError: The config asks for kernels that cannot train it here.
@@ -182,9 +190,11 @@ def choose_kernels(config: Config, device: torch.device, processes: int = 1) -> 
     reason = why_not(config, device, processes)
     if reason and config.kernels == "fast":
         raise UsageError(reason, ("kernels",))
-    if reason or (config.kernels == "auto" and not _pays_off(config)):
+    if config.kernels == "auto" and not _pays_off(config):
         return "torch"
-    return "fast"
+    if reason and reason == _what_is_missing():
+        say(f"note: trains by PyTorch: {reason}")
+    return "torch" if reason else "fast"
 
 
 def _pays_off(config: Config) -> bool:
@@ -213,7 +223,7 @@ def kernels_of(
 def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: None) -> None:
     """Load a config's kernels, or compile them if this machine has not done so yet."""
     notice = threading.Timer(
-        PATIENCE_SECONDS, say, ["compiling kernels (once, takes some seconds)"]
+        PATIENCE_SECONDS, say, ["compiling kernels (once, takes about 20 s) …"]
     )
     notice.daemon = True
     notice.start()

@@ -25,3 +25,17 @@ def test_numbas_setting_hides_and_shows_registers(
     numba = pytest.importorskip("numba")
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
     assert support.missing() == expected
+
+
+def test_numbas_setting_that_leaves_avx_out_hides_registers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    numba = pytest.importorskip("numba")
+    binding = pytest.importorskip("llvmlite.binding")
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    features = {"avx2": True, "avx512f": True, "fma": True}
+    monkeypatch.setattr(binding, "get_host_cpu_features", lambda: features)
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", 1)
+    assert support.register_lanes() == 16
+    monkeypatch.setattr(numba.config, "ENABLE_AVX", 0)
+    assert support.register_lanes() == 0

@@ -175,6 +175,25 @@ def test_what_the_kernels_do_not_cover_is_left_to_pytorch(changes, reason: str) 
     assert caught.value.path == ("kernels",)
 
 
+def test_pytorch_trains_where_registers_are_too_narrow_and_says_so(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", "+sse4.2,-avx2,-avx512f")
+    lines: list[str] = []
+    (run,) = run_experiment(quickstart(), "narrow", say=lines.append).runs
+    needs = "the fast kernels need a processor with AVX2 or AVX-512"
+    assert lines.count(f"note: trains by PyTorch: {needs}") == 1
+    assert run.read_json("environment.json")["kernels"] == "torch"
+    with pytest.raises(UsageError, match=needs):
+        choose_kernels(quickstart("kernels=fast"), CPU)
+    lines.clear()
+    wide = ("model={kind: compact, channels: [64, 64, 128, 128]}", "input.size=28")
+    for left_anyway in (["model.activation=tanh"], wide, ["kernels=torch"]):
+        assert choose_kernels(quickstart(*left_anyway), CPU, say=lines.append) == "torch"
+    assert not lines
+
+
 def test_other_devices_and_several_processes_are_left_to_pytorch() -> None:
     assert why_not(quickstart(), torch.device("cuda")) == (
         "the fast kernels are for the CPU, not for cuda"
