@@ -26,7 +26,7 @@ LONGEST = 28
 """Characters of an experiment's name in the legend."""
 WIDE = 200
 """Several experiments' learning rates that differ by more are drawn on a logarithmic axis."""
-TICKS = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
+TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -115,14 +115,7 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     for split in splits:  # beneath the colours of several experiments, how their lines differ
         colour = style.faint() if several else style.SPLIT_COLOURS[split]
         legend.append(Line2D([], [], color=colour, linestyle=DASHES[split], label=split))
-    above.set_yscale("log")
-    # The lines decide the limits: a band may reach 0, which has no place on a logarithmic axis.
-    drawn = [100 * rate for rate in lowest if rate > 0]
-    above.set_ylim(bottom=0.6 * min(drawn, default=0.01))
-    above.yaxis.set_major_locator(FixedLocator([t for t in TICKS if t >= above.get_ylim()[0]]))
-    style.write_ticks(above.yaxis, " %")
-    above.yaxis.set_minor_locator(NullLocator())
-    above.yaxis.set_minor_formatter(NullFormatter())
+    _scale_rates(above, lowest)
     above.set_ylabel("error rate")
     figure.legend(handles=legend, loc="outside right upper")  # where it hides no line
     below.set_ylabel("learning rate")
@@ -139,6 +132,24 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
     below.set_xlabel("epoch")
     below.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
+
+
+def _scale_rates(axes: Axes, rates: Sequence[float]) -> None:
+    """Make the axis of error rates logarithmic, with a linear foot if one of them is 0."""
+    least = 100 * min((rate for rate in rates if rate > 0), default=0.01)
+    bottom = 0.6 * least  # the lines decide: a band that reaches 0 runs out below
+    ticks = [tick for tick in TICKS if tick >= bottom]
+    if all(rate > 0 for rate in rates):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=bottom)
+    else:
+        axes.set_yscale("symlog", linthresh=least, linscale=0.4)
+        axes.set_ylim(bottom=-0.08 * least, top=max(axes.get_ylim()[1], ticks[0]))
+        ticks = [0, *(tick for tick in ticks if tick > 0.99 * least)]
+    axes.yaxis.set_major_locator(FixedLocator(ticks))
+    style.write_ticks(axes.yaxis, " %")
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:

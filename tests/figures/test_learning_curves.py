@@ -80,6 +80,17 @@ def test_learning_rates_far_apart_are_on_a_logarithmic_axis(make_run) -> None:
     assert draw_curves([fast]).axes[1].get_yscale() == "linear"
 
 
+def test_zero_errors_have_a_place_below_the_smallest_rate(make_run) -> None:
+    run = make_run()
+    run.append("metrics.jsonl", {"epoch": 3, "accuracy/test": 1.0})
+    axes = draw_curves([run]).axes[0]
+    assert axes.get_ylim()[0] < 0
+    assert axes.get_yticks().tolist()[:3] == [0, 1, 2]  # the smallest rate but 0 is 1 %
+    (run.folder / "metrics.jsonl").write_text('{"epoch": 1, "accuracy/test": 1.0}')
+    low, high = draw_curves([run]).axes[0].get_ylim()  # nothing but 0
+    assert low < 0 < high
+
+
 def test_a_run_without_a_finished_epoch_has_no_curve(make_run) -> None:
     run = make_run()
     (run.folder / "metrics.jsonl").unlink()
