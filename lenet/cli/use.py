@@ -75,7 +75,7 @@ def predict(
         print_json([reading.as_dict(reject) for reading in readings])
     if csv is not None:
         header = ("image", "label", "probability")
-        rows = [(r.path, r.label or "no digit", f"{r.probability:.6f}") for r in readings if r.seen]
+        rows = [(r.path, r.label, f"{r.probability:.6f}") for r in readings if r.seen]
         _write_table(csv, header, rows)
     if show is not None:
         from lenet.figures.readings import draw_readings

@@ -47,8 +47,8 @@ def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
         original.set_title(_shorten(printable(reading.path.name)), fontsize=7, fontweight="normal")
         image = reading.seen.ink.transpose(1, 2, 0) if whole else reading.seen.ink
         seen.imshow(image, cmap="gray", vmin=0, vmax=1)
-        sure, label = reading.probability, reading.label or "no digit"
-        title = f"{label}  {100 * sure:.0f} %" if sure >= reject else "unsure"
+        sure = reading.probability
+        title = f"{reading.label}  {100 * sure:.0f} %" if sure >= reject else "unsure"
         seen.set_title(title, fontsize=9)
         bars.set_axis_on()
         style.bare(bars)

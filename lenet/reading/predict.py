@@ -52,7 +52,9 @@ class Reading:
 
     @property
     def label(self) -> str | None:
-        """The name of the most probable class, or None if nothing was read."""
+        """The name of the most probable class, "no digit", or None if nothing was found."""
+        if self.is_other:
+            return "no digit"
         return None if self.digit is None else self.classes[self.digit]
 
     @property
@@ -83,7 +85,7 @@ class Reading:
         best, next_name = self.classes[first], self.classes[second]
         verdict, then = best if sure >= reject else "unsure", "then"
         if self.is_other:
-            return f"{name}: no digit  ({100 * self.no_digit:.1f} %, nearest {best})"
+            return f"{name}: {self.label}  ({100 * self.no_digit:.1f} %, nearest {best})"
         if self.no_digit > next_best:
             then, next_name, next_best = "or", "no digit", self.no_digit
         others = self.seen.others
