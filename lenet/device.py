@@ -42,7 +42,8 @@ def set_determinism(deterministic: bool | None, device: torch.device) -> None:
     wanted = device.type == "cpu" if deterministic is None else deterministic
     if wanted and device.type == "cuda":
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(wanted)
+    # `use_deterministic_algorithms` does the same, and imports PyTorch's compiler: two seconds.
+    torch.set_deterministic_debug_mode("error" if wanted else "default")
     # Nothing here reads memory before writing it, and filling it costs several per cent.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from lenet.config.schema import SDLM, Config
+from lenet.config.schema import SDLM, SGD, Config
 from lenet.data.batches import ALL, Batches, Share
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
@@ -318,7 +318,8 @@ def build_learner(
     elif kernels == "fast":
         first = classifiers[0]
         plan = plan_network(first.model, first.data.channels, config.input.size)
-        rule = partial(FusedLearner, plan, first.preprocess.plain_levels)
+        sgd = cast(SGD, config.optimizer)
+        rule = partial(FusedLearner, plan, first.preprocess.plain_levels, sgd)
     elif len(classifiers) > 1 and can_stack(classifiers[0].model, device):
         # One small network keeps no CPU core waiting; a GPU has room for all of them at once.
         rule = ThreadedLearner if device.type == "cpu" else StackedLearner

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any, Literal
 
 import torch
@@ -16,6 +17,7 @@ from lenet.kernels.support import missing
 from lenet.models import build_model
 from lenet.runs.run import Run
 from lenet.training.gradient import NO_NORM, GradientLearner, Seen
+from lenet.training.optimizers import decay_groups
 
 Kernels = Literal["torch", "fast"]
 
@@ -32,13 +34,14 @@ class FusedLearner(GradientLearner):
     threads make theirs, each on one thread. To rounding, a seed becomes what PyTorch makes of it;
     the same number of threads gives the same bits.
 
-    The kernels keep weights, momenta and averages in a layout of their own. The models, the
-    optimizers and the averages of `GradientLearner` get them when somebody asks for a state or a
-    model, so that states are the same, and either learner goes on from the other's.
+    The kernels keep weights, momenta and averages in a layout of their own. The models, momenta
+    and averages here get them when somebody asks for a state or a model, so that states are those
+    of `GradientLearner`, and either learner goes on from the other's.
 
     Args:
         plan: Of the networks.
         levels: What pixels of 0 and 1 become; batches are images, or inputs if this is (0, 1).
+        sgd: The optimizer; PyTorch's own is never made.
         models: Networks that `why_not` has no objection to, on the CPU.
         arguments: The other arguments of `GradientLearner`: a cross-entropy, and SGD.
         options: The other arguments of `GradientLearner`.
@@ -48,6 +51,7 @@ class FusedLearner(GradientLearner):
         self,
         plan: Plan,
         levels: tuple[float, float],
+        sgd: SGD,
         models: Sequence[nn.Module],
         *arguments: Any,
         **options: Any,
@@ -55,7 +59,8 @@ class FusedLearner(GradientLearner):
         from lenet.kernels.network import FastNetwork
 
         super().__init__(models, *arguments, **options)
-        self.plan = plan
+        self.plan, self.sgd = plan, sgd
+        self.velocities: list[dict[str, Tensor]] = [{} for _ in self.models]
         threads = torch.get_num_threads()
         self.pool = ThreadPoolExecutor(threads) if len(self.models) > 1 else None
         self.fused = [FastNetwork(plan, 1 if self.pool else threads, levels) for _ in self.models]
@@ -67,19 +72,24 @@ class FusedLearner(GradientLearner):
         return list(self.pool.map(learn, indices)) if self.pool else super().each(learn, indices)
 
     def _learn(self, index: int, factor: float, inputs: Tensor, targets: Tensor) -> Seen:
-        group, average = self.optimizers[index].param_groups[0], self.averages[index]
+        sgd, average = self.sgd, self.averages[index]
         loss_sum, errors = self.fused[index].learn(
             inputs,
             targets,
-            rate=self.full_rates[index][0] * factor,
-            momentum=group["momentum"],
-            nesterov=group["nesterov"],
-            decay=group["weight_decay"],
+            rate=self.full_rate * factor,
+            momentum=sgd.momentum,
+            nesterov=sgd.nesterov,
+            decay=sgd.weight_decay,
             smoothing=getattr(self.loss, "label_smoothing"),  # noqa: B009 - only cross-entropy's
             keep=average.advance() if average is not None else None,
         )
         norm = torch.from_numpy(self.fused[index].gradient).norm() if self.looks else NO_NORM
         return torch.tensor(loss_sum, dtype=torch.float64), torch.tensor(errors), norm
+
+    @property
+    def full_rate(self) -> float:
+        """The learning rate where the schedule's factor is 1."""
+        return self.sgd.lr
 
     def state(self, index: int) -> dict[str, Tensor]:
         """Return the seed's state, the same tensors as `GradientLearner.state`."""
@@ -90,6 +100,18 @@ class FusedLearner(GradientLearner):
         """Go back to `state`; see `Learner.load_state`."""
         super().load_state(index, state)
         self._pack(index)
+
+    def momenta(self, index: int) -> dict[str, Tensor]:
+        """Return the momenta of a seed, named as PyTorch's SGD numbers them."""
+        values = self.velocities[index].values()
+        return {f"{number}.momentum_buffer": value for number, value in enumerate(values)}
+
+    def make_momenta(self, index: int) -> None:
+        """Let there be momenta, if the optimizer has any."""
+        if self.sgd.momentum:
+            names = {weight: name for name, weight in self.models[index].named_parameters()}
+            weights = chain.from_iterable(g["params"] for g in decay_groups(self.models[index], 0))
+            self.velocities[index] = {names[w]: torch.zeros_like(w) for w in weights}
 
     def model(self, index: int) -> nn.Module:
         """Return the averaged network if there is one, else the network itself."""
@@ -102,12 +124,12 @@ class FusedLearner(GradientLearner):
         self.plan.pack(values_of(self.models[index]), fused.weights)
         if average is not None:
             self.plan.pack(values_of(average.model), fused.average)
-        self.plan.pack(self._velocity(index), fused.velocity)
+        self.plan.pack(self.velocities[index], fused.velocity)
 
     def _unpack(self, index: int) -> None:
         """Take weights, momenta and average back from the kernels."""
         fused, average = self.fused[index], self.averages[index]
-        if self.updates and not self.optimizers[index].state:
+        if self.updates and not self.velocities[index]:
             self.make_momenta(index)
         self.plan.unpack(fused.weights, values_of(self.models[index]))
         if average is not None:
@@ -116,16 +138,7 @@ class FusedLearner(GradientLearner):
             for buffer in model.buffers():
                 if not buffer.is_floating_point():  # batch norm counts its batches
                     buffer.fill_(self.updates)
-        self.plan.unpack(fused.velocity, self._velocity(index))
-
-    def _velocity(self, index: int) -> dict[str, Tensor]:
-        """Return the optimizer's momenta by the names of the weights, as far as it has any."""
-        state = self.optimizers[index].state
-        return {
-            name: state[weight]["momentum_buffer"]
-            for name, weight in self.models[index].named_parameters()
-            if state.get(weight, {}).get("momentum_buffer") is not None
-        }
+        self.plan.unpack(fused.velocity, self.velocities[index])
 
 
 def plan_of(config: Config) -> Plan:

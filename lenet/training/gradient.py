@@ -1,6 +1,7 @@
 """Gradient descent: one update per batch, by autograd."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class GradientLearner:
         seeds: Theirs; dropout derives from them.
         loss: Outputs (B, 10) and targets → losses (B,).
         classify: Outputs (B, 10) → labels (B,).
-        optimizer: Makes the optimizer of a network.
+        optimizer: Makes the optimizer of a network, with one learning rate for all weights.
         schedule: Epochs done → factor on the learning rate.
         steps_per_epoch: Updates in an epoch.
         ema: Decay of the weight average per update, in [0, 1); 0 for none.
@@ -51,8 +52,7 @@ class GradientLearner:
         self.seeds = list(seeds)
         self.loss = loss
         self.classify = classify
-        self.optimizers = [optimizer(model) for model in models]
-        self.full_rates = [[g["lr"] for g in o.param_groups] for o in self.optimizers]
+        self.make_optimizer = optimizer
         self.schedule = schedule
         self.steps_per_epoch = steps_per_epoch
         self.averages = [WeightAverage(model, ema) if ema else None for model in models]
@@ -60,10 +60,20 @@ class GradientLearner:
         self.updates = 0
         self.drops = any(isinstance(m, nn.Dropout) and m.p > 0 for m in models[0].modules())
 
+    @cached_property
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        """One per network, made when first used: PyTorch's first takes two seconds to import."""
+        return [self.make_optimizer(model) for model in self.models]
+
+    @property
+    def full_rate(self) -> float:
+        """The learning rate where the schedule's factor is 1."""
+        return float(self.optimizers[0].defaults["lr"])
+
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next update."""
-        return float(self.full_rates[0][0] * self.schedule(self.updates / self.steps_per_epoch))
+        return float(self.full_rate * self.schedule(self.updates / self.steps_per_epoch))
 
     def begin_epoch(self, epoch: int, sample: Sample) -> None:
         """Nothing to prepare."""
@@ -93,8 +103,8 @@ class GradientLearner:
 
     def _learn(self, index: int, factor: float, inputs: Tensor, targets: Tensor) -> Seen:
         model, optimizer = self.models[index], self.optimizers[index]
-        for group, rate in zip(optimizer.param_groups, self.full_rates[index], strict=True):
-            group["lr"] = rate * factor
+        for group in optimizer.param_groups:
+            group["lr"] = self.full_rate * factor
         if self.drops:  # so that a resumed step drops what the straight one dropped
             torch.manual_seed(derive_seed(self.seeds[index], "dropout", self.updates))
         model.train()

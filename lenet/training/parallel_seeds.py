@@ -84,8 +84,8 @@ class StackedLearner(GradientLearner):
         """Make one update per seed; see `Learner.learn`."""
         factor = self.schedule(self.updates / self.steps_per_epoch)
         self.updates += 1
-        for group, rate in zip(self.optimizer.param_groups, self.full_rates[0], strict=True):
-            group["lr"] = rate * factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.full_rate * factor
         outputs = vmap(partial(functional_call, self.shape))(
             (self.weights, self.buffers), inputs
         )  # (S, B, 10)

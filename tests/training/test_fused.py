@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.config.load import load_config
-from lenet.config.schema import Config
+from lenet.config.schema import SGD, Config
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import make_splits
 from lenet.errors import UsageError
@@ -54,7 +54,11 @@ def learner(
 ) -> GradientLearner:
     models = [a_model(seed, batch_norm) for seed in seeds]
     if rule is FusedLearner:
-        rule = partial(FusedLearner, plan_network(models[0], 1, 32), (0.0, 1.0))  # type: ignore[assignment]
+        plan, optimizer = (
+            plan_network(models[0], 1, 32),
+            SGD(kind="sgd", lr=0.05, **(options or NESTEROV)),
+        )
+        rule = partial(FusedLearner, plan, (0.0, 1.0), optimizer)  # type: ignore[assignment]
     return rule(
         models,
         seeds,
@@ -138,6 +142,15 @@ def test_looking_at_the_model_changes_nothing(batch_norm: bool) -> None:
         watched.state(0)
     for name, value in quiet.state(0).items():
         assert torch.equal(value, watched.state(0)[name]), name
+
+
+@needs_kernels
+def test_pytorchs_optimizer_is_not_made_as_its_import_takes_two_seconds() -> None:
+    ours = learner(FusedLearner, ema=0.9)
+    ours.learn(*batch(0))
+    ours.load_state(0, ours.state(0))
+    assert ours.learning_rate == pytest.approx(0.05 * ours.schedule(1 / 4))
+    assert "optimizers" not in vars(ours)
 
 
 @needs_kernels
