@@ -3,7 +3,10 @@
 import errno
 import io
 import os
+import re
+import shutil
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +19,7 @@ from lenet.errors import LenetError, UsageError
 
 INTERRUPTED = 130
 DEBUG = "--debug"
+NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 class Group(TyperGroup):
@@ -43,13 +47,13 @@ class Group(TyperGroup):
             if error.exit_code == UsageError.exit_code and not is_first_process():
                 raise typer.Exit(error.exit_code) from error
             for line in str(error).splitlines():
-                typer.echo(_coloured(f"error: {line}"), err=True)
+                say(f"error: {line}")
             raise typer.Exit(error.exit_code) from error
         except OSError as error:  # a file that no sentence of the command speaks of
             if ctx.params.get("debug") or error.errno == errno.EPIPE:
                 raise
             what = f"{error.filename}: " if error.filename else ""
-            typer.echo(f"error: {what}{error.strerror or error}", err=True)
+            say(f"error: {what}{error.strerror or error}")
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             typer.echo("interrupted", err=True)
@@ -87,10 +91,25 @@ def main(
 def say(line: str) -> None:
     """Write a message to standard error; if that was closed meanwhile, go on in silence."""
     try:
-        typer.echo(_coloured(line), err=True)
+        typer.echo(_coloured(_fitted(line) if is_terminal() else line), err=True)
     except OSError:  # the terminal is gone, or nobody reads the pipe: whatever comes is dropped
         with Path(os.devnull).open("wb") as nowhere:
             os.dup2(nowhere.fileno(), 2)
+
+
+def print_text(text: str) -> None:
+    """Print a few lines, broken between words where the terminal ends."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    typer.echo(_fitted(text) if on_terminal else text)
+
+
+def _fitted(text: str) -> str:
+    """Break lines between words where the terminal ends, but no command, which people copy."""
+    width, lines = shutil.get_terminal_size().columns, []
+    for line in text.splitlines():
+        kept = re.sub(r"(?<=:  ).*|`[^`]*`", lambda match: match[0].replace(" ", NO_BREAK), line)
+        lines += textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace(NO_BREAK, " ")
 
 
 def _coloured(line: str) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lenet.cli.app import is_terminal, say
+from lenet.cli.app import is_terminal, print_text, say
 from lenet.cli.completion import complete_run
 from lenet.cli.options import (
     ConfigArgument,
@@ -145,7 +145,7 @@ def verify_resume(
     if as_json:
         print_json(verdict.as_dict())
     else:
-        typer.echo(verdict.describe())
+        print_text(verdict.describe())
     if not verdict.same:
         raise typer.Exit(1)
 
@@ -242,7 +242,7 @@ def evaluate(
         )
         return
     for run, result in results.items():
-        typer.echo(f"{run}: {result}")
+        print_text(f"{run}: {result}")
         print_table(result.table(), as_markdown)
 
 
@@ -279,5 +279,5 @@ def _report(
     if as_json:
         print_json(experiment.results)
         return
-    typer.echo(experiment.describe())
-    typer.echo(f"look at it:  {shell('lenet', 'dashboard', experiment.folder.parent)}")
+    print_text(experiment.describe())
+    print_text(f"look at it:  {shell('lenet', 'dashboard', experiment.folder.parent)}")

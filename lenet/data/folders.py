@@ -78,7 +78,7 @@ def list_folder(folder: Path) -> Listing:
     if not folder.is_dir():
         if folder.exists():
             raise DataError(f"{folder} is no folder")
-        raise DataError(f"there is no folder {folder}; name yours with --set data.path=FOLDER")
+        raise DataError(f"there is no {folder}; name your data with --set data.path=FOLDER")
     names = {path.name: path for path in _subfolders(folder)}
     others: list[Path] = []
     loose = _pictures(folder)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lenet.cli import app
+from lenet.cli.app import print_text, say
 
 runner = CliRunner()
 
@@ -33,6 +34,27 @@ def test_help_groups_the_commands_by_what_people_want_to_do() -> None:
 
 def test_the_version_is_printed() -> None:
     assert lenet("--version").stdout.startswith("lenet 0.")
+
+
+def test_on_a_terminal_messages_break_between_words_but_commands_do_not(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "trains on twelve pictures of letters\nlook at it:  lenet dashboard runs/mine"
+    print_text(text)
+    assert capsys.readouterr().out == text + "\n"  # a pipe gets lines as they are
+    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    print_text(text)
+    say("warning: `lenet resume a b c d e f` draws it")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [
+        "trains on twelve",
+        "pictures of letters",
+        "look at it:",
+        "lenet dashboard runs/mine",
+    ]
+    assert err.splitlines()[1:] == ["`lenet resume a b c d e f`", "draws it"]
 
 
 @pytest.mark.parametrize(

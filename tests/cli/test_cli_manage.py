@@ -96,7 +96,7 @@ def test_a_config_of_own_pictures_is_checked_on_them(
         "data.validation=9": "data.validation: 9 images cannot be taken from 8",
         "data.validation=8": "data.validation: all 8 images are taken",
         "data.classes=[a, c]": "letters has other classes",
-        "data.path=numbers": "there is no folder numbers; name yours with --set data.path=FOLDER",
+        "data.path=numbers": "there is no numbers; name your data with --set data.path=FOLDER",
     }
     for change, complaint in refused.items():
         assert complaint in lenet("config", "validate", *mine, change, code=2).stderr
