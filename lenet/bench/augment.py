@@ -1,6 +1,5 @@
 """Augmentation speed: ours, torchvision's image by image and by batch, and kornia's, in turn."""
 
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
@@ -9,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as tv
@@ -21,23 +19,17 @@ from lenet.augment.catalogue import (
     build_mixing,
     build_pipeline,
 )
-from lenet.bench.measurement import Row, ratio, take_turns
-from lenet.bench.train import BATCH as BATCH_OF_TRAINING
-from lenet.bench.train import plain_config
+from lenet.bench.measurement import Row, take_turns
 from lenet.data.datasets import Split, load_dataset
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SOURCES
-from lenet.data.splits import make_splits
-from lenet.models.lenet5_modern import LeNet5Modern
 from lenet.rng import generator
-from lenet.runs.run import Run
 from lenet.tables import Table
-from lenet.training.train import train
 
 MNIST = SOURCES["mnist"]
 BATCH = 256
 LOADER_BATCH = 64
-TRAINING_IMAGES = 12_800
+IMAGES = 12_800
 SECONDS = 0.3
 """Seconds per transform and round."""
 LOADER_SECONDS = 1.0
@@ -49,8 +41,6 @@ WORKERS = "torchvision, 2 workers"
 BATCHED = "torchvision, one draw per batch"
 KORNIA = "kornia"
 COLUMNS = (OURS, ALONE, WORKERS, BATCHED, KORNIA)
-PLAIN = "training, no augmentation"
-TRAINING = "training, affine + elastic"
 BOTH = "RandomAffine + ElasticTransform"
 
 AFFINE = {"degrees": 10, "translate": [0.07, 0.07], "scale": [0.9, 1.1], "shear": 5}
@@ -171,47 +161,34 @@ class PictureDataset(Dataset[tuple[Any, int]]):
 
 
 def measure(data: Path | None, rounds: int, names: Sequence[str] = ()) -> list[Row]:
-    """Return images/s of each case in each column, and of training.
+    """Return images/s of each case in each column.
 
     Args:
         data: A folder to look for MNIST in first.
         rounds: Counted rounds.
-        names: Keys of `CASES`, or nothing for all of them and training.
+        names: Keys of `CASES`, or nothing for all of them.
 
     Raises:
         RunError: MNIST cannot be found or downloaded.
     """
     dataset = load_dataset("mnist", data)
-    split = dataset.train.take(torch.arange(TRAINING_IMAGES))
+    split = dataset.train.take(torch.arange(IMAGES))
     work: dict[str, Callable[[], float]] = {}
     for name in names or CASES:
         work |= _case(name, split)
-    with tempfile.TemporaryDirectory() as folder:
-        if not names:
-            work |= _training(split, data, Path(folder))
-        return take_turns(work, rounds)
+    return take_turns(work, rounds)
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Return the measurements as a table with a sentence that sums them up."""
+    """Return the measurements as a table."""
     rates = {row.name: row.median for row in rows}
     names = list(dict.fromkeys(name.split(" | ")[0] for name in rates))
     cells = []
     for name in names:
         found = [rates.get(f"{name} | {column}") for column in COLUMNS]
         cells.append([name, *("—" if rate is None else f"{rate:,.0f}" for rate in found)])
-    notes = []
-    if TRAINING in names:
-        ours = f"{TRAINING} | {OURS}"
-        plain = ratio(rows, ours, f"{PLAIN} | {OURS}")
-        alone, workers = (ratio(rows, ours, f"{TRAINING} | {c}") for c in (ALONE, WORKERS))
-        notes = [
-            f"Training with affine + elastic runs at {100 * plain:.0f} % of the rate without"
-            f" augmentation, {alone:.0f} times that of a DataLoader without workers and"
-            f" {workers:.0f} times that of one with two."
-        ]
     head = (f"images/s, {torch.get_num_threads()} threads", *COLUMNS)
-    return Table(head, cells, optional=(1 + COLUMNS.index(BATCHED),), notes=notes)
+    return Table(head, cells, optional=(1 + COLUMNS.index(BATCHED),))
 
 
 def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
@@ -228,7 +205,7 @@ def _case(name: str, split: Split) -> dict[str, Callable[[], float]]:
         order = [*TO_FLOAT, *theirs] if name in ON_TENSORS else [*theirs, *TO_FLOAT]
         pictures = PictureDataset(split, order)
         for column, workers in ((ALONE, 0), (WORKERS, 2)):
-            work[f"{name} | {column}"] = _loaded(pictures, workers, LOADER_BATCH)
+            work[f"{name} | {column}"] = loaded(pictures, workers, LOADER_BATCH)
     if name in KORNIA_CASES and find_spec("kornia"):
         kornia = _ours(KORNIA_CASES[name], images, labels)
         work[f"{name} | {KORNIA}"] = _repeated(kornia)
@@ -257,13 +234,13 @@ def _repeated(work: Callable[[], Any]) -> Callable[[], float]:
     return rate
 
 
-def _loaded(
+def loaded(
     pictures: PictureDataset,
     workers: int,
     batch: int,
     learn: Callable[[Tensor, Tensor], None] = lambda images, labels: None,
 ) -> Callable[[], float]:
-    """Load batches and learn from them; return images/s without the workers' start."""
+    """Return what loads batches and learns from them: images/s without the workers' start."""
     loader = DataLoader(pictures, batch, shuffle=True, num_workers=workers)
 
     def rate() -> float:
@@ -279,46 +256,3 @@ def _loaded(
         return count / seconds
 
     return rate
-
-
-def _training(split: Split, data: Path | None, folder: Path) -> dict[str, Callable[[], float]]:
-    """Return the measurements of training LeNet-5: ours and the usual example's."""
-    work: dict[str, Callable[[], float]] = {}
-    for name, specs in ((PLAIN, []), (TRAINING, CASES[BOTH])):
-        work[f"{name} | {OURS}"] = _our_training(specs, data, folder)
-    affine, elastic = torchvision_cases()[BOTH]
-    for name, transforms in ((PLAIN, []), (TRAINING, [affine, elastic])):
-        to_input = [v2.Pad(2), *TO_FLOAT, v2.Normalize((0.1307,), (0.3081,))]
-        pictures = PictureDataset(split, [*transforms, *to_input])
-        for column, workers in ((ALONE, 0), (WORKERS, 2)):
-            learn = _learner()
-            work[f"{name} | {column}"] = _loaded(pictures, workers, BATCH_OF_TRAINING, learn)
-    return work
-
-
-def _our_training(specs: Specs, data: Path | None, folder: Path) -> Callable[[], float]:
-    plain = plain_config(f"data.train_size={TRAINING_IMAGES}", "evaluate.every=1000")
-    config = plain.model_copy(update={"augment": specs})
-    device = torch.device("cpu")
-    splits = make_splits(load_dataset("mnist", data), config, device)
-
-    def rate() -> float:
-        run = Run.create("bench", config, folder, overwrite=True)
-        train(config, [run], splits, device)
-        return float(run.lines("timing.jsonl")[0]["images_per_second"])
-
-    return rate
-
-
-def _learner() -> Callable[[Tensor, Tensor], None]:
-    """Return a step of the usual example: forward, loss, backward, update."""
-    model = LeNet5Modern()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, nesterov=True)
-
-    def learn(images: Tensor, labels: Tensor) -> None:
-        loss = F.cross_entropy(model(images), labels)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-
-    return learn

@@ -10,8 +10,6 @@ from lenet.bench.augment import (
     CASES,
     COLUMNS,
     KORNIA_CASES,
-    PLAIN,
-    TRAINING,
     measure,
     table,
     torchvision_cases,
@@ -36,19 +34,9 @@ def test_what_kornia_is_measured_by_can_be_built(name):
     assert build_pipeline(KORNIA_CASES[name]).transforms
 
 
-def test_the_table_has_dashes_where_nobody_else_has_it_and_ratios_by_round():
-    ours, alone, workers, *_ = COLUMNS
-    rows = [
-        Row(f"Cutout | {ours}", [1000.0, 3000.0]),
-        Row(f"{PLAIN} | {ours}", [100.0, 1000.0]),
-        Row(f"{TRAINING} | {ours}", [90.0, 900.0]),
-        Row(f"{TRAINING} | {alone}", [3.0, 30.0]),
-        Row(f"{TRAINING} | {workers}", [4.5, 45.0]),
-    ]
-    text = table(rows).markdown()
-    assert "| Cutout | 2,000 | — | — | — | — |" in text
-    assert "at 90 % of the rate without augmentation" in text
-    assert "30 times that of a DataLoader without workers and 20 times that" in text
+def test_the_table_has_dashes_where_nobody_else_has_it():
+    rows = [Row(f"Cutout | {COLUMNS[0]}", [1000.0, 3000.0])]
+    assert "| Cutout | 2,000 | — | — | — | — |" in table(rows).markdown()
 
 
 @pytest.mark.slow

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from drawings import draw_strokes, shine_light, tilt_page, write_digit
-from PIL import Image, ImageDraw
+from drawings import draw_grid
+from PIL import Image
 from typer.testing import CliRunner
 
 from lenet.cli import app
@@ -17,32 +17,6 @@ from lenet.reading.predict import load_ensemble
 
 NAME = "published:handwriting"
 TEXT = "7..2\n.5.3\n46.."
-
-
-def draw_grid(seed: int, text: str, cell: int = 60) -> np.ndarray:
-    """A page with a ruled grid, handwritten digits in it, seen from an angle under a lamp."""
-    rng = np.random.default_rng(seed)
-    rows = text.split("\n")
-    size = (cell * (len(rows[0]) + 2), cell * (len(rows) + 2))
-    lines = Image.new("L", size)
-    pen = ImageDraw.Draw(lines)
-    for row in range(len(rows) + 1):
-        pen.line((cell, cell * (row + 1), size[0] - cell, cell * (row + 1)), fill=255, width=2)
-    for column in range(len(rows[0]) + 1):
-        place = cell * (column + 1)
-        pen.line((place, cell, place, size[1] - cell), fill=255, width=2)
-    mask = np.asarray(lines, float)
-    for row, cells in enumerate(rows):
-        for column, digit in enumerate(cells):
-            if digit != ".":
-                centre = (cell * (column + 1.5), cell * (row + 1.5))
-                curves = write_digit(rng, int(digit), 0.6 * cell)
-                mask = np.maximum(mask, np.asarray(draw_strokes(size, curves, centre, 1.8)))
-    cover = mask[..., None] / 255
-    scene = np.array((238.0, 232, 214)) * (1 - cover) + np.array((25.0, 40, 130)) * cover
-    scene = tilt_page(rng, scene, margin=True)
-    shine_light(rng, scene)
-    return np.clip(scene + rng.normal(0, 3, scene.shape), 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("seed", range(3))
