@@ -13,7 +13,7 @@ from lenet.figures.subject import UnfitError
 from lenet.runs.run import Run
 from lenet.studies.beyond import BEYOND
 from lenet.studies.figure9 import FIGURE9, sort_runs, train_percent
-from lenet.studies.frontier import CLAIMS, FRONTIER, count_parameters
+from lenet.studies.frontier import CLAIMS, FRONTIER, Claim, count_parameters
 from lenet.studies.study import Measured, Study
 
 FIGURE_6 = {"lenet5-15k": 15, "lenet5-30k": 30, "lenet5": 60}
@@ -79,10 +79,6 @@ def draw_frontier(measured: Sequence[Measured]) -> Figure:
             markersize=5,
             label=label,
         )
-        for claim in claims:
-            who = claim.source.partition(",")[0].partition("/")[0]
-            place = (claim.parameters, claim.errors)
-            style.label_point(axes, who, place, faintly=True)
     for ensemble, label in ((False, "ours, mean ± sd over seeds"), (True, "ours, five together")):
         rows = [m for m in measured if m.row.ensemble == ensemble]
         axes.errorbar(
@@ -94,9 +90,6 @@ def draw_frontier(measured: Sequence[Measured]) -> Figure:
             capsize=2,
             label=label,
         )
-    ours = [(count_parameters(m), m.summary.mean) for m in measured]
-    for m, place in zip(measured, ours, strict=True):
-        style.label_point(axes, m.row.label, place, others=ours)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.xaxis.set_major_formatter("{x:,.0f}")
@@ -106,7 +99,20 @@ def draw_frontier(measured: Sequence[Measured]) -> Figure:
     axes.yaxis.set_major_formatter("{x:.0f}")
     axes.yaxis.set_minor_formatter("{x:.0f}")
     figure.legend(loc="outside upper right", ncols=2)
+    ours = [
+        style.Point(m.row.label, count_parameters(m), m.summary.mean, m.summary.sd or 0.0)
+        for m in measured
+    ]
+    theirs = [
+        style.Point(_author(claim), claim.parameters, claim.errors, faintly=True)
+        for claim in CLAIMS
+    ]
+    style.label_points(axes, ours + theirs)
     return figure
+
+
+def _author(claim: Claim) -> str:
+    return claim.source.partition(",")[0].partition("/")[0]
 
 
 def draw_figure9(runs: Sequence[Run]) -> Figure:

@@ -8,9 +8,10 @@ import io
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -21,7 +22,9 @@ from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Colormap, LinearSegmentedColormap, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter
+from matplotlib.transforms import Bbox, BboxBase
 from torch import Tensor
 
 from lenet.errors import RunError, UsageError
@@ -147,34 +150,75 @@ def paper() -> str:
     return str(mpl.rcParams["axes.facecolor"])
 
 
-def label_point(
-    axes: Axes,
-    text: str,
-    place: tuple[float, float],
-    faintly: bool = False,
-    others: Sequence[tuple[float, float]] = (),
-) -> None:
-    """Write what a point is to its right, or, if that matters less, faintly to its left.
+SIDES = ((1, 0), (-1, 0), (0, -1), (0, 1), (1, -1), (1, 1), (-1, -1), (-1, 1))
+"""Where a point's name may stand: to the right, to the left, below, above, and at the corners."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point to be named.
+
+    Attributes:
+        name: What it is.
+        x: Its place, in the axes' data.
+        y: Its height.
+        spread: Half the length of its error bar.
+        faintly: Whether it matters less; its name then rather stands to the left.
+    """
+
+    name: str
+    x: float
+    y: float
+    spread: float = 0.0
+    faintly: bool = False
+
+
+def label_points(axes: Axes, points: Sequence[Point]) -> None:
+    """Write what points are, each where it covers least of the points, bars and names before it.
 
     Args:
-        axes: Both with logarithmic scales, if there are `others`.
-        text: What it is.
-        place: The point.
-        faintly: Whether it matters less.
-        others: Points that the text may not cover; it stands below `place` if one is in its way.
+        axes: With its scales and everything else that is to be seen.
+        points: What matters most comes first.
     """
-    x, y = place
-    beneath = any(x < u < 5 * x and 0.93 < v / y < 1.07 for u, v in others)
-    axes.annotate(
-        text,
-        place,
-        xytext=(0, -7) if beneath else (-7 if faintly else 7, 0),
-        textcoords="offset points",
-        ha="center" if beneath else "right" if faintly else "left",
-        va="top" if beneath else "center",
-        fontsize=7,
-        color=faint() if faintly else foreground(),
-    )
+    figure = cast(Figure, axes.figure)
+    figure.draw_without_rendering()  # limits and layout are known from here on
+    point = figure.dpi / 72
+    taken: list[BboxBase] = []
+    for each in points:
+        ends = [(each.x, each.y + sign * each.spread) for sign in (-1, 1)]
+        taken.append(Bbox(axes.transData.transform(ends)).padded(4 * point))
+    for each in points:
+        sides = [*sorted(SIDES[:2], reverse=not each.faintly), *SIDES[2:]]
+        text = axes.annotate(
+            each.name,
+            (each.x, each.y),
+            xytext=(0, 0),
+            textcoords="offset points",
+            fontsize=7,
+            color=faint() if each.faintly else foreground(),
+        )
+        boxes = []
+        for side in sides:
+            _stand(text, side)
+            boxes.append(text.get_window_extent())
+        covered = [sum(_common(box, other) for other in taken) for box in boxes]
+        best = min(range(len(sides)), key=lambda n: covered[n])
+        _stand(text, sides[best])
+        taken.append(boxes[best])
+
+
+def _stand(text: Annotation, side: tuple[int, int]) -> None:
+    """Put a point's name to one of `SIDES`."""
+    across, up = side
+    text.set_position((7 * across, 7 * up) if not (across and up) else (5 * across, 5 * up))
+    text.set_horizontalalignment("left" if across > 0 else "right" if across else "center")
+    text.set_verticalalignment("bottom" if up > 0 else "top" if up else "center")
+
+
+def _common(one: BboxBase, other: BboxBase) -> float:
+    """Return the area that two boxes share."""
+    shared = Bbox.intersection(one, other)
+    return 0.0 if shared is None else float(shared.width * shared.height)
 
 
 def tint(colour: str, share: float) -> tuple[float, float, float]:

@@ -77,6 +77,8 @@ FRONTIER = Study(
         Row(label="five of these 2,000", config="modern/compact-2k", ensemble=True),
         Row(label="compact, 8,000", config="modern/compact-8k"),
         Row(label="five of these 8,000", config="modern/compact-8k", ensemble=True),
+        Row(label="compact, 20,000", config="modern/compact-20k"),
+        Row(label="five of these 20,000", config="modern/compact-20k", ensemble=True),
         Row(label="chip, 4 bits", config="modern/chip", seeds=2),
         Row(label="modern LeNet-5, plain", config="modern/plain"),
         Row(label="modern LeNet-5", config="modern/lenet5"),

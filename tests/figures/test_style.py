@@ -118,8 +118,11 @@ def test_names_in_any_script_are_drawn_without_a_warning(tmp_path: Path) -> None
         style.save(style.new_figure(1, "日本: $x$"), tmp_path / "a.png")  # warnings are errors
 
 
-def test_a_point_is_named_below_if_another_stands_to_its_right() -> None:
+def test_a_point_is_named_where_it_covers_no_other() -> None:
     axes = style.new_figure(2).subplots()
-    style.label_point(axes, "a", (10.0, 40.0), others=[(10.0, 40.0), (30.0, 41.0)])
-    style.label_point(axes, "b", (30.0, 41.0), others=[(10.0, 40.0), (30.0, 41.0)])
-    assert [text.get_ha() for text in axes.texts] == ["center", "left"]
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    names = ["much in its way", "nothing", "rather to the left"]
+    ours = [style.Point(names[0], 40, 50), style.Point(names[1], 50, 50)]
+    style.label_points(axes, [*ours, style.Point(names[2], 70, 20, faintly=True)])
+    assert [text.get_horizontalalignment() for text in axes.texts] == ["right", "left", "right"]
