@@ -104,11 +104,13 @@ def print_text(text: str) -> None:
 
 
 def _fitted(text: str) -> str:
-    """Break lines between words where the terminal ends, but no command, which people copy."""
+    """Break lines between words where the terminal ends, but no command nor ``95 %``."""
     width, lines = shutil.get_terminal_size().columns, []
     for line in text.splitlines():
-        kept = re.sub(r"(?<=:  ).*|`[^`]*`", lambda match: match[0].replace(" ", NO_BREAK), line)
-        lines += textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False)
+        whole = r"(?<=:  ).*|`[^`]*`| (?=%)| ± "  # people copy commands
+        kept = re.sub(whole, lambda match: match[0].replace(" ", NO_BREAK), line)
+        wrapped = textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False)
+        lines += wrapped or [""]
     return "\n".join(lines).replace(NO_BREAK, " ")
 
 

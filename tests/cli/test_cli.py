@@ -36,6 +36,17 @@ def test_the_version_is_printed() -> None:
     assert lenet("--version").stdout.startswith("lenet 0.")
 
 
+def test_on_a_terminal_a_number_keeps_its_unit_and_an_empty_line_stays(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "12")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_text("accuracy 99 %\n\nmeans 41 ± 3")
+    assert capsys.readouterr().out.splitlines() == ["accuracy", "99 %", "", "means 41 ± 3"]
+    print_text("the mean 41 ± 3")
+    assert capsys.readouterr().out.splitlines() == ["the mean", "41 ± 3"]
+
+
 def test_on_a_terminal_messages_break_between_words_but_commands_do_not(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
