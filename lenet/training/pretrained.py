@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from lenet.config.schema import Config
+from lenet.data.sources import describe_dataset
 from lenet.errors import UsageError, nearest
 from lenet.evaluation.classifier import Classifier
 from lenet.models.quantization import BOUNDS
@@ -80,9 +81,14 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
     odd += sorted(key for key in theirs if key not in ours)
     if odd or not any(key.rpartition(".")[0] != last for key in fitting):
         there, here = same[0].config.model.kind, config.model.kind
+        channels = describe_dataset(same[0].config.data).channels
+        hint = ""
+        if channels != classifier.data.channels and config.data.path is not None:
+            what = "grey images" if channels == 1 else "images in colour"
+            hint = f"; it learned from {what}: --set data.channels={channels} reads yours as such"
         raise UsageError(
             f"{name} ({there}) is another network than this {here}: they differ in"
-            f" {', '.join(odd[:4] or fresh)}{' …' if odd[4:] else ''}",
+            f" {', '.join(odd[:4] or fresh)}{' …' if odd[4:] else ''}{hint}",
             FROM,
         )
     if fresh:  # all of the last layer, not its bias alone

@@ -98,6 +98,9 @@ def test_another_network_is_refused_with_what_differs(tmp_path: Path) -> None:
     ):
         with pytest.raises(UsageError, match=word):
             build(make_config(change, f"train.from={tmp_path}/parent"), [0])
+    colour = "data={name: files, path: x, classes: [a, b], channels: 3, size: 28}"
+    with pytest.raises(UsageError, match=r"learned from grey images: --set data\.channels=1 reads"):
+        build(make_config(colour, f"train.from={tmp_path}/parent"), [0])
     with pytest.raises(UsageError, match="neither a run nor a folder"):
         build(make_config(f"train.from={tmp_path}/nobody"), [0])
 
