@@ -20,7 +20,7 @@ import torch
 from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.data.splits import Splits, make_splits
-from lenet.errors import RunError
+from lenet.errors import RunError, count
 from lenet.runs.run import Position, Run
 from lenet.studies.verify_resume import compare
 from lenet.training.train import train
@@ -90,8 +90,9 @@ def main() -> int:
                         halfway += any(run.folder.glob(".*.tmp"))
                         lost += newest(run, faults) < before
                 faults += [f"{name}: {what}" for what in compare(straight[name].folder, run.folder)]
-    print(f"{kills} kills in {runs} runs ({', '.join(configs)}), a checkpoint after every step")
-    print(f"{halfway} kills while a file was half written; {lost} lost a checkpoint")
+    print(f"{count(kills, 'kill')} in {count(runs, 'run')} ({', '.join(configs)}),", end=" ")
+    print("a checkpoint after every step")
+    print(f"{count(halfway, 'kill')} while a file was half written; {lost} lost a checkpoint")
     print("\n".join(faults) or "weights, metrics, results and curves are those of straight runs")
     return 1 if faults or lost else 0
 

@@ -21,6 +21,8 @@ from lenet.augment.operations import (
 from lenet.augment.transform import BatchTransform, Parameters, Size, per_image
 
 IDENTITY = OPERATIONS.index("Identity")
+LONGEST = 3
+"""Operations of AugMix's longest chain, where their number is drawn."""
 
 
 class Policy(BatchTransform):
@@ -162,7 +164,8 @@ class AugMix(Policy):
     Args:
         severity: Largest strength, from 1 to 10.
         mixture_width: Chains, in [1, 1000].
-        chain_depth: Operations per chain, in [1, 1000]; or -1 for 1 to 3, drawn per chain.
+        chain_depth: Operations per chain, in [1, 1000]; or -1 for 1 to 3, drawn per chain. All
+            chains together have at most 1000.
         alpha: Parameter of the shares' Beta and Dirichlet distributions, in [0.001, 1000].
         all_ops: Also change brightness, contrast and sharpness.
         interpolation: Of the geometric operations, ``bilinear`` or ``nearest``.
@@ -189,6 +192,10 @@ class AugMix(Policy):
         self.chain_depth = integer(self, "chain_depth", chain_depth, -1)
         if self.chain_depth == 0:
             raise refuse(self, "chain_depth", chain_depth, f"-1 or a whole number in [1, {MOST}]")
+        self.longest = LONGEST if self.chain_depth == -1 else self.chain_depth
+        if self.mixture_width * self.longest > MOST:
+            legal = f"at most {MOST // self.longest} with {self.longest} operations per chain"
+            raise refuse(self, "mixture_width", mixture_width, legal)
         self.alpha = number(self, "alpha", alpha, 0.001, 1000)
         if not isinstance(all_ops, bool):
             raise refuse(self, "all_ops", all_ops, "true or false")
@@ -201,15 +208,14 @@ class AugMix(Policy):
 
         The shares are of the image itself and of each chain, (B, 1 + chains), and sum to 1.
         """
-        longest = 3 if self.chain_depth == -1 else self.chain_depth
-        shape = (batch, self.mixture_width, longest)
+        shape = (batch, self.mixture_width, self.longest)
         step = torch.randint(self.severity, shape, generator=generator)
         left_out = () if self.all_ops else COLOURS
         space = {name: s for name, s in AUG_MIX.items() if name not in left_out}
         drawn = draw_operations(space, step, 10, size, generator)
         if self.chain_depth == -1:
-            depth = torch.randint(1, 4, (*shape[:2], 1), generator=generator)
-            drawn["operation"].masked_fill_(torch.arange(longest) >= depth, IDENTITY)
+            depth = torch.randint(1, LONGEST + 1, (*shape[:2], 1), generator=generator)
+            drawn["operation"].masked_fill_(torch.arange(LONGEST) >= depth, IDENTITY)
         mixed = beta(batch, self.alpha, generator)[:, None]
         chains = dirichlet(batch, self.mixture_width, self.alpha, generator) * mixed
         return {**drawn, "shares": torch.cat([1 - mixed, chains], 1)}

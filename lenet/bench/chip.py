@@ -69,7 +69,7 @@ def measure(names: Sequence[str], data: Path | None, images: int = IMAGES) -> li
 
     Raises:
         UsageError: The cross compiler or the emulator is missing, or a network is not covered.
-        RunError: The emulated core's scores are not those of the integer network.
+        RunError: The emulated core's logits are not those of the integer network.
     """
     missing = [tool for tool in (f"{CROSS}gcc", f"{CROSS}size", QEMU) if not shutil.which(tool)]
     if missing:
@@ -102,9 +102,9 @@ def _measure_run(name: str, run: Run, data: Path | None, images: int) -> Row:
         memory, instructions = {}, {}
         for core in CORES:
             memory[core] = measure_memory(folder, "network", core)
-            scores, instructions[core] = emulate(folder, core, network, seen.numpy())
-            if not (scores == expected).all():
-                raise RunError(f"{name}: the emulated {core} gives other scores than Python")
+            logits, instructions[core] = emulate(folder, core, network, seen.numpy())
+            if not (logits == expected).all():
+                raise RunError(f"{name}: the emulated {core} gives other logits than Python")
         return Row(
             name,
             sum(weight.numel() for weight in classifier.model.parameters()),
@@ -128,7 +128,7 @@ def emulate(
         images: (N, C, H, W).
 
     Returns:
-        The scores, (N, classes), and the mean number of instructions of an image.
+        The logits, (N, classes), and the mean number of instructions of an image.
 
     Raises:
         RunError: The compiler or the emulator fails.

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from math import gcd
 from typing import Any, Literal
 
-from lenet.errors import UsageError
+from lenet.errors import UsageError, count
 
 Padding = Literal["valid", "same", "full"] | int
 """Padding by name, or pixels on each side."""
@@ -389,11 +389,6 @@ def require_input_size(
         f"{network} takes {needed}×{needed} pixels, not {size}×{size}"
         f" ({walk}, where {places} is needed)"
     )
-
-
-def count(n: int, noun: str) -> str:
-    """Write ``1 channel`` or ``6 channels``."""
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _require_positive(**values: int) -> None:

@@ -11,9 +11,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import nn
 
-from lenet.errors import UsageError
+from lenet.errors import UsageError, count
 from lenet.models.activations import ACTIVATIONS
-from lenet.models.arithmetic import Padding, Step, TransposedStep, count, padding_pixels
+from lenet.models.arithmetic import Padding, Step, TransposedStep, padding_pixels
 from lenet.models.bitmaps import digit_bitmaps
 from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.local import LocallyConnected

@@ -120,6 +120,10 @@ def test_aug_mix_without_any_share_of_chains_is_the_image():
             lambda: AugMix(chain_depth=0),
             r"chain_depth must be -1 or a whole number in \[1, 1000\], not 0",
         ),
+        (
+            lambda: AugMix(mixture_width=11, chain_depth=100),
+            "mixture_width must be at most 10 with 100 operations per chain, not 11",
+        ),
         (lambda: TrivialAugmentWide(1), "num_magnitude_bins must be a whole number"),
     ],
 )

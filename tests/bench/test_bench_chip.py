@@ -35,8 +35,8 @@ def test_an_emulated_core_gives_the_scores_of_the_integer_network(
     classes = [*"0123456789"]
     for file, text in write_sources(network, "network", classes, "A test.", False).items():
         (tmp_path / file).write_text(text)
-    scores, instructions = emulate(tmp_path, core, network, images.numpy())
-    assert (scores == network(images).numpy()).all()
+    logits, instructions = emulate(tmp_path, core, network, images.numpy())
+    assert (logits == network(images).numpy()).all()
     work = summarize_network(classifier.model, (1, 28, 28)).multiply_adds
     assert 5 * work < instructions < 50 * work
     memory = measure_memory(tmp_path, "network", core)

@@ -75,7 +75,12 @@ def test_an_interrupted_training_saves_though_nobody_reads_what_it_says(
     command = [sys.executable, "-m", "lenet", "train", "small.yaml", "--device", "cpu"]
     if broken == "closed":
         command = ["sh", "-c", 'exec "$@" 2>&-', "sh", *command]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # `nohup` would hand on its own
+    )
     try:
         assert process.stderr
         process.stderr.close()

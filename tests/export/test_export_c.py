@@ -72,25 +72,25 @@ def draw_images(n: int) -> Tensor:
 
 
 def run_c(network: IntegerNetwork, images: Tensor, folder: Path) -> Tensor:
-    """Compile the network with sanitizers and return its scores, int64 (N, classes)."""
+    """Compile the network with sanitizers and return its logits, int64 (N, classes)."""
     classes = [*"0123456789"]
     for file, content in write_sources(network, "net", classes, "A test.", strokes=True).items():
         (folder / file).write_text(content)
-    (folder / "scores.c").write_text(
+    (folder / "logits.c").write_text(
         '#include "net.h"\n#include <stdio.h>\n'
         "int main(void) {\n"
         "    static uint8_t image[NET_CHANNELS * NET_HEIGHT * NET_WIDTH];\n"
-        "    int32_t scores[NET_CLASSES];\n"
+        "    int32_t logits[NET_CLASSES];\n"
         "    while (fread(image, sizeof image, 1, stdin)) {\n"
-        "        net_predict(image, scores);\n"
-        "        fwrite(scores, sizeof scores, 1, stdout);\n"
+        "        net_predict(image, logits);\n"
+        "        fwrite(logits, sizeof logits, 1, stdout);\n"
         "    }\n    return 0;\n}\n"
     )
-    subprocess.run(["cc", *STRICT, "net.c", "scores.c", "-o", "scores"], cwd=folder, check=True)
+    subprocess.run(["cc", *STRICT, "net.c", "logits.c", "-o", "logits"], cwd=folder, check=True)
     pixels = images.permute(0, 2, 3, 1).contiguous().numpy().tobytes()
-    done = subprocess.run([folder / "scores"], input=pixels, capture_output=True, check=True)
-    scores = np.frombuffer(done.stdout, dtype=np.int32).reshape(len(images), -1)
-    return torch.from_numpy(scores.astype(np.int64))
+    done = subprocess.run([folder / "logits"], input=pixels, capture_output=True, check=True)
+    logits = np.frombuffer(done.stdout, dtype=np.int32).reshape(len(images), -1)
+    return torch.from_numpy(logits.astype(np.int64))
 
 
 @needs_compiler
@@ -99,7 +99,7 @@ def run_c(network: IntegerNetwork, images: Tensor, folder: Path) -> Tensor:
     [*((values, 8) for values in NETWORKS.values()), (NETWORKS["layers"], 4), (QUANTIZED, 4)],
     ids=[*NETWORKS, "layers in 4 bits", "trained in 4 bits"],
 )
-def test_c_gives_the_integer_networks_scores_bit_for_bit(
+def test_c_gives_the_integer_networks_logits_bit_for_bit(
     values: list[str], bits: int, tmp_path: Path
 ) -> None:
     images = draw_images(40)
@@ -133,9 +133,9 @@ def test_integers_keep_the_grids_that_a_network_was_trained_on() -> None:
     other = quantize_network(classifier, images[20:], bits=4)
     for a, b in zip(network.layers[:-1], other.layers[:-1], strict=True):
         assert a.multiplier.equal(b.multiplier)  # whatever the images
-    scores, expected = network(images).double(), classifier.infer(images).double()
-    step = float((scores * expected).sum() / scores.square().sum())
-    error = (scores * step - expected).square().mean().sqrt() / expected.std()
+    logits, expected = network(images).double(), classifier.infer(images).double()
+    step = float((logits * expected).sum() / logits.square().sum())
+    error = (logits * step - expected).square().mean().sqrt() / expected.std()
     assert error < 0.02  # of the border, which is rounded to a pixel's grey level, among others
 
 
@@ -152,7 +152,7 @@ def test_one_weight_of_one_half_is_worked_out_by_hand() -> None:
     assert layer.weight.flatten(1)[7].tolist() == [127] + [0] * 783  # of 8 bits the largest
     # The largest output, 0.5, is 2^20.
     assert network(images)[:, 7].tolist() == [0, 2**20]
-    assert network.classify(images).tolist() == [0, 7]  # of equal scores the first
+    assert network.classify(images).tolist() == [0, 7]  # of equal logits the first
 
 
 def test_memory_is_counted_by_hand() -> None:

@@ -214,7 +214,8 @@ def read_trials(url: str) -> list[optuna.trial.FrozenTrial]:
         storage.engine.dispose()
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_workers_trial_is_taken_up_by_another(
     workers: int, postgresql: str, elsewhere: Path
 ) -> None:

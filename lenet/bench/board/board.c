@@ -1,4 +1,4 @@
-/* A program for an emulated Cortex-M: reads images from the host, writes each one's scores and the
+/* A program for an emulated Cortex-M: reads images from the host, writes each one's logits and the
  * ticks of the clock that a prediction took. */
 #include NETWORK
 
@@ -33,7 +33,7 @@ static int transfer(int what, int file, const void *bytes, size_t n)
 static void run(void)
 {
     static uint8_t image[PIXELS];
-    static int32_t scores[CLASSES + 1];
+    static int32_t logits[CLASSES + 1];
     volatile uint32_t *const clock = (uint32_t *)0xe000e010; /* control, reload, value */
     const int in = open_console(1), out = open_console(5);
 
@@ -41,9 +41,9 @@ static void run(void)
     clock[0] = 5;
     while (transfer(READ, in, image, sizeof image) == 0) {
         clock[2] = 0;
-        PREDICT(image, scores);
-        scores[CLASSES] = (int32_t)(0xffffff - clock[2]);
-        transfer(WRITE, out, scores, sizeof scores);
+        PREDICT(image, logits);
+        logits[CLASSES] = (int32_t)(0xffffff - clock[2]);
+        transfer(WRITE, out, logits, sizeof logits);
     }
     ask(EXIT, (const void *)0x20026);
 }

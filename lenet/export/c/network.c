@@ -67,13 +67,13 @@ static int32_t convolve(const struct layer *l, const uint8_t *in, int c, int top
     return sum;
 }
 
-/* Return the state that a sum becomes; for scores, the scaled sum itself. */
-static int32_t scale(const struct layer *l, int32_t sum, int c, int scores)
+/* Return the state that a sum becomes; for logits, the scaled sum itself. */
+static int32_t scale(const struct layer *l, int32_t sum, int c, int logits)
 {
     const int64_t product = (int64_t)sum * l->multiplier[c] + ((int64_t)1 << (l->shift - 1));
     int32_t scaled = shifted(product, l->shift);
 
-    if (scores)
+    if (logits)
         return scaled;
     scaled += l->offset;
     if (l->table)
@@ -83,7 +83,7 @@ static int32_t scale(const struct layer *l, int32_t sum, int c, int scores)
 
 /* Convolve, pool, scale and apply the activation. States lie pixel by pixel, channels innermost.
  * Scores, if given, take the scaled sums of the last layer instead of states. */
-static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, int32_t *scores)
+static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, int32_t *logits)
 {
     const int pool = l->pool;
     int y, x, c, g, k, py, px;
@@ -100,29 +100,29 @@ static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, in
                             if (sum > most)
                                 most = sum;
                         }
-                    most = scale(l, most, c, scores != NULL);
-                    if (scores)
-                        scores[c] = most;
+                    most = scale(l, most, c, logits != NULL);
+                    if (logits)
+                        logits[c] = most;
                     else
                         *out++ = (uint8_t)most;
                 }
 }
 
-int ${name}_predict(const uint8_t image[$pixels], int32_t scores[$classes])
+int ${name}_predict(const uint8_t image[$pixels], int32_t logits[$classes])
 {
     int32_t own[$classes];
     const uint8_t *in = image;
     int i, best = 0;
 
-    if (!scores)
-        scores = own;
+    if (!logits)
+        logits = own;
     for (i = 0; i < $depth; i++) {
         uint8_t *out = i % 2 ? odd : even;
-        run_layer(&layers[i], in, out, i == $depth - 1 ? scores : NULL);
+        run_layer(&layers[i], in, out, i == $depth - 1 ? logits : NULL);
         in = out;
     }
     for (i = 1; i < $classes; i++)
-        if (scores[i] > scores[best])
+        if (logits[i] > logits[best])
             best = i;
     return best;
 }

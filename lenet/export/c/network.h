@@ -26,9 +26,9 @@ extern const char *const ${name}_names[$classes];
  *
  * image: rows from top to bottom, pixels from left to right$interleaved; 0 is background,
  *        255 the strokes' full grey. Preprocessing is included.
- * scores: where the output of each class is written, the largest being the label's, or NULL.
+ * logits: where the output of each class is written, the largest being the label's, or NULL.
  *
  * Not reentrant: the states of the layers are static. */
-int ${name}_predict(const uint8_t image[$pixels], int32_t scores[$classes]);
+int ${name}_predict(const uint8_t image[$pixels], int32_t logits[$classes]);
 
 #endif
