@@ -90,7 +90,7 @@ def main() -> int:
                         halfway += any(run.folder.glob(".*.tmp"))
                         lost += newest(run, faults) < before
                 faults += [f"{name}: {what}" for what in compare(straight[name].folder, run.folder)]
-    print(f"{count(kills, 'kill')} in {count(runs, 'run')} ({', '.join(configs)}),", end=" ")
+    print(f"{count(kills, 'kill')} in {count(runs, 'run')} ({', '.join(straight)}),", end=" ")
     print("a checkpoint after every step")
     print(f"{count(halfway, 'kill')} while a file was half written; {lost} lost a checkpoint")
     print("\n".join(faults) or "weights, metrics, results and curves are those of straight runs")

@@ -4,7 +4,6 @@ from math import sqrt
 
 import pytest
 import torch
-from scipy.stats import ks_2samp
 from torchvision.transforms.v2 import functional as F
 
 from lenet.augment.elastic import ElasticTransform
@@ -55,6 +54,8 @@ def test_from_sigma_4_on_smoothed_uniform_noise_is_as_good_as_normal(sigma, pixe
 
 
 def test_fields_of_sigma_4_and_of_uniform_noise_have_one_distribution():
+    from scipy.stats import ks_2samp  # takes a second, which only this test shall wait
+
     drawn = ElasticTransform(2.0, 4.0).draw(20_000, (28, 28), generator(0, "test"))
     ours = ElasticTransform(2.0, 4.0).field(drawn, (28, 28)).spread()[:, 0, 14, 14]
     noise = torch.rand(20_000, 28 * 28, generator=generator(0, "noise")) * 2 - 1

@@ -64,6 +64,7 @@ def test_trials_are_run_folders_and_the_best_has_the_fewest_validation_errors(
     assert (tmp_path / "s/importance.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_two_workers_of_one_command_share_the_trials(elsewhere: Path) -> None:
     (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
     command = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
