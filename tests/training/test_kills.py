@@ -9,10 +9,10 @@ SCRIPT = Path(__file__).parents[2] / "scripts" / "kill_runs.py"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
-@pytest.mark.parametrize("kills", ["1", pytest.param("12", marks=pytest.mark.slow)])
-def test_killed_trainings_lose_nothing_and_end_with_the_same_bits(kills: str) -> None:
+@pytest.mark.slow
+def test_killed_trainings_lose_nothing_and_end_with_the_same_bits() -> None:
     done = subprocess.run(
-        [sys.executable, SCRIPT, "--kills", kills], capture_output=True, text=True, check=False
+        [sys.executable, SCRIPT, "--kills", "12"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert f"{kills} kill" in done.stdout
+    assert "12 kills in" in done.stdout
