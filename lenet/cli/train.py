@@ -227,7 +227,7 @@ def evaluate(
     if as_json:
         print_json(
             {
-                str(run): {
+                name: {
                     "split": split,
                     "n": result.n,
                     "errors": result.errors,
@@ -237,12 +237,12 @@ def evaluate(
                     "errors_by_class": result.errors_by_class,
                     "confusion": result.confusion.tolist(),
                 }
-                for run, result in results.items()
+                for name, result in results.items()
             }
         )
         return
-    for run, result in results.items():
-        print_text(f"{run}: {result}")
+    for name, result in results.items():
+        print_text(f"{name}: {result}")
         print_table(result.table(), as_markdown)
 
 

@@ -77,14 +77,14 @@ def predict(
         header = ("image", "label", "probability")
         rows = [(r.path, r.label, f"{r.probability:.6f}") for r in readings if r.seen]
         _write_table(csv, header, rows)
-    if show is not None:
+    failed = sum(reading.seen is None for reading in readings)
+    if show is not None and failed < len(readings):
         from lenet.figures.readings import draw_readings
         from lenet.figures.style import applied, save
 
         with applied():
             save(draw_readings(readings, reject), show)
         say(f"drawn in {show}")
-    failed = sum(reading.seen is None for reading in readings)
     if failed:
         say(f"{failed} of {len(readings)} pictures could not be read")
         raise typer.Exit(1)

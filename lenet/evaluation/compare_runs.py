@@ -25,7 +25,7 @@ class Comparison:
     """Errors of runs on the same images."""
 
     folders: list[str]
-    """The runs' folders."""
+    """The runs' names: their folders, or ``published:NAME/SEED``."""
     wrong: Tensor
     """Which images each gets wrong, bool (runs, N)."""
     configs: Sequence[Config] = ()

@@ -17,7 +17,7 @@ from lenet.evaluation.ensemble import DOUBTFUL, Opinions
 from lenet.evaluation.evaluate import Result
 from lenet.evaluation.suspects import Suspects
 from lenet.losses import probabilities
-from lenet.runs.find import open_runs
+from lenet.runs.find import name_run, open_runs
 from lenet.runs.run import Run
 
 
@@ -27,7 +27,7 @@ def evaluate_runs(
     device: str = "auto",
     data: Path | None = None,
     draws: int = 0,
-) -> dict[Path, Result]:
+) -> dict[str, Result]:
     """Count the errors of trained networks on ``train``, ``validation`` or ``test`` images.
 
     Args:
@@ -39,7 +39,7 @@ def evaluate_runs(
             the images as they are.
 
     Returns:
-        The result of each run's folder.
+        The results by the runs' names.
 
     Raises:
         UsageError: There is no such run, or no such split, or draws are asked for of a run without
@@ -49,15 +49,15 @@ def evaluate_runs(
     results = {}
     for run, classifier, _, images in _open(names, split, device, data, lines=not draws):
         if not draws:
-            results[run.folder] = classifier.evaluate(images)
+            results[name_run(run)] = classifier.evaluate(images)
             continue
         specs = run.config.augment or run.config.data.distort
         if not specs:
-            raise UsageError(f"{run.folder} was trained without augmentation: nothing to draw")
+            raise UsageError(f"{name_run(run)} was trained without augmentation: nothing to draw")
         from lenet.augment.catalogue import build_pipeline  # needs torchvision
 
         augment = build_pipeline(specs)
-        results[run.folder] = classifier.evaluate_draws(images, augment, draws, run.seed)
+        results[name_run(run)] = classifier.evaluate_draws(images, augment, draws, run.seed)
     return results
 
 
@@ -72,7 +72,7 @@ def probe_runs(
     for run, classifier, _, images in _open(names, split, device, data):
         outputs = classifier.infer(images.images)
         wrong = classifier.classify(outputs) != images.labels
-        found[str(run.folder)] = Reliability(
+        found[name_run(run)] = Reliability(
             reject(margins(outputs, classifier.outputs), wrong),
             calibrate(probabilities(outputs, classifier.outputs), images.labels),
         )
@@ -120,9 +120,9 @@ def _ask(opened: Sequence[tuple[Run, Classifier, Dataset, Split]], split: str) -
     first, _, dataset, images = opened[0]
     for run, _, _, others in opened:
         if not torch.equal(others.images, images.images):
-            raise UsageError(f"{run.folder} has other {split} images than {first.folder}")
+            raise UsageError(f"{name_run(run)} has other {split} images than {name_run(first)}")
     return Opinions(
-        names=[str(run.folder) for run, *_ in opened],
+        names=[name_run(run) for run, *_ in opened],
         probabilities=torch.stack([n(images.images).cpu() for _, n, *_ in opened]),
         split=images.to("cpu"),
         doubtful=DOUBTFUL
@@ -147,12 +147,12 @@ def _open(
         key = name + run.config.data.model_dump_json()
         if split == "train" and run.config.data.strings is not None:
             raise UsageError(
-                f"{run.folder} learned from lines that were composed anew in each epoch;"
+                f"{name_run(run)} learned from lines that were composed anew in each epoch;"
                 " --split validation and test have lines that stay"
             )
         if key not in datasets:
             datasets[key] = load_images(run.config.data, data, trained_on=name)
         images = getattr(make_splits(datasets[key], run.config, chosen), split)
         if not len(images):
-            raise UsageError(f"{run.folder} has no {split} images")
+            raise UsageError(f"{name_run(run)} has no {split} images")
         yield run, classifier, datasets[key], images

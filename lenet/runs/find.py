@@ -93,6 +93,15 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(here) if path.is_relative_to(here) else path
 
 
+def name_run(run: Run) -> str:
+    """Return the name by which commands find a run: ``runs/a/0``, ``published:lenet5/0``."""
+    for place in PLACES:
+        folder = Path.cwd() / run.folder
+        if folder.is_relative_to(place):
+            return PREFIX + folder.relative_to(place).as_posix()
+    return str(run.folder)
+
+
 def open_runs(name: str, *, unfinished: bool = False) -> list[Run]:
     """Return the run that is named, or the runs below the folder that is.
 

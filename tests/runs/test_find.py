@@ -6,7 +6,7 @@ import pytest
 
 from lenet.config.load import load_config
 from lenet.errors import UsageError
-from lenet.runs.find import open_runs
+from lenet.runs.find import name_run, open_runs
 from lenet.runs.run import Run
 
 
@@ -21,6 +21,14 @@ def test_a_folder_is_one_run_and_its_parent_all_seeds(tmp_path: Path) -> None:
     Run.create("net", load_config("modern/plain", seed=2).config, tmp_path)  # unfinished
     assert open_runs(str(runs[1].folder)) == [runs[1]]
     assert open_runs(str(tmp_path / "net")) == runs
+
+
+def test_a_run_is_named_as_commands_find_it(tmp_path: Path, monkeypatch) -> None:
+    run = finished_run(tmp_path, 3)
+    assert name_run(run) == str(tmp_path / "net" / "3")
+    monkeypatch.chdir(tmp_path)
+    (published,) = open_runs("published:lenet5/2")
+    assert name_run(published) == "published:lenet5/2"
 
 
 def test_what_does_not_exist_is_refused(tmp_path: Path) -> None:
