@@ -9,6 +9,7 @@ const cursor = document.getElementById("cursor");
 const penWidth = document.getElementById("width"); // of 280
 const UNSURE = 0.9; // below this probability, on average over turned copies
 const SEVERAL = 0.15; // another mark of this share of the read one's weight is more than a speck
+const DOT = 1.5; // times the pen's width: a mark of this side is no digit yet
 const TURNS = [-15, -8, 8, 15]; // degrees
 let drawn = []; // strokes {width, points} and pictures, in order
 let isDrawing = false;
@@ -97,17 +98,21 @@ function update() {
     show(result, fitted && {steady: Math.max(...result.probabilities) >= 0.5 ? 1 : 0});
     return;
   }
-  const marks = findGroups(readInk());
   const ink = digitize(readInk(), SIDE, SIDE);
   const result = network.run(ink ?? new Float64Array(FIELD * FIELD));
   window.lenet.last = {ink, ...result};
-  show(result, ink && {steady: steadiness(ink, result.probabilities), several: marks});
+  show(result, ink && {steady: steadiness(ink, result.probabilities), ...lookAtMarks(readInk())});
 }
 
-// Whether a mark beside the one that is read is heavy enough to be a digit of its own.
-function findGroups(ink) {
+// Whether the mark that is read is hardly more than a dot of the pen, and whether another one is
+// heavy enough to be a digit of its own.
+function lookAtMarks(ink) {
   const [first, ...others] = groupMarks(labelMarks(ink, SIDE, SIDE).boxes, SIDE, SIDE);
-  return others.some((group) => group.weight >= SEVERAL * first.weight);
+  const side = Math.max(first.bottom - first.top, first.right - first.left);
+  return {
+    small: side < DOT * penWidth.value,
+    several: others.some((group) => group.weight >= SEVERAL * first.weight),
+  };
 }
 
 // The best class's mean probability over copies that are turned a little: what is no digit, an X
@@ -154,15 +159,20 @@ function show({states, probabilities}, seen) {
   });
   const order = probabilities.map((_, k) => k).sort((a, b) => probabilities[b] - probabilities[a]);
   const [first, second] = order;
-  const percent = (k) => `${(100 * probabilities[k]).toFixed(1)}\u00a0%`; // on one line
-  const isUnsure = seen && (seen.steady < UNSURE || seen.several);
+  const format = (probability) => `${(100 * probability).toFixed(1)}\u00a0%`; // on one line
+  const percent = (k) => format(probabilities[k]);
+  const isUnsure = seen && (seen.steady < UNSURE || seen.several || seen.small);
   const digit = document.getElementById("digit");
   digit.textContent = seen ? CLASSES[first] : "–";
   digit.classList.toggle("long", Boolean(seen) && CLASSES[first].length > 2);
   digit.classList.toggle("unsure", Boolean(isUnsure));
+  const verdict = `${percent(first)}, then ${CLASSES[second]} with ${percent(second)}`;
   const words = !seen ? (NETWORK.draws ? "draw a digit" : "no picture yet")
-    : (seen.several ? "several marks? only the heaviest is read: " : isUnsure ? "unsure: " : "")
-      + `${percent(first)}, then ${CLASSES[second]} with ${percent(second)}`;
+    : seen.small ? "too small to read"
+      : seen.several ? `several marks? only the heaviest is read: ${verdict}`
+        : !isUnsure ? verdict
+          : probabilities[first] < UNSURE ? `unsure: ${verdict}`
+            : `unsure: ${format(seen.steady)} when tilted a little, ${percent(first)} upright`;
   document.getElementById("certainty").textContent = words;
   announce(seen ? `${isUnsure ? "perhaps " : ""}${CLASSES[first]}. ${words}` : words);
   for (let k = 0; k < CLASSES.length; k++) {

@@ -88,6 +88,7 @@ class Reading:
             return f"{name}: {self.label}  ({100 * self.no_digit:.1f} %, nearest {best})"
         if self.no_digit > next_best:
             then, next_name, next_best = "or", "no digit", self.no_digit
+            verdict += "?" if next_best > sure and verdict == best else ""
         others = self.seen.others
         marks = f"{others} more mark{'s' if others > 1 else ''} of this size"
         more = f"; {marks}, `lenet scan` reads all" if others else ""

@@ -260,6 +260,8 @@ def test_what_is_no_single_digit_is_doubted_and_undone(browser: Any, tmp_path: P
     assert not certainty(browser).startswith("several")
     browser.find_element("id", "undo").click()
     assert certainty(browser) == "draw a digit"
+    drag(browser, [(90, 90), (91, 90)])
+    assert certainty(browser) == "too small to read"
 
 
 def test_a_picture_is_taken_and_light_ink_turned_dark(browser: Any, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def test_the_answer_names_the_nearest_digit() -> None:
         "other_marks": 0,
     }
     doubtful = replace(reading, probabilities=(*shares[:4], 0.39, *shares[5:]), no_digit=0.6)
-    assert str(doubtful) == "a.png: 4  (39.0 %, or no digit 60.0 %)"
+    assert str(doubtful) == "a.png: 4?  (39.0 %, or no digit 60.0 %)"
 
 
 def test_letters_stand_as_question_marks_on_a_page(network: Ensemble, tmp_path: Path) -> None:
