@@ -212,7 +212,7 @@ def test_mutated_idx_files(
 
 @fuzz
 @given(
-    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "TIFF"]),
+    kind=st.sampled_from(["PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM"]),
     mode=st.sampled_from(["L", "RGB", "RGBA", "P", "1", "I;16", "F", "CMYK", "LA"]),
     size=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     seed=st.integers(0, 99),

@@ -21,8 +21,8 @@ from lenet.errors import RunError, UsageError, check_plain
 
 Picture = npt.NDArray[np.uint8]  # (H, W, 1 or 3)
 
-FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF")
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff"}
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "TIFF", "PPM")
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
 MAX_PIXELS = 89_478_485  # above this Pillow warns of a decompression bomb
 MAX_BYTES = 512 * 1024**2
 STDIN = Path("-")

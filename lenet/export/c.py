@@ -87,8 +87,9 @@ def name_files(run: Run, path: Path) -> list[Path]:
 
 
 def identifier(run: Run) -> str:
-    """Return the experiment's name as C writes names."""
-    return re.sub(r"\W+", "_", f"{run.folder.parent.name}", flags=re.ASCII).strip("_") or "lenet"
+    """Return the experiment's name as C writes names; `main` is the host program's."""
+    name = re.sub(r"\W+", "_", run.folder.parent.name, flags=re.ASCII).strip("_") or "lenet"
+    return f"net_{name}" if name[0].isdigit() or name == "main" else name
 
 
 def export_c(request: Request) -> str:

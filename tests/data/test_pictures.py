@@ -95,7 +95,7 @@ def test_an_animation_is_refused() -> None:
         decode_picture(file, 100)
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM"])
 def test_a_truncated_file_is_damaged(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encode(Image.fromarray(noise), kind).getvalue()
@@ -109,7 +109,9 @@ def test_what_is_no_picture_is_said_to_be_none() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 10_000), st.binary(max_size=40), st.sampled_from(["PNG", "JPEG", "TIFF"]))
+@given(
+    st.integers(0, 10_000), st.binary(max_size=40), st.sampled_from(["PNG", "JPEG", "TIFF", "PPM"])
+)
 def test_any_damage_ends_in_a_picture_or_a_sentence(place: int, junk: bytes, kind: str) -> None:
     data = bytearray(encode(half_black("RGB", (40, 40)), kind).getvalue())
     place %= len(data)

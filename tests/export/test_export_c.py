@@ -16,11 +16,12 @@ from lenet.data.datasets import load_dataset
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier, load_classifier
 from lenet.export import Request
-from lenet.export.c import constant_bytes, state_bytes, write_sources
+from lenet.export.c import constant_bytes, name_files, state_bytes, write_sources
 from lenet.export.integers import IntegerNetwork, quantize_network, read_layers
 from lenet.models.quantization import BOUNDS
 from lenet.rng import generator
 from lenet.runs.find import open_runs
+from lenet.runs.run import Run
 
 STRICT = [
     *("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O2"),
@@ -185,6 +186,10 @@ def test_a_stranger_reads_a_picture(tmp_path: Path) -> None:
     photo = np.clip(light, 0, 255).astype(np.uint8)
     (folder / "photo.pgm").write_bytes(b"P5 600 450 255\n" + photo.tobytes())
     assert subprocess.check_output([folder / "a.out", folder / "photo.pgm"], text=True) == "1\n"
+    faint = np.zeros((28, 28), dtype=np.uint8)  # the network's size, but not as MNIST has it
+    faint[14:24, 5] = 40
+    (folder / "faint.pgm").write_bytes(b"P5 28 28 255\n" + faint.tobytes())
+    assert subprocess.check_output([folder / "a.out", folder / "faint.pgm"], text=True) == "1\n"
     (folder / "blank.pgm").write_bytes(b"P5 5 5000 255\n" + bytes(25000))
     blank = subprocess.run([folder / "a.out", folder / "blank.pgm"], capture_output=True, text=True)
     assert blank.stderr.endswith("blank.pgm shows no strokes\n")
@@ -192,6 +197,18 @@ def test_a_stranger_reads_a_picture(tmp_path: Path) -> None:
     cut = subprocess.run([folder / "a.out", folder / "cut.pgm"], capture_output=True, text=True)
     assert cut.returncode == 1
     assert cut.stderr.endswith("cut.pgm is cut short\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("my-net", "my_net"), ("3classes", "net_3classes"), ("main", "net_main"), ("é", "lenet")],
+)
+def test_an_experiments_name_becomes_one_that_c_takes(
+    name: str, written: str, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / name / "0", load_config("modern/plain").config)
+    files = [path.name for path in name_files(run, tmp_path)]
+    assert files == [f"{written}.h", f"{written}.c", "main.c", "README.md"]
 
 
 @pytest.mark.parametrize(

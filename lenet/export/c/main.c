@@ -13,7 +13,9 @@ enum {
     WIDTH = ${NAME}_WIDTH,
     PIXELS = HEIGHT * WIDTH * CHANNELS,
     STROKES = $strokes, /* whether to look for strokes: on paper or a board, anywhere */
-    SIDE = 256          /* pixels to which a photo's longer side is reduced before */
+    SIDE = 256,         /* pixels to which a photo's longer side is reduced before */
+    INK = 96,           /* pixels from which on they belong to a stroke, of 255 */
+    CROP = 64           /* a smaller picture was cut out around its digit, which may touch the rim */
 };
 
 /* Read a number of the header, skipping comments; -1 if there is none. */
@@ -98,8 +100,8 @@ static void take_paper(uint8_t *picture, long width, long height)
 }
 
 /* Remove all but the heaviest mark and those a sixth as heavy; those at the rim, such as the table
- * beside the paper, only count if there are no others. Write the box around them: first row and
- * column, end of rows and columns. Returns how many marks there are. */
+ * beside the paper, only count if there are no others, unless the picture is a small crop. Write the
+ * box around them: first row and column, end of rows and columns. Returns how many marks there are. */
 static long find_marks(uint8_t *picture, long width, long height, long box[4])
 {
     static long mark[SIDE * SIDE], stack[SIDE * SIDE], weight[SIDE * SIDE + 1];
@@ -109,7 +111,7 @@ static long find_marks(uint8_t *picture, long width, long height, long box[4])
     memset(mark, 0, sizeof mark);
     for (i = 0; i < n; i++) {
         long top = 0;
-        if (picture[i] < 96 || mark[i])
+        if (picture[i] < INK || mark[i])
             continue;
         weight[++marks] = rim = 0;
         mark[stack[top++] = i] = marks;
@@ -122,11 +124,12 @@ static long find_marks(uint8_t *picture, long width, long height, long box[4])
                 for (column = x - 2; column <= x + 2; column++) {
                     const long next = row * width + column;
                     if (row >= 0 && row < height && column >= 0 && column < width
-                        && picture[next] >= 96 && !mark[next])
+                        && picture[next] >= INK && !mark[next])
                         mark[stack[top++] = next] = marks;
                 }
         }
-        weight[marks] = rim ? weight[marks] / (SIDE * SIDE) : weight[marks];
+        if (rim && (width >= CROP || height >= CROP))
+            weight[marks] /= SIDE * SIDE;
         most = weight[marks] > most ? weight[marks] : most;
     }
     box[0] = height, box[1] = width, box[2] = box[3] = 0;
@@ -175,6 +178,60 @@ static void place(const uint8_t *picture, long width, const long box[4], uint8_t
                 image[(y + down) * WIDTH + x + right] = (uint8_t)(levels[y * WIDTH + x] * 255 / most);
 }
 
+/* Draw strokes thicker that are thinner than MNIST's, a tenth of the box around them, and join what a
+ * thin pen left apart. The box grows with them. */
+static void thicken(uint8_t *picture, long width, long height, long box[4])
+{
+    static uint8_t thin[SIDE * SIDE];
+    long side = box[2] - box[0] > box[3] - box[1] ? box[2] - box[0] : box[3] - box[1];
+    long area = 0, edge = 1, i, y, x, turn, turns;
+
+    for (i = 0; i < width * height; i++)
+        if (picture[i] >= INK) {
+            y = i / width, x = i % width;
+            area++;
+            edge += y == 0 || x == 0 || y == height - 1 || x == width - 1 || picture[i - 1] < INK
+                || picture[i + 1] < INK || picture[i - width] < INK || picture[i + width] < INK;
+        }
+    turns = (side / 10 - 2 * area / edge + 1) / 2; /* a stroke has two edges */
+    for (turn = 0; turn < turns; turn++) {
+        memcpy(thin, picture, (size_t)(width * height));
+        for (y = 0; y < height; y++)
+            for (x = 0; x < width; x++) {
+                uint8_t *const here = picture + y * width + x;
+                const uint8_t *const old = thin + y * width + x;
+                if (y > 0 && old[-width] > *here)
+                    *here = old[-width];
+                if (y < height - 1 && old[width] > *here)
+                    *here = old[width];
+                if (x > 0 && old[-1] > *here)
+                    *here = old[-1];
+                if (x < width - 1 && old[1] > *here)
+                    *here = old[1];
+            }
+        box[0] -= box[0] > 0, box[1] -= box[1] > 0;
+        box[2] += box[2] < height, box[3] += box[3] < width;
+    }
+}
+
+/* Whether a picture is an image already: as bright as MNIST's, and its strokes as large. */
+static int is_image(const uint8_t *picture, long width, long height)
+{
+    long first = height, last = -1, left = width, right = -1, most = 0, i;
+
+    if (width != WIDTH || height != HEIGHT)
+        return 0;
+    for (i = 0; i < width * height; i++)
+        if (picture[i]) {
+            const long y = i / width, x = i % width;
+            first = y < first ? y : first, last = y > last ? y : last;
+            left = x < left ? x : left, right = x > right ? x : right;
+            most = picture[i] > most ? picture[i] : most;
+        }
+    return most >= 224
+        && (last - first > right - left ? last - first : right - left) + 1 == HEIGHT * 5 / 7;
+}
+
 /* Turn a picture into an image for the network; returns what is wrong, or NULL. */
 static const char *prepare(const uint8_t *picture, long width, long height, uint8_t *image)
 {
@@ -184,17 +241,20 @@ static const char *prepare(const uint8_t *picture, long width, long height, uint
     const long rows = longer > SIDE ? (height * SIDE + longer - 1) / longer : height;
     long box[4];
 
-    if (!STROKES || (width == WIDTH && height == HEIGHT)) {
+    if (!STROKES) {
         reduce(picture, width, height, image, WIDTH, HEIGHT);
-        if (STROKES)
-            invert_paper(image, WIDTH * HEIGHT);
         return NULL;
     }
     reduce(picture, width, height, small, columns, rows);
     invert_paper(small, columns * rows);
+    if (is_image(small, columns, rows)) {
+        memcpy(image, small, PIXELS);
+        return NULL;
+    }
     take_paper(small, columns, rows);
     if (!find_marks(small, columns, rows, box))
         return "shows no strokes";
+    thicken(small, columns, rows, box);
     place(small, columns, box, image);
     return NULL;
 }

@@ -12,6 +12,10 @@ $memory
 
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 enum {
     ${NAME}_CHANNELS = $channels,
     ${NAME}_HEIGHT = $height,
@@ -30,5 +34,9 @@ extern const char *const ${name}_names[$classes];
  *
  * Not reentrant: the states of the layers are static. */
 int ${name}_predict(const uint8_t image[$pixels], int32_t logits[$classes]);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
