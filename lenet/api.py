@@ -3,6 +3,7 @@
 They are used as ``lenet.load(…)``; the command line does the same with the same functions below it.
 """
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from lenet.config.schema import Config
 from lenet.data.datasets import load_dataset
 from lenet.data.pictures import Picture, list_pictures, reduce_array, reduce_image
 from lenet.device import choose_device
-from lenet.errors import UsageError
+from lenet.errors import UsageError, nearest
 from lenet.evaluation.classifier import Classifier, Ensemble, load_classifier
 from lenet.models import MODELS
 from lenet.reading.digitize import WORK_SIDE
@@ -51,7 +52,7 @@ def load(name: str | Path, device: str = "cpu") -> Classifier | Ensemble:
     Example:
         >>> import lenet
         >>> network = lenet.load("published:handwriting")
-        >>> images = lenet.load_dataset("mnist-sample").test.images
+        >>> images = lenet.load_dataset("mnist-sample").test.images  # it learned from them
         >>> network(images[500:503]).argmax(dim=1)
         tensor([5, 5, 5])
     """
@@ -115,8 +116,9 @@ def train(
         >>> network = lenet.load(experiment.folder)
     """
     source = _read(config, seed)
+    say = _print if verbose else _ignore
     with source.explaining():
-        return run_experiment(
+        experiment = run_experiment(
             source.config,
             name or source.name,
             seeds=seeds,
@@ -125,9 +127,13 @@ def train(
             root=Path(runs),
             resume=resume,
             overwrite=overwrite,
-            say=_print if verbose else _ignore,
+            say=say,
             progress=verbose and sys.stderr is not None and sys.stderr.isatty(),
         )
+    from lenet.figures.tensorboard import complete_events  # Matplotlib takes a second
+
+    complete_events(experiment.runs, Path(data) if data is not None else None, device, say)
+    return experiment
 
 
 def predict(
@@ -185,7 +191,7 @@ def build(kind: str, **options: Any) -> nn.Module:
         options: The arguments of its class, such as ``size`` (pixels), as far as it has them.
 
     Raises:
-        UsageError: There is no network of that name.
+        UsageError: There is no network of that name, it has no such option, or a value is illegal.
 
     Example:
         >>> import lenet
@@ -195,6 +201,10 @@ def build(kind: str, **options: Any) -> nn.Module:
     """
     if kind not in MODELS:
         raise UsageError(f"no network {kind!r}; there are {', '.join(MODELS)}")
+    known = [name for name in inspect.signature(MODELS[kind]).parameters if name != "self"]
+    for option in options:
+        if option not in known:
+            raise UsageError(f"{kind} has no option {option}; {nearest(option, known)}")
     return MODELS[kind](**options)
 
 

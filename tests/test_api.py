@@ -247,3 +247,20 @@ def test_augmentations_are_imported_from_their_folder(sample: Dataset) -> None:
 
 def test_the_wheel_says_that_the_package_is_typed() -> None:
     assert (TOP / "lenet" / "py.typed").is_file()
+
+
+def test_what_python_gives_wrongly_is_refused_in_a_sentence() -> None:
+    with pytest.raises(lenet.LenetError, match="no option batchnorm; did you mean 'batch_norm'"):
+        lenet.build("lenet5-modern", batchnorm=True)
+    network = lenet.load("published:lenet5/0")
+    with pytest.raises(lenet.LenetError, match=r"images are \(N, 1, H, W\) or .*, not \(1, 3, 28"):
+        network(torch.zeros(1, 3, 28, 28))
+    with pytest.raises(lenet.LenetError, match=r"uint8 or float in \[0, 1\], not torch.int64"):
+        network(torch.zeros(1, 1, 28, 28, dtype=torch.int64))
+
+
+def test_training_in_python_leaves_what_the_command_leaves(trained: Experiment) -> None:
+    run = trained.runs[0]
+    assert run.read_json("environment.json")["command"][0] == "python"
+    assert run.read_json("result.json")["accuracy/test"] == trained.results[0]["accuracy/test"]
+    assert (run.folder / "projector_config.pbtxt").is_file() == run.config.evaluate.pictures

@@ -22,7 +22,11 @@ FLOORS: list[set[str]] = [
     {"bench"},
     {"cli"},
 ]
-"""The folders, lowest first; those on one floor do not know each other."""
+"""The folders, lowest first; those on one floor do not know each other.
+
+The kernels are arrays and Numba alone, below everything that describes networks. Figures show
+studies and exports, and stand above them; benchmarks measure all, drawing included.
+"""
 
 
 def modules() -> dict[str, Path]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lenet.augment.arguments import integer, interval, is_sequence, number, refuse
 from lenet.augment.draws import uniform
-from lenet.augment.smoothing import reflect
+from lenet.augment.sampling import reflect
 from lenet.augment.tone import LEVELS
 from lenet.augment.transform import BatchTransform, Parameters, Size
 

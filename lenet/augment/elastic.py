@@ -1,21 +1,28 @@
 """Elastic distortion: white noise, smoothed, displaces each pixel.
 
-`lenet.augment.smoothing` explains how a smooth field is drawn from few random numbers.
+Smoothing a field N of H×W with a Gaussian is linear and separable: G N Gᵀ, with one matrix G for
+the rows and one for the columns. G is close to a matrix of low rank, since a smooth field has few
+degrees of freedom: with G = U S Vᵀ, and N white and normal, Vᵀ N V is white and normal too. So a
+core C of k×k normal numbers, spread out as (U S) C (U S)ᵀ, has the same distribution as the
+smoothed field; at σ = 4 on 28 pixels k is 8, and a core is 64 numbers instead of 784.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from math import sqrt
 
 import torch
 from torch import Tensor
 
 from lenet.augment.arguments import number, numbers
-from lenet.augment.sampling import Displacement, Field
-from lenet.augment.smoothing import smoothing_factor, smoothing_matrix
+from lenet.augment.sampling import Displacement, Field, reflect
 from lenet.augment.transform import Parameters, Size
 
 SMOOTH = 4.0
 """Sigma in pixels from which a smoothed value sums so many draws that it is as good as normal."""
+
+DROPPED_VARIANCE = 1e-5
+"""Share of a field's variance that the core may lose along each axis."""
 
 
 class ElasticTransform(Displacement):
@@ -88,3 +95,35 @@ def _one_or_two(
     if isinstance(value, list | tuple):
         return numbers(owner, argument, value, 2, 0, most)
     return (number(owner, argument, value, 0, most),) * 2
+
+
+@lru_cache(maxsize=64)
+def smoothing_matrix(length: int, sigma: float, kernel: int) -> Tensor:
+    """Return the matrix that smooths `length` values with a Gaussian, float64 (length, length).
+
+    Not to be written to.
+
+    Args:
+        length: Number of values, reflected at both ends without repeating the end.
+        sigma: Standard deviation in pixels; at 0 nothing is smoothed.
+        kernel: Number of taps, odd.
+    """
+    taps = torch.arange(kernel, dtype=torch.float64) - kernel // 2
+    weights = torch.exp(-0.5 * (taps / sigma) ** 2) if sigma > 0 else (taps == 0).double()
+    at = reflect(torch.arange(length)[:, None] + taps.long(), length)  # (length, kernel)
+    matrix = torch.zeros(length, length, dtype=torch.float64)
+    matrix.scatter_add_(1, at, (weights / weights.sum()).expand(length, kernel))
+    return matrix
+
+
+@lru_cache(maxsize=64)
+def smoothing_factor(length: int, sigma: float, kernel: int) -> Tensor:
+    """Return A with A Aᵀ = G Gᵀ but for `DROPPED_VARIANCE`, float32 (length, k), k ≤ length.
+
+    G is the `smoothing_matrix`; A its left singular vectors times singular values, the k largest.
+    """
+    left, values, _ = torch.linalg.svd(smoothing_matrix(length, sigma, kernel))
+    kept = torch.cumsum(values**2, 0) / (values**2).sum()
+    k = int((kept < 1 - DROPPED_VARIANCE).sum()) + 1
+    factor: Tensor = (left * values)[:, : min(k, length)].float().contiguous()
+    return factor

@@ -9,7 +9,7 @@ from torch import Tensor
 from lenet.augment import tone
 from lenet.augment.arguments import MOST, integer, interval, number, refuse, spread
 from lenet.augment.draws import uniform
-from lenet.augment.smoothing import reflect
+from lenet.augment.sampling import reflect
 from lenet.augment.transform import BatchTransform, Parameters, Size
 
 

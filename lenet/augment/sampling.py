@@ -291,3 +291,15 @@ def pixel_places(size: Size, dtype: torch.dtype, device: torch.device) -> Tensor
     y = torch.arange(height, dtype=dtype, device=device) - (height - 1) / 2
     x = torch.arange(width, dtype=dtype, device=device) - (width - 1) / 2
     return torch.stack([x.repeat(height), y.repeat_interleave(width)])
+
+
+def reflect(indices: Tensor, length: int) -> Tensor:
+    """Fold indices into 0 … length - 1 by reflection that does not repeat the ends.
+
+    Repeatedly if need be, unlike torch's padding by reflection.
+    """
+    if length == 1:
+        return torch.zeros_like(indices)
+    period = 2 * (length - 1)
+    folded = indices % period
+    return torch.minimum(folded, period - folded)

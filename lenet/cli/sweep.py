@@ -32,7 +32,7 @@ def sweep(
     data: Data = None,
     runs: Root = Path("runs"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the sweep: its runs lie in RUNS/NAME.")
+        str | None, typer.Option(help="Name of the sweep: its runs are written to RUNS/NAME.")
     ] = None,
     silence: Annotated[
         float,

@@ -24,7 +24,7 @@ from lenet.cli.options import (
     print_table,
 )
 from lenet.cli.signals import Stop, stop_on_signals
-from lenet.errors import RunError, UsageError, shell
+from lenet.errors import UsageError, shell
 
 if TYPE_CHECKING:
     from lenet.training.experiment import Experiment
@@ -39,7 +39,7 @@ def train(
     data: Data = None,
     runs: Root = Path("runs"),
     name: Annotated[
-        str | None, typer.Option(help="Name of the experiment: the run lies in RUNS/NAME/SEED.")
+        str | None, typer.Option(help="Name of the experiment: runs are written to RUNS/NAME/SEED.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue from the last checkpoint.")
@@ -74,9 +74,9 @@ def train(
     source = load_config(config, overrides, seed=seed)
     if own:
         say(f"{config} holds your own images: training with the config {PICTURES}{network}")
-    from lenet.training.experiment import (
-        run_experiment,  # torch comes in only for a config that is right
-    )
+    # PyTorch is imported only for a config that is right.
+    from lenet.figures.tensorboard import complete_events
+    from lenet.training.experiment import run_experiment
 
     with source.explaining(), stop_on_signals() as stop:
         experiment = run_experiment(
@@ -92,7 +92,7 @@ def train(
             say=say,
             progress=is_terminal(),
         )
-        _illustrate(experiment, stop, device, data)
+        complete_events(experiment.runs, data, device, say, stop)
     _report(experiment, stop, device, data, as_json)
 
 
@@ -110,13 +110,14 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Resume interrupted runs from their last checkpoints."""
+    from lenet.figures.tensorboard import complete_events
     from lenet.training.experiment import resume_runs
 
     with stop_on_signals() as stop:
         experiment = resume_runs(
             runs, device=device, data=data, stop=stop, say=say, progress=is_terminal()
         )
-        _illustrate(experiment, stop, device, data)
+        complete_events(experiment.runs, data, device, say, stop)
     _report(experiment, stop, device, data, as_json)
 
 
@@ -244,24 +245,6 @@ def evaluate(
     for name, result in results.items():
         print_text(f"{name}: {result}")
         print_table(result.table(), as_markdown)
-
-
-def _illustrate(experiment: "Experiment", stop: Stop, device: str, data: Path | None) -> None:
-    """Write what TensorBoard, only a view, lacks of finished runs; a failure is a warning."""
-    from lenet.device import choose_device
-    from lenet.figures.tensorboard import illustrate, lacks_pictures
-    from lenet.training.tensorboard import lacks_events, write_events
-
-    for run in experiment.runs:
-        try:
-            if lacks_events(run) and not stop():
-                write_events(run, say)
-            if lacks_pictures(run) and not stop():
-                say(f"seed {run.seed}: drawing the figures for TensorBoard …")
-                illustrate(run, data, choose_device(device))
-        except RunError as error:
-            say(f"warning: {error}")
-            say(f"warning: `{shell('lenet', 'resume', run.folder)}` draws the figures")
 
 
 def _report(

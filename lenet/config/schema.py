@@ -70,7 +70,7 @@ class Strings(Section):
 
 
 class Data(Section):
-    """Which images, and how they are divided."""
+    """Which images, and how they are split."""
 
     name: Literal[
         "mnist", "fashion-mnist", "kmnist", "qmnist", "emnist-digits", "emnist-balanced",
@@ -119,7 +119,7 @@ class Data(Section):
     strings: Strings | None = None
     """Compose the images to lines, for the model line; null: images stay single."""
     fallback: Literal["mnist-sample"] | None = None
-    """What to train on if the dataset can't be had. Errors are then comparable with nothing."""
+    """What to train on if the dataset is not available; its errors compare with no others."""
 
 
 class Input(Section):

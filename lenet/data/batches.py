@@ -48,8 +48,8 @@ class Batches:
         last_augmented: The last epoch that is augmented and mixed.
         teach: Augmented images, labels (B,) or targets (B, classes) → targets (B, classes).
         pools: Indices of the images that each seed trains on; None: all.
-        share: The part of each batch to present; its images are those of the whole batch.
-        raw: Leave preprocessing to a learner on the CPU: instead of inputs, present images
+        share: The part of each batch to yield; its images are those of the whole batch.
+        raw: Leave preprocessing to a learner on the CPU: instead of inputs, yield images
             (S, B, C, H, W), uint8 unless something changed them.
     """
 

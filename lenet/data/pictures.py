@@ -226,7 +226,7 @@ def _stretch(image: Image.Image) -> Image.Image:
 
 
 def _flatten(image: Image.Image) -> Picture:
-    """Composite a transparent picture on white, or on black if its ink is light."""
+    """Composite a transparent picture on white, or on black if its strokes are light."""
     values = np.asarray(image)  # (H, W) or (H, W, 2 | 3 | 4)
     if values.ndim == 2:
         return values[:, :, None]

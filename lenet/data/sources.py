@@ -154,7 +154,7 @@ SOURCES: dict[str, Source] = {
                 (*DIGITS, *_CAPITALS, *_SMALL), 697_932, 116_323,
             ),
             "bymerge": ("the same, alike letters merged to 47 classes", _MERGED, 697_932, 116_323),
-            "mnist": ("70,000 digits, divided as MNIST is", DIGITS, 60_000, 10_000),
+            "mnist": ("70,000 digits, split as MNIST is", DIGITS, 60_000, 10_000),
         }.items()
     },
     "usps": Source(

@@ -1,4 +1,4 @@
-"""A dataset divided into training, validation and test images."""
+"""A dataset split into training, validation and test images."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -62,7 +62,7 @@ def make_splits(
 
     Args:
         dataset: All images.
-        config: Its ``data`` says how they are divided.
+        config: Its ``data`` says how they are split.
         device: Where the splits lie.
         distort: The pipeline of ``data.distort``, where it was built before.
 
@@ -197,7 +197,7 @@ def stratified_split(split: Split, n: int, seed: int) -> tuple[Split, Split]:
     """Divide a split in two, each class in the same proportion.
 
     Args:
-        split: What to divide.
+        split: What to split.
         n: Validation images, 0 to len(split).
         seed: Decides which.
 

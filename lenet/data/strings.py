@@ -23,7 +23,7 @@ PAD = -1
 """Fills the labels of strings that are shorter than the longest."""
 PATCH = 40  # px: width of the field into which a digit is drawn
 WIDEST = 1.8  # times its own width: more does not fit into the field
-INK = 0.25  # of full ink: pixels that count as part of a digit where neighbours are set
+STROKE = 0.25  # of full brightness: pixels that count as part of a digit where neighbours are set
 MARGIN = (1, 14)  # px: paper before the first digit
 STROKES = 8  # rules, edges, dots and dashes that a line may have beside its digits
 CHUNK = 500  # digits of a split at a time
@@ -37,7 +37,7 @@ class StringComposer:
         height: Of the strings in pixels. Digits of 20 pixels keep their size on average.
         width: Of the strings in pixels; digits that do not fit are left out.
         digits: (min, max) digits in a string.
-        gap: (min, max) pixels between the ink of neighbours; below 0 they overlap.
+        gap: (min, max) pixels between the strokes of neighbours; below 0 they overlap.
         slant: Most degrees by which a line leans to either side.
         style: Share of the lines whose 1 has a flag, 7 a bar and 0 a tie, in [0, 1]. Digits vary
             more in size there, zeros are small and wide, and many numbers are round.
@@ -177,11 +177,11 @@ class StringComposer:
         their outlines, row by row, so that a digit may stand below its neighbour's arm.
         """
         batch, most = here.shape
-        ink = patches > INK  # (B, most, height, PATCH)
-        columns = torch.arange(PATCH, device=ink.device)
+        strokes = patches > STROKE  # (B, most, height, PATCH)
+        columns = torch.arange(PATCH, device=strokes.device)
         far = 2 * PATCH
-        left = torch.where(ink, columns, far).amin(-1)  # (B, most, height)
-        right = torch.where(ink, columns, -far).amax(-1)
+        left = torch.where(strokes, columns, far).amin(-1)  # (B, most, height)
+        right = torch.where(strokes, columns, -far).amax(-1)
         # Two rows around: outlines that pass each other closely touch.
         left = -F.max_pool1d(-left.float(), 5, 1, 2)
         right = F.max_pool1d(right.float(), 5, 1, 2)
@@ -254,10 +254,10 @@ class StringComposer:
         drawn[:, 7] &= drawn[:, 6]  # an equals sign
         which, kind = drawn.nonzero().T
         at = (which, kind)
-        ink = draw_strokes(x[at], y[at], across[at], down[at], radius[at], height, width)
-        ink *= rand(len(which), 1, 1, low=0.35, high=1.0)
-        index = which.view(-1, 1, 1).expand_as(ink)
-        lines = lines.scatter_reduce(0, index, ink, "amax")
+        drawn = draw_strokes(x[at], y[at], across[at], down[at], radius[at], height, width)
+        drawn *= rand(len(which), 1, 1, low=0.35, high=1.0)
+        index = which.view(-1, 1, 1).expand_as(drawn)
+        lines = lines.scatter_reduce(0, index, drawn, "amax")
         # Feet of the line above, heads of the line below.
         others, rows = lines.flip(0), 6
         for place, source, chance in ((slice(0, rows), -rows, 0.1), (slice(-rows, None), 0, 0.1)):
@@ -305,7 +305,7 @@ def draw_strokes(
         width: Of the pictures.
 
     Returns:
-        Ink in [0, 1], (N, height, width).
+        Brightness in [0, 1], (N, height, width).
     """
     x, y, across, down, radius = (v[:, None, None] for v in (x, y, across, down, radius))
     rows = torch.arange(height, device=x.device)[:, None] - y  # (N, height, 1)
@@ -336,17 +336,17 @@ def _draw_style(glyphs: Tensor, labels: Tensor, rand: Draw) -> Tensor:
     chosen = ((labels == 0) | (labels == 1) | (labels == 7)).nonzero()[:, 0]
     if not len(chosen):
         return glyphs
-    ink, is_one = glyphs[chosen, 0], labels[chosen] == 1
-    n, height, width = ink.shape
-    columns = torch.arange(width, device=ink.device)
-    inked = (ink > INK).any(2)
-    top = inked.float().argmax(1)
-    bottom = height - 1 - inked.flip(1).float().argmax(1)
+    images, is_one = glyphs[chosen, 0], labels[chosen] == 1
+    n, height, width = images.shape
+    columns = torch.arange(width, device=images.device)
+    rows = (images > STROKE).any(2)
+    top = rows.float().argmax(1)
+    bottom = height - 1 - rows.flip(1).float().argmax(1)
     r = rand(n, 6)
     middle = top + ((0.4 + 0.25 * r[:, 0]) * (bottom - top)).long()
 
     def centre(row: Tensor) -> Tensor:
-        level = ink[torch.arange(n, device=ink.device), row]
+        level = images[torch.arange(n, device=images.device), row]
         return (level * columns).sum(1) / level.sum(1).clamp(min=1e-6)
 
     # A flag goes from the top down to the left; a bar from left to right; a tie from the top on.
@@ -364,5 +364,5 @@ def _draw_style(glyphs: Tensor, labels: Tensor, rand: Draw) -> Tensor:
     foot = (is_one & (rand(n) < 0.2)).view(-1, 1, 1)
     strokes = torch.where(foot, strokes.maximum(feet), strokes)
     changed = glyphs.clone()
-    changed[chosen, 0] = ink.maximum(strokes)
+    changed[chosen, 0] = images.maximum(strokes)
     return changed

@@ -84,14 +84,14 @@ def find_written(name: str, root: Path | None = None) -> Written | str:
 
 
 def _read_usps(path: Path) -> Written:
-    """Read ``zip.test`` or ``zip.train``: label and 256 values from -1 to 1 (ink) per line."""
+    """Read ``zip.test`` or ``zip.train``: label and 256 values from -1 to 1 (strokes) per line."""
     values = _read_numbers(path, 257)
     images = (values[:, 1:] + 1) / 2
     return _enlarge(path, images.reshape(-1, 16, 16), values[:, 0])
 
 
 def _read_semeion(path: Path) -> Written:
-    """Read ``semeion.data``: 256 values, 0 or 1 (ink), and ten that are 1 for the digit."""
+    """Read ``semeion.data``: 256 values, 0 or 1 (strokes), and ten that are 1 for the digit."""
     values = _read_numbers(path, 266)
     if not (values[:, 256:].sum(axis=1) == 1).all():
         raise DataError(f"{path}: a line's last ten values must hold a single 1")
@@ -99,7 +99,7 @@ def _read_semeion(path: Path) -> Written:
 
 
 def _read_optdigits(path: Path) -> Written:
-    """Read ``optdigits.tes``: 64 values from 0 to 16 (ink) and the digit per line."""
+    """Read ``optdigits.tes``: 64 values from 0 to 16 (strokes) and the digit per line."""
     values = _read_numbers(path, 65)
     return _enlarge(path, values[:, :64].reshape(-1, 8, 8) / 16, values[:, 64])
 
@@ -158,16 +158,18 @@ def _read_numbers(path: Path, columns: int) -> npt.NDArray[np.float64]:
     return values
 
 
-def _enlarge(path: Path, ink: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]) -> Written:
-    """Return images (N, H, W), 1 for ink, as pictures, light on dark."""
-    if ink.min() < 0 or ink.max() > 1 or not np.isin(labels, np.arange(10)).all():
+def _enlarge(
+    path: Path, images: npt.NDArray[np.float64], labels: npt.NDArray[np.float64]
+) -> Written:
+    """Return images (N, H, W), 1 for strokes, as pictures, light on dark."""
+    if images.min() < 0 or images.max() > 1 or not np.isin(labels, np.arange(10)).all():
         raise DataError(f"{path}: values or labels out of range; is it another file?")
-    size = ENLARGED * ink.shape[2], ENLARGED * ink.shape[1]
+    size = ENLARGED * images.shape[2], ENLARGED * images.shape[1]
     pictures = (
         Image.fromarray(np.rint(255 * image).astype(np.uint8)).resize(
             size, Image.Resampling.BICUBIC
         )
-        for image in ink
+        for image in images
     )
     return Written(
         tuple(np.asarray(picture)[..., None] for picture in pictures),

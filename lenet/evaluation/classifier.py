@@ -55,9 +55,19 @@ class Classifier:
 
         Args:
             images: (N, C, H, W) or, if grey, (N, H, W), uint8 or float in [0, 1], 0 is background.
+
+        Raises:
+            UsageError: The images have another shape or type.
         """
         batch = torch.as_tensor(images)
-        batch = batch if batch.dim() == 4 else batch[:, None]
+        batch = batch[:, None] if batch.dim() == 3 else batch
+        if batch.dim() != 4 or batch.shape[1] != self.data.channels:
+            raise UsageError(
+                f"images are (N, {self.data.channels}, H, W)"
+                f"{' or (N, H, W)' if self.data.channels == 1 else ''}, not {tuple(batch.shape)}"
+            )
+        if batch.dtype != torch.uint8 and not batch.is_floating_point():
+            raise UsageError(f"images are uint8 or float in [0, 1], not {batch.dtype}")
         device = next((weight.device for weight in self.model.parameters()), batch.device)
         return probabilities(self.infer(batch.to(device)), self.outputs)
 

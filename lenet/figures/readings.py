@@ -19,7 +19,7 @@ BARS = 10
 
 
 def draw_readings(readings: Sequence[Reading], reject: float = 0.0) -> Figure:
-    """Draw each picture, the digit found in it as 28 × 28 ink, and the probability of each class.
+    """Draw each picture, the network's input, and the probability of each class.
 
     Args:
         readings: The first `MOST` that were read are shown; standard input cannot be seen again.

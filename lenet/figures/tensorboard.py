@@ -1,6 +1,7 @@
 """The figures, curves, codes and graph of a finished run, for TensorBoard."""
 
 import io
+from collections.abc import Callable, Iterable
 from math import isqrt
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from PIL import Image
 from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import Tensor
 
-from lenet.errors import RunError
+from lenet.device import choose_device
+from lenet.errors import RunError, shell
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
@@ -21,6 +23,7 @@ from lenet.runs.files import write_atomically
 from lenet.runs.find import find_runs
 from lenet.runs.lock import lock
 from lenet.runs.run import Run
+from lenet.training.tensorboard import lacks_events, write_events
 
 SLOW = {"augmentation", "embedding"}
 """Figures that take seconds; only `lenet figures` draws them."""
@@ -50,6 +53,34 @@ def lacks_pictures(run: Run) -> bool:
     config = run.config
     wanted = run.finished and config.evaluate.pictures and config.data.strings is None
     return wanted and not (run.folder / PROJECTOR_CONFIG).is_file()
+
+
+def complete_events(
+    runs: Iterable[Run],
+    data: Path | None,
+    device: str,
+    say: Callable[[str], None],
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Write what TensorBoard, only a view, lacks of finished runs; a failure is a warning.
+
+    Args:
+        runs: The runs; those that are unfinished or complete are left as they are.
+        data: A folder to look for the datasets in first.
+        device: Where to compute, by the name that users give.
+        say: Takes messages.
+        stop: Asked before each run.
+    """
+    for run in runs:
+        try:
+            if lacks_events(run) and not stop():
+                write_events(run, say)
+            if lacks_pictures(run) and not stop():
+                say(f"seed {run.seed}: drawing the figures for TensorBoard …")
+                illustrate(run, data, choose_device(device))
+        except RunError as error:
+            say(f"warning: {error}")
+            say(f"warning: `{shell('lenet', 'resume', run.folder)}` draws the figures")
 
 
 def illustrate(run: Run, data: Path | None = None, device: torch.device | str = "cpu") -> None:

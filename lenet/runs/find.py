@@ -83,7 +83,7 @@ def locate(name: str) -> Path:
         raise NoRunError(f"no published run {wanted!r}; {advice}")
     raise NoRunError(
         f"no published run {wanted!r} is installed, only {', '.join(known) or 'none'};"
-        " the others lie in the project's repository in runs/published; name a folder there"
+        " the project's repository has all, in runs/published; name a folder there"
     )
 
 

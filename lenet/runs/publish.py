@@ -75,8 +75,8 @@ def check_publishable(runs: Sequence[Run]) -> None:
 
     Raises:
         UsageError: A run is unfinished, comes from an unknown or a changed commit, or has learned
-            from networks whose checksums it does not record; a seed is there twice, or the configs
-            differ in more than the seed.
+            from networks whose checksums it does not record; a seed is there twice, the configs
+            differ in more than the seed, or the images differ.
         RunError: An ``environment.json`` is damaged.
     """
     for run in runs:
@@ -108,6 +108,13 @@ def check_publishable(runs: Sequence[Run]) -> None:
                 raise UsageError(
                     f"{first.folder} and {run.folder} are of two experiments:"
                     f" {key} is {here.get(key)} and {there.get(key)}"
+                )
+        ours, theirs = (r.read_json("environment.json") for r in (first, run))
+        for key in ("dataset", "images", "md5"):
+            if ours.get(key) != theirs.get(key):
+                raise UsageError(
+                    f"{first.folder} and {run.folder} learned from other images: {key} is"
+                    f" {ours.get(key)} and {theirs.get(key)}"
                 )
 
 
@@ -198,12 +205,20 @@ def results_table(root: Path) -> str:
                 "epochs": result["epochs"],
                 "errors/test": result.get("errors/test"),
                 "n/test": result.get("n/test"),
+                "accuracy/test": _accuracy(result, "test"),
                 "errors/validation": result.get("errors/validation"),
+                "accuracy/validation": _accuracy(result, "validation"),
                 "seconds": round(sum(line["seconds"] for line in run.lines("timing.jsonl")), 1),
                 "commit": run.read_json("environment.json").get("commit"),
             }
         )
     return _as_csv(rows[0] if rows else [], rows)
+
+
+def _accuracy(result: dict[str, Any], split: str) -> float | None:
+    """Return the share of a split's images that were classified rightly, if it was counted."""
+    n = result.get(f"n/{split}")
+    return round(1 - result[f"errors/{split}"] / n, 6) if n else None
 
 
 def _seed(run: Run) -> int:
@@ -213,6 +228,7 @@ def _seed(run: Run) -> int:
 def _learns_from(config: Config) -> list[str]:
     """Return the keys by which a config names the networks that it learns from."""
     named = {
+        "train.from": config.train.from_ is not None,
         "distil.teacher": config.distil is not None,
         "data.boosting.earlier": config.data.boosting is not None,
     }

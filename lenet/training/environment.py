@@ -33,7 +33,7 @@ def describe_environment(
     return {
         "lenet": __version__,
         "commit": _commit(),
-        "command": ["lenet", *(_presentable(argument) for argument in sys.argv[1:])],
+        "command": _command(),
         "python": platform.python_version(),
         "torch": torch.__version__,
         "torchvision": _version("torchvision"),
@@ -101,6 +101,15 @@ def redact_passwords(text: str) -> str:
     # Up to the last @: a password that was not percent-encoded may hold one, or a slash.
     text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
     return re.sub(r"([?&](?:\w*password|pwd)=)[^&\s]*", r"\1***", text, flags=re.IGNORECASE)
+
+
+def _command() -> list[str]:
+    """Return the command that trains: ``lenet …``, or the Python script or notebook."""
+    program, *arguments = sys.argv or [""]
+    path = Path(program)
+    if path.stem == "lenet" or (path.name == "__main__.py" and path.parent.name == "lenet"):
+        return ["lenet", *map(_presentable, arguments)]
+    return ["python", *map(_presentable, (program, *arguments))]
 
 
 def _presentable(argument: str) -> str:

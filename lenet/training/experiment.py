@@ -334,7 +334,7 @@ def load_data(
     say: Callable[[str], None] = lambda line: None,
     progress: bool = False,
 ) -> Dataset:
-    """Load a config's images; if they cannot be had, warn and load its fallback's."""
+    """Load a config's images; if they are not available, warn and load its fallback's."""
     own = config.data.name == FILES
     say(f"loading {(root or config.data.path) if own else config.data.name} …")
     try:

@@ -39,6 +39,9 @@ class WeightAverage:
         model: The model to follow.
         decay: Share of the average that each update keeps, in (0, 1); smaller at first, so that the
             start is forgotten.
+
+    (`torch.optim.swa_utils.AveragedModel` begins with the first weights and keeps its count in the
+    module; the kernels need the share before an update, and weights under their own names.)
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:

@@ -9,12 +9,12 @@ FORMAT = "{desc} {bar:9} {percentage:3.0f} % · {remaining} left · {rate_fmt}{p
 
 
 class Progress:
-    """A bar over all images that a training presents.
+    """A bar over all images of a training.
 
     Args:
         epochs: Of the whole training.
-        images: Presented per epoch, of one seed.
-        done: Images of one seed presented before, where a training goes on.
+        images: Per epoch, of one seed.
+        done: Images of one seed that were learned before, where a training goes on.
         seeds: How many learn at once.
         shown: False: nothing is drawn.
     """

@@ -317,6 +317,7 @@ def _finish(
         "kept_epoch": kept["epoch"],
         "kept_by": run.config.train.kept,
         "errors/train": kept["errors/train"],
+        "accuracy/train": kept["accuracy/train"],
     }
     evaluated = {"validation": splits.validation, "test": splits.test}
     outputs = {n: classifier.infer(split.images) for n, split in evaluated.items() if len(split)}
@@ -326,6 +327,7 @@ def _finish(
         result |= {
             f"errors/{name}": counted.errors,
             f"n/{name}": counted.n,
+            f"accuracy/{name}": counted.accuracy,
             f"loss/{name}": counted.loss,
             f"confusion/{name}": counted.confusion.tolist(),
         }

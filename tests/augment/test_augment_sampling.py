@@ -11,7 +11,7 @@ from torchvision.transforms.v2 import functional as F
 from lenet.augment.elastic import ElasticTransform
 from lenet.augment.geometry import RandomAffine, RandomHorizontalFlip, RandomRotation
 from lenet.augment.perspective import RandomPerspective
-from lenet.augment.sampling import Field, Geometry, Places, look_up, pixel_places, warp
+from lenet.augment.sampling import Field, Geometry, Places, look_up, pixel_places, reflect, warp
 from lenet.augment.transform import Parameters
 from lenet.rng import generator
 
@@ -171,3 +171,8 @@ def test_torchvision_differs_only_on_the_frames_border_which_it_weighs_twice(
         if fill == 0.0:  # without a fill torchvision interpolates no mask
             torch.testing.assert_close(ours, inside, rtol=0, atol=1e-4)
     assert crossing_pixels > 16 * 20
+
+
+def test_reflection_does_not_repeat_the_ends():
+    assert reflect(torch.arange(-4, 7), 4).tolist() == [2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0]
+    assert reflect(torch.arange(-2, 3), 1).tolist() == [0, 0, 0, 0, 0]

@@ -49,9 +49,10 @@ def test_every_published_run_has_a_line_in_the_table_of_results(tmp_path: Path) 
         publish([str(tmp_path / "runs" / name)], tmp_path / "published")
     # 61,706 parameters of LeNet-5, and a scale and a shift for each of 6 + 16 + 120 + 84 channels.
     assert (tmp_path / "published" / "results.csv").read_text().splitlines() == [
-        "experiment,seed,dataset,parameters,epochs,errors/test,n/test,errors/validation,seconds,commit",
-        "a,0,mnist,62158,1,7,100,,2.2,0123456789abcdef",
-        "b,0,mnist,62158,1,7,100,,2.2,0123456789abcdef",
+        "experiment,seed,dataset,parameters,epochs,errors/test,n/test,accuracy/test,errors/validation,accuracy/validation,"
+        "seconds,commit",
+        "a,0,mnist,62158,1,7,100,0.93,,,2.2,0123456789abcdef",
+        "b,0,mnist,62158,1,7,100,0.93,,,2.2,0123456789abcdef",
     ]
 
 
@@ -122,6 +123,16 @@ def test_runs_of_two_experiments_are_refused(tmp_path: Path) -> None:
         check_publishable(runs)
 
 
+def test_seeds_that_learned_from_different_images_are_refused(tmp_path: Path) -> None:
+    images = ({"train": 60_000, "test": 10_000}, {"train": 59_999, "test": 10_000})
+    runs = [
+        finished_run(tmp_path, seed, environment=CLEAN | {"images": images[seed]})
+        for seed in (0, 1)
+    ]
+    with pytest.raises(UsageError, match="learned from other images: images is .*60000.*59999"):
+        check_publishable(runs)
+
+
 def test_the_same_seed_twice_is_refused(tmp_path: Path) -> None:
     runs = [finished_run(tmp_path), finished_run(tmp_path, name="again")]
     with pytest.raises(UsageError, match=r"net/0 and .*again/0 have the same seed, 0"):
@@ -131,6 +142,7 @@ def test_the_same_seed_twice_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "override"),
     [
+        ("train.from", "train.from=published:lenet5/0"),
         ("distil.teacher", "distil.teacher=published:lenet5"),
         ("data.boosting.earlier", "data.boosting.earlier=[published:lenet5]"),
     ],
