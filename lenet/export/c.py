@@ -50,11 +50,11 @@ WEIGHTS = {
 }
 """How weights are stored and multiplied, by their bits: a byte each, or, plus 8, two to a byte, the
 low bits first."""
-STROKES = """In those of another size, a digit is
- * looked for, dark on light or light on dark, and centred as MNIST does."""
-AVERAGING = """Those of another size are
- * brought to it by averaging."""
-"""What ``main.c`` says of pictures that are not of the network's size."""
+STROKES = """Unless one is like MNIST's
+ * images already, a digit is looked for, dark on light or light on dark, and centred as MNIST does."""
+RESIZED = """Those of another size are
+ * stretched to it, as lenet does."""
+"""What ``main.c`` says of other pictures."""
 CENTRED = """\
 As in MNIST, the strokes are bright, fit into 5/7 of the height, and have their centre of mass in
 the middle; `place` and the functions before it in `main.c` bring a picture there."""
@@ -148,7 +148,7 @@ def write_sources(
         "strokes": int(strokes),
         "reads": "finds the digit in a picture and reads it" if strokes else "reads pictures",
         "expects": CENTRED if strokes else "It shows what the training images show.",
-        "prepared": STROKES if strokes else AVERAGING,
+        "prepared": STROKES if strokes else RESIZED,
         "suffix": "ppm" if channels == 3 else "pgm",
         "magic": "PPM" if channels == 3 else "PGM",
         "digit": 6 if channels == 3 else 5,

@@ -50,6 +50,39 @@ static void reduce(const uint8_t *in, long width, long height, uint8_t *out, lon
             }
 }
 
+/* Return the weight of a pixel for one of another picture, whose pixels are `scale` of the first apart:
+ * it falls linearly to 0 at the centre of the next, or over one pixel where the picture grows. */
+static double weigh(long pixel, long other, double scale)
+{
+    const double away = (double)pixel + 0.5 - ((double)other + 0.5) * scale;
+    const double weight = 1 - (away < 0 ? -away : away) / (scale > 1 ? scale : 1);
+
+    return weight > 0 ? weight : 0;
+}
+
+/* Stretch a picture to the network's size, bilinear over as many pixels as fall on one. */
+static void resize(const uint8_t *in, long width, long height, uint8_t *out)
+{
+    const double down = (double)height / HEIGHT, right = (double)width / WIDTH;
+    const long tall = (long)(down > 1 ? down : 1) + 1, wide = (long)(right > 1 ? right : 1) + 1;
+    long y, x, c, row, column;
+
+    for (y = 0; y < HEIGHT; y++)
+        for (x = 0; x < WIDTH; x++)
+            for (c = 0; c < CHANNELS; c++) {
+                const long middle = (long)(((double)y + 0.5) * down), centre = (long)(((double)x + 0.5) * right);
+                double sum = 0, all = 0;
+                for (row = middle - tall; row <= middle + tall; row++)
+                    for (column = centre - wide; column <= centre + wide; column++)
+                        if (row >= 0 && row < height && column >= 0 && column < width) {
+                            const double weight = weigh(row, y, down) * weigh(column, x, right);
+                            sum += weight * in[(row * width + column) * CHANNELS + c];
+                            all += weight;
+                        }
+                out[(y * WIDTH + x) * CHANNELS + c] = (uint8_t)(sum / all + 0.5);
+            }
+}
+
 /* Invert a picture that is mostly nearer to its lightest pixel than to its darkest, as on paper. */
 static void invert_paper(uint8_t *picture, long n)
 {
@@ -242,7 +275,7 @@ static const char *prepare(const uint8_t *picture, long width, long height, uint
     long box[4];
 
     if (!STROKES) {
-        reduce(picture, width, height, image, WIDTH, HEIGHT);
+        resize(picture, width, height, image);
         return NULL;
     }
     reduce(picture, width, height, small, columns, rows);
