@@ -81,7 +81,8 @@ def figures(
         int | None, typer.Option(help="The test image that `maps` and `cam` show.")
     ] = None,
     classes: Annotated[
-        list[int] | None, typer.Option("--class", help="A class that `cam` shows; repeatable.")
+        list[str] | None,
+        typer.Option("--class", help="A class that `cam` shows, by name; repeatable."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder for all files, not RUN/figures.")] = None,
     kind: PictureKind = "png",

@@ -65,12 +65,17 @@ def train(
     if start is not None:
         overrides = [*overrides, f"train.from={json.dumps(start)}"]
         if own and not any(text.startswith("model") for text in overrides):
+            from lenet.data.sources import describe_dataset
             from lenet.runs.find import open_runs
 
             theirs, network = open_runs(start)[0].config, f" and the network of {start}"
             overrides.append(f"model={theirs.model.model_dump_json()}")
             overrides += [f"{key}={theirs.input.size}" for key in ("data.size", "input.size")]
             name = name or load_config(config).name
+            if not any(text.startswith("data.channels") for text in overrides):
+                channels = describe_dataset(theirs.data).channels
+                overrides.append(f"data.channels={channels}")
+                network += f", in {'grey' if channels == 1 else 'colour'} as it learned"
     source = load_config(config, overrides, seed=seed)
     if own:
         say(f"{config} holds your own images: training with the config {PICTURES}{network}")
@@ -237,6 +242,7 @@ def evaluate(
                     "loss": result.loss,
                     "errors_by_class": result.errors_by_class,
                     "confusion": result.confusion.tolist(),
+                    "classes": result.classes,
                 }
                 for name, result in results.items()
             }

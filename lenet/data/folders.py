@@ -41,7 +41,7 @@ MOST_FILES = 2_000_000
 """That a folder may hold: more take minutes to list."""
 SPLITS = {"train", "training", "val", "valid", "validation", "dev", "test", "testing"}
 """Names of folders that hold the classes' folders, in small letters."""
-IGNORED = {"thumbs.db", "desktop.ini"}
+IGNORED = {"thumbs.db", "desktop.ini", "__macosx"}
 """What file managers leave behind, beside names that begin with a dot."""
 GREY_SPREAD = 8
 """A picture whose channels differ by no more than this anywhere is grey."""
@@ -107,7 +107,7 @@ def list_folder(folder: Path) -> Listing:
     else:
         classes = tuple(names)
         train, test = _list_classes(folder, classes, others), []
-    _check_classes(folder, classes, train)
+    _check_classes(names["train"] if test or set(names) == {"train"} else folder, classes, train)
     return Listing(folder, classes, train, test, others, loose)
 
 
@@ -214,6 +214,11 @@ def load_folder(
             f"note: left out, for no class's folder holds them:"
             f" {some_of([str(path.relative_to(folder)) for path in listing.loose])}"
         )
+    if listing.test:
+        there = {label for _, label in listing.test}
+        lacking = [name for label, name in enumerate(listing.classes) if label not in there]
+        if lacking:
+            say(f"warning: {folder / 'test'} has no pictures of {some_of(lacking)}")
     if nested := _nested(listing):
         say(
             f"note: {some_of(nested)} hold folders of pictures: if these are the classes, this"
@@ -303,7 +308,11 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and not path.name.startswith(".") and path.name.lower() not in IGNORED
+    )
 
 
 def _suffixes() -> str:

@@ -3,7 +3,6 @@
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.strings import StringComposer
-from lenet.errors import DataError, UsageError, blaming, printable
+from lenet.errors import DataError, UsageError, blaming, count, printable
 from lenet.rng import generator
 
 if TYPE_CHECKING:
@@ -119,7 +118,8 @@ def add_distorted_copies(split: Split, copies: int, distort: "Pipeline", seed: i
         )
     images, labels = [split.images], split.labels
     for copy in range(copies):
-        for block, start in zip(torch.split(split.images, 10_000), count(0, 10_000), strict=False):
+        for start in range(0, len(split), 10_000):
+            block = split.images[start : start + 10_000]
             draw = generator(seed, "distort", copy, start)
             distorted = distort(scale_pixels(block), labels[start : start + len(block)], draw)
             images.append((distorted * 255).round_().to(torch.uint8))
@@ -151,8 +151,9 @@ def tell_duplicates(
     ]
     if pairs:
         say(
-            f"warning: {len(pairs):,} of the test images are training images, too, which makes test"
-            f" errors too few: {some_of(pairs)}"
+            f"warning: {count(len(pairs), 'test image')}"
+            f" {'is a training image' if len(pairs) == 1 else 'are training images'}, too, which"
+            f" makes test errors too few: {some_of(pairs)}"
         )
 
 

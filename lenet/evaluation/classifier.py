@@ -240,7 +240,11 @@ def _check_input(config: Config, data: Description) -> None:
     size, width, side = config.input.size, config.input.width, data.size
     images = f"{config.data.path or config.data.name} has images of {side}×{side} pixels"
     if size < side:
-        raise UsageError(f"{images}, which do not fit into {size}×{size}", ("input", "size"))
+        raise UsageError(
+            f"{images}, which do not fit into {size}×{size}: --set input.size={side}, if the"
+            " network takes it",
+            ("input", "size"),
+        )
     if int(side * config.input.scale) < 1:
         raise UsageError(f"{images}, of which this scale leaves none", ("input", "scale"))
     for name in ("mean", "std"):

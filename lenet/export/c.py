@@ -50,8 +50,8 @@ WEIGHTS = {
 }
 """How weights are stored and multiplied, by their bits: a byte each, or, plus 8, two to a byte, the
 low bits first."""
-STROKES = """Unless one is like MNIST's
- * images already, a digit is looked for, dark on light or light on dark, and centred as MNIST does."""
+STROKES = """Unless one is like
+ * MNIST's images, a digit is looked for, dark on light or light on dark, and centred as there."""
 RESIZED = """Those of another size are
  * stretched to it, as lenet does."""
 """What ``main.c`` says of other pictures."""

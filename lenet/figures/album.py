@@ -54,7 +54,7 @@ def draw_album(
     order: Order,
     *,
     image: int | None = None,
-    classes: Sequence[int] = (),
+    classes: Sequence[str] = (),
     data: Path | None = None,
     device: str = "cpu",
     to: Path | None = None,
@@ -70,7 +70,7 @@ def draw_album(
     Args:
         order: What to draw.
         image: The test image that figures of a single image show; None: they choose.
-        classes: The classes whose activation maps are shown; empty: they choose.
+        classes: Names of the classes whose activation maps are shown; empty: they choose.
         data: A folder to look for the dataset in first.
         device: Where to compute.
         to: Put all files here instead; with several runs, the run's name comes first.
@@ -114,7 +114,8 @@ def draw_album(
                     raise RunError(f"{error}; the figure `curves` needs no weights") from error
                 say(f"only the figures of several runs: {error}")
                 continue
-            subject = replace(subject, image=image, classes=tuple(classes))
+            labels = tuple(subject.label_of(name) for name in classes)
+            subject = replace(subject, image=image, classes=labels)
             run_name = f"{experiment}/{run.seed}".replace("/", "-")
             prefix = f"{run_name}-" if to and len(order.runs) > 1 else ""
             for name in own:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenet.data.datasets import Split
 from lenet.data.own import load_images
-from lenet.errors import RunError, UsageError, shell
+from lenet.errors import RunError, UsageError, nearest, shell
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.evaluation.evaluate import Result
 from lenet.losses import probabilities
@@ -37,16 +37,23 @@ class Subject:
     data: Path | None = None
     """A folder to look for training images in first."""
     classes: tuple[int, ...] = ()
-    """The classes whose activation maps are shown; empty: the figure chooses."""
+    """Labels of the classes whose activation maps are shown; empty: the figure chooses."""
     known: Tensor | None = None
     """The network's outputs for the test images, if they were computed before."""
 
     def __post_init__(self) -> None:
         if self.image is not None and not 0 <= self.image < len(self.test):
             raise UsageError(f"there are test images 0 to {len(self.test) - 1}, not {self.image}")
-        for label in self.classes:
-            if not 0 <= label < len(self.names):
-                raise UsageError(f"there are classes 0 to {len(self.names) - 1}, not {label}")
+
+    def label_of(self, name: str) -> int:
+        """Return the label of the class of this name.
+
+        Raises:
+            UsageError: There is none.
+        """
+        if name not in self.names:
+            raise UsageError(f"there is no class {name!r}; {nearest(name, self.names)}")
+        return self.names.index(name)
 
     @classmethod
     def open(

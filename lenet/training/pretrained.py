@@ -37,7 +37,8 @@ class Start:
 
     def describe(self) -> str:
         """Return a line for the user."""
-        line = f"starting from {self.run}: {len(self.loaded)} tensors taken over"
+        line = f"starting from {self.run} (SHA-256 {self.checksum[:8]}…):"
+        line += f" {len(self.loaded)} tensors taken over"
         if self.fresh:
             line += f"; {', '.join(self.fresh)} begin at random, for the classes are others"
         return line

@@ -1,6 +1,7 @@
 """A folder per class is a dataset; a folder that is none is explained."""
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,7 +136,8 @@ def test_what_is_left_out_and_what_stands_twice_is_said(paint: Paint, tmp_path: 
     assert said == [
         "note: 1 file not read, for the names are not those of pictures: train/a/notes.txt",
         "note: left out, for no class's folder holds them: val, test/loose.png",
-        "warning: 1 of the test images are training images, too, which makes test errors too"
+        f"warning: {tmp_path / 'set' / 'test'} has no pictures of b",
+        "warning: 1 test image is a training image, too, which makes test errors too"
         " few: test/a/9.png = train/a/2.png",
     ]
 
@@ -144,6 +146,13 @@ def test_a_folder_that_is_no_dataset_is_explained(paint: Paint, tmp_path: Path) 
     folder = tmp_path / "set"
     with pytest.raises(DataError, match="there is no"):
         list_folder(folder)
+    for name in "ab":
+        paint(f"deep/train/x/{name}/1.png", 1)
+        paint(f"deep/test/x/{name}/1.png", 1)
+    with pytest.raises(DataError, match=r"train holds a single folder: .* .*deep/train/x\?"):
+        list_folder(folder / "deep")
+    paint("__MACOSX/1.png", 1)
+    shutil.rmtree(folder / "deep")
     paint("1.png", 1)
     with pytest.raises(DataError, match="needs a folder per class"):
         list_folder(folder)

@@ -30,8 +30,9 @@ def test_an_unfinished_run_is_refused(make_run) -> None:
 def test_images_and_classes_that_do_not_exist_are_refused(make_subject) -> None:
     with pytest.raises(UsageError, match="test images 0 to 199, not 200"):
         make_subject(image=200)
-    with pytest.raises(UsageError, match="classes 0 to 9, not -1"):
-        make_subject(classes=(3, -1))
+    with pytest.raises(UsageError, match="there is no class 'x'"):
+        make_subject().label_of("x")
+    assert make_subject().label_of("7") == 7
 
 
 def test_outputs_are_computed_once(make_subject) -> None:

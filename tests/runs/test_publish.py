@@ -129,7 +129,7 @@ def test_seeds_that_learned_from_different_images_are_refused(tmp_path: Path) ->
         finished_run(tmp_path, seed, environment=CLEAN | {"images": images[seed]})
         for seed in (0, 1)
     ]
-    with pytest.raises(UsageError, match="learned from other images: images is .*60000.*59999"):
+    with pytest.raises(UsageError, match=r"learned from other images: images is .*60000.*59999"):
         check_publishable(runs)
 
 

@@ -137,7 +137,7 @@ def test_a_stranger_goes_on_from_a_run_and_it_names_its_parent(tmp_path: Path) -
     parent = str(tmp_path / "parent" / "0")
     done = CliRunner().invoke(app, [*arguments, "--from", parent])
     assert done.exit_code == 0, done.output
-    assert f"starting from {parent}: " in done.stderr
+    assert f"starting from {parent} (SHA-256 " in done.stderr
     (run,) = open_runs(str(tmp_path / "child"))
     assert run.config.train.from_ == parent
     assert run.read_json("environment.json")["from"]["run"] == parent
