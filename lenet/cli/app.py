@@ -107,7 +107,8 @@ def _fitted(text: str) -> str:
     """Break lines between words where the terminal ends, but no command nor ``95 %``."""
     width, lines = shutil.get_terminal_size().columns, []
     for line in text.splitlines():
-        whole = r"(?<=:  ).*|`[^`]*`| (?=%)| ± "  # people copy commands
+        # People copy commands; a list of counts breaks between its items.
+        whole = r"(?<=:  ).*|`[^`]*`|(?<= · )[^·]*(?= ·|$)| (?=%)| ± "
         kept = re.sub(whole, lambda match: match[0].replace(" ", NO_BREAK), line)
         wrapped = textwrap.wrap(kept, width, break_long_words=False, break_on_hyphens=False)
         lines += wrapped or [""]

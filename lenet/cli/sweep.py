@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lenet.cli.app import say
+from lenet.cli.app import print_text, say
 from lenet.cli.options import ConfigArgument, Data, Device, Json, Overrides, Root, Seed, print_json
 from lenet.cli.signals import stop_on_signals
 from lenet.errors import RunError, UsageError, how_to_install, shell
@@ -57,7 +57,7 @@ def sweep(
             " (the test set chooses nothing)"
         )
     try:
-        from lenet.studies.sweep import Sweep, count_errors, work, write_best
+        from lenet.studies.sweep import Sweep, count_errors, describe_values, work, write_best
     except ModuleNotFoundError as error:
         raise UsageError(f"a sweep needs Optuna: {how_to_install('sweep')}") from error
 
@@ -91,5 +91,5 @@ def sweep(
         print_json({"trial": best.number, "errors/validation": best.value, "config": str(path)})
         return
     counted = count_errors(searched.config(best.params), best.value)
-    typer.echo(f"best: trial {best.number}, {counted}, {best.params}")
-    typer.echo(f"train it:  {shell('lenet', 'train', path)}")
+    print_text(f"best: trial {best.number}, {counted}, with {describe_values(best.params)}")
+    print_text(f"train it:  {shell('lenet', 'train', path)}")

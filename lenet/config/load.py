@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,7 @@ def dump_config(config: Config) -> str:
 
 
 def flatten_config(config: Config) -> dict[str, bool | str | float | int | None]:
-    """Return a config's values by their dotted keys, lists as text."""
+    """Return a config's values by their dotted keys, lists as YAML in one line."""
     flat: dict[str, bool | str | float | int | None] = {}
 
     def walk(section: dict[str, Any], prefix: str) -> None:
@@ -177,10 +178,15 @@ def flatten_config(config: Config) -> dict[str, bool | str | float | int | None]
                 walk(value, f"{prefix}{key}.")
             else:
                 plain = value is None or isinstance(value, bool | str | float | int)
-                flat[f"{prefix}{key}"] = value if plain else str(value)
+                flat[f"{prefix}{key}"] = value if plain else _flow(value)
 
     walk(config.model_dump(), "")
     return flat
+
+
+def _flow(value: Any) -> str:
+    """Write a list or a mapping as YAML in one line: ``[{RandomAffine: {degrees: 8.0}}]``."""
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=inf).strip()
 
 
 def json_schema(entries: Mapping[str, Any]) -> dict[str, Any]:

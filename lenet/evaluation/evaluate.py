@@ -63,7 +63,7 @@ class Result:
         return Table(
             ["true \\ said", *self.classes, "errors"],
             [
-                [name, *(f"{cell or '·'}" for cell in row), str(errors)]
+                [name, *(f"{cell:,}" if cell else "·" for cell in row), f"{errors:,}"]
                 for name, row, errors in zip(self.classes, cells, self.errors_by_class, strict=True)
             ],
             styles=wrong,
@@ -76,9 +76,11 @@ class Result:
         for k, (name, row) in enumerate(zip(self.classes, self.confusion.tolist(), strict=True)):
             order = sorted(range(len(row)), key=lambda said: -row[said])
             taken = [
-                f"{self.classes[said]} {row[said]}" for said in order if row[said] and said != k
+                f"{self.classes[said]} {row[said]:,}" for said in order if row[said] and said != k
             ]
-            rows.append([name, str(sum(row)), str(self.errors_by_class[k]), ", ".join(taken[:5])])
+            rows.append(
+                [name, f"{sum(row):,}", f"{self.errors_by_class[k]:,}", ", ".join(taken[:5])]
+            )
         return Table(["true", "images", "errors", "said"], rows, frozenset({0, 3}))
 
 

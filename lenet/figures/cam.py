@@ -109,7 +109,7 @@ def draw_cam(subject: Subject) -> Figure:
     figure = style.new_figure(
         rows * (side + 0.2) + 0.4,
         f"{subject.name}: where {found.layer.name.upper()} sees evidence for a class (blue)"
-        " or against",
+        " or against (orange)",
     )
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:

@@ -79,7 +79,7 @@ def _draw_table(axes: Axes, layer: Layer, table: Tensor, exist: Tensor) -> None:
     cut = "" if (made, seen) == (columns, rows) else f", of {made} × {seen} the first"
     axes.set_title(
         f"{layer.name.upper()}: {int(exist.sum())} kernels of {k}×{k}{cut},"
-        f" weights from {float(table.min()):.2f} to {float(table.max()):.2f}"
+        f" weights from {float(table.min()):.2f} to {float(table.max()):.2f}".replace("-", "−")
     )
     axes.set_xlabel(f"channel of {layer.name.upper()}")
     if rows > 1:

@@ -33,7 +33,7 @@ from lenet.runs.files import write_atomically
 WIDTH = 8.3
 """Inches across. Saved at `DPI` and shown 830 px wide, text has its natural size."""
 DPI = 200
-LONGEST_TITLE = 76
+LONGEST_TITLE = 84
 """Characters that fit across the figure in bold."""
 LONGEST_NAME = 16
 """Characters of a class's name in a figure."""

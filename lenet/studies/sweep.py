@@ -8,7 +8,7 @@ heartbeat; if it stops, another worker continues the trial from its last checkpo
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -262,20 +262,29 @@ def _work(
             continue
         except DivergedError:
             _tell(study, trial, None)
-            say(f"trial {trial.number}: diverged with {values}")
+            say(f"trial {trial.number}: diverged with {describe_values(values)}")
             continue
         except LenetError:
             study.tell(trial, state=TrialState.FAIL)
             raise
+        described = describe_values(values)
         if done is not None:
             errors = done[0]["errors/validation"]
             _tell(study, trial, errors)
-            say(f"trial {trial.number}: {count_errors(config, errors)} with {values}")
+            say(f"trial {trial.number}: {count_errors(config, errors)} with {described}")
         elif watch.pruned:
             _tell(study, trial, None)
-            say(f"trial {trial.number}: pruned after epoch {watch.epochs} with {values}")
+            say(f"trial {trial.number}: pruned after epoch {watch.epochs} with {described}")
         else:  # stopped; whoever comes next continues it
             _requeue(study, study.trials[trial.number])
+
+
+def describe_values(values: Mapping[str, Any]) -> str:
+    """Write what a trial tries, floats to four digits: ``optimizer.lr=0.03538``."""
+    texts = (
+        f"{key}={v:.4g}" if isinstance(v, float) else f"{key}={v}" for key, v in values.items()
+    )
+    return ", ".join(texts)
 
 
 def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:

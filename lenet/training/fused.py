@@ -236,7 +236,9 @@ def kernels_of(
 def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: None) -> None:
     """Load a config's kernels, or compile them if this machine has not done so yet."""
     notice = threading.Timer(
-        PATIENCE_SECONDS, say, ["compiling kernels (once, takes about 20 s) …"]
+        PATIENCE_SECONDS,
+        say,
+        ["loading kernels (compiling them, the first time, takes about 20 s) …"],
     )
     notice.daemon = True
     notice.start()
