@@ -81,7 +81,7 @@ class Faults:
             "listdir": READS, "fsync": WRITES, "ftruncate": WRITES, "write": WRITES,
         }.items():  # fmt: skip
             setattr(os, name, self.guarded(getattr(os, name), kind))
-        open_descriptor, open_stream = os.open, io.open
+        open_descriptor, open_stream, close_descriptor = os.open, io.open, os.close
 
         @functools.wraps(open_descriptor)
         def os_open(path: Any, flags: int, *rest: Any, **options: Any) -> int:
@@ -101,7 +101,13 @@ class Faults:
             self.check("open", READS if mode in ("r", "rb", "rt") else WRITES, path)
             return Stream(open_stream(path, mode, *rest, **options), self, path)
 
+        @functools.wraps(close_descriptor)
+        def os_close(descriptor: int) -> None:
+            self.descriptors.discard(descriptor)  # its number may next be that of another file
+            close_descriptor(descriptor)
+
         os.open = os_open
+        os.close = os_close
         io.open = stream_open
         __builtins__.open = stream_open
 

@@ -1,6 +1,8 @@
 """The application itself: its global options, and how errors reach the user."""
 
+import atexit
 import errno
+import gc
 import io
 import os
 import re
@@ -86,6 +88,10 @@ def main(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
             stream.reconfigure(errors="backslashreplace")
+    # Python looks for unused objects while PyTorch is imported and once more at the end, through
+    # all that it imported, in vain: more than a second of each command.
+    gc.set_threshold(100_000)
+    atexit.register(gc.freeze)
 
 
 def say(line: str) -> None:
