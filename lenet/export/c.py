@@ -55,6 +55,28 @@ STROKES = """Unless one is like
 RESIZED = """Those of another size are
  * stretched to it, as lenet does."""
 """What ``main.c`` says of other pictures."""
+SCALING = """
+/* 256ths of the image's rows that each row of a smaller one has, and of the columns. */
+$array
+/* Scale an image. */
+static void shrink(const uint8_t *image, uint8_t *out)
+{
+    const uint8_t *down, *right;
+    int c, row, column;
+
+    for (down = share; down < share + $size * $height; down += $height)
+        for (right = share; right < share + $size * $height; right += $height)
+            for (c = 0; c < $channels; c++) {
+                int32_t sum = 0x8000; /* half a grey level */
+                for (row = 0; row < $height; row++)
+                    for (column = 0; down[row] && column < $height; column++)
+                        sum += (int32_t)down[row] * right[column]
+                            * image[(row * $height + column) * $channels + c];
+                *out++ = (uint8_t)(sum >> 16);
+            }
+}
+"""
+"""Of networks whose images are scaled."""
 CENTRED = """\
 As in MNIST, the strokes are bright, fit into 5/7 of the height, and have their centre of mass in
 the middle; `place` and the functions before it in `main.c` bring a picture there."""
@@ -180,22 +202,23 @@ def constant_bytes(network: IntegerNetwork) -> int:
         + (0 if layer.table is None else len(layer.table))
         for layer in network.layers
     )
-    return sum(per_layer)
+    return sum(per_layer) + (0 if network.scaling is None else network.scaling.numel())
 
 
 def state_bytes(network: IntegerNetwork) -> tuple[int, int]:
     """Return the bytes of the two buffers that layers write into by turns."""
-    size, sizes = network.shape[1], []
+    size, sizes = network.size, []
+    scaled = [] if network.scaling is None else [network.shape[0] * size**2]
     for layer in network.layers[:-1]:
         size = layer.places(size)
         sizes.append(len(layer.weight) * size**2)
-    return max([1, *sizes[::2]]), max([1, *sizes[1::2]])
+    return max([1, *sizes[::2]]), max([1, *scaled, *sizes[1::2]])
 
 
 def _write_layers(network: IntegerNetwork) -> dict[str, object]:
     """Return the arrays of all layers and the table that refers to them."""
     arrays, rows = [], []
-    size = network.shape[1]
+    size = network.size
     for number, layer in enumerate(network.layers):
         weights = layer.weight.permute(0, 2, 3, 1).flatten()  # channels innermost
         if network.bits == 4:
@@ -223,7 +246,16 @@ def _write_layers(network: IntegerNetwork) -> dict[str, object]:
         rows.append(f"    {{{', '.join(map(str, fields))}}},")
         size = after
     even, odd = state_bytes(network)
+    scaling = scaled = ""
+    if network.scaling is not None:
+        array = _array("uint8_t", "share", network.scaling.flatten())
+        channels, height, _ = network.shape
+        values = {"array": array, "size": network.size, "height": height, "channels": channels}
+        scaling = Template(SCALING).substitute(values)
+        scaled = "    shrink(image, odd);\n    in = odd;\n"
     return {
+        "scaling": scaling,
+        "scaled": scaled,
         "arrays": "\n".join(arrays) + "\n",
         "layers": "\n".join(rows),
         "even": even,

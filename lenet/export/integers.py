@@ -101,10 +101,18 @@ class IntegerNetwork:
     """Channels, height and width of an image."""
     bits: int
     """Of each weight."""
+    scaling: Tensor | None = None
+    """What a smaller image is made by, int64 (H', H): 256ths of the rows that each of its rows has,
+    and of the columns; None: images keep their size."""
+
+    @property
+    def size(self) -> int:
+        """Height and width of what the first layer sees, in pixels."""
+        return self.shape[1] if self.scaling is None else len(self.scaling)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Pixels, uint8 (B, C, H, W) → outputs, int64 (B, classes); the largest is the class."""
-        states = images.long()
+        states = _scale(images.long(), self.scaling)
         for layer in self.layers:
             states = layer(states)
         return states.flatten(1)
@@ -135,7 +143,8 @@ def quantize_network(classifier: Classifier, images: Tensor, bits: int = 8) -> I
     """
     rounded = with_rounded_weights(classifier.model)
     layers = read_layers(replace(classifier, model=rounded))
-    states, step, zero = images.double(), 1.0, 0
+    scaling = find_scaling(classifier)
+    states, step, zero = _scale(images.long(), scaling).double(), 1.0, 0
     built: list[IntegerLayer] = []
     for layer in layers:
         last = layer is layers[-1]
@@ -183,7 +192,33 @@ def quantize_network(classifier: Classifier, images: Tensor, bits: int = 8) -> I
         )
         states = F.max_pool2d(after, layer.pool) if layer.pool > 1 else after
         step, zero = new_step, new_zero
-    return IntegerNetwork(built, (images.shape[1], images.shape[2], images.shape[3]), bits)
+    shape = (images.shape[1], images.shape[2], images.shape[3])
+    return IntegerNetwork(built, shape, bits, scaling)
+
+
+def find_scaling(classifier: Classifier) -> Tensor | None:
+    """Return the weights with which a network's preparation scales images; see `IntegerNetwork`."""
+    scale, size = classifier.preprocess.scale, classifier.data.size
+    if scale == 1:
+        return None
+    rows = torch.eye(size)[:, None, :, None].expand(-1, 1, -1, size)  # image n: row n is white
+    scaled = F.interpolate(rows, scale_factor=scale, mode="bilinear", antialias=True)
+    exact = 256 * scaled[:, 0, :, 0].T.double()  # (H', H)
+    weights = exact.round()
+    # The largest makes up for what rounding took from the sum.
+    largest = weights.argmax(dim=1, keepdim=True)
+    weights.scatter_add_(1, largest, 256 - weights.sum(dim=1, keepdim=True))
+    if weights.max() > 255:
+        raise UsageError(f"integers do not cover input.scale: {scale}")
+    return weights.long()
+
+
+def _scale(images: Tensor, scaling: Tensor | None) -> Tensor:
+    """Scale pixels, int64 (B, C, H, W), in integers: rounded to whole grey levels."""
+    if scaling is None:
+        return images
+    weights = scaling.double()  # exact, see `IntegerLayer`
+    return (weights @ images.double() @ weights.T + 2**15).long() >> 16
 
 
 def _grid(states: Tensor) -> tuple[float, int]:
@@ -231,13 +266,14 @@ def _take_pixels(layer: Convolution, classifier: Classifier) -> None:
     """
     prepare = classifier.preprocess
     for key, used in (
-        ("input.scale", prepare.scale != 1),
         ("input.shuffle", prepare.places is not None),
         ("input.upright and input.width", prepare.normalizes_shape),
     ):
         if used:
             raise UsageError(f"integers do not cover {key}")
-    frame, odd = divmod(prepare.size - classifier.data.size, 2)
+    scaling = find_scaling(classifier)
+    size = classifier.data.size if scaling is None else len(scaling)
+    frame, odd = divmod(prepare.size - size, 2)
     if odd:
         raise UsageError("integers need a frame of background as wide on all sides")
     low, high = prepare.levels.unbind(dim=1)  # (C,), or (1,) for all channels

@@ -17,7 +17,12 @@ from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier, load_classifier
 from lenet.export import Request
 from lenet.export.c import constant_bytes, name_files, state_bytes, write_sources
-from lenet.export.integers import IntegerNetwork, quantize_network, read_layers
+from lenet.export.integers import (
+    IntegerNetwork,
+    find_scaling,
+    quantize_network,
+    read_layers,
+)
 from lenet.models.quantization import BOUNDS
 from lenet.rng import generator
 from lenet.runs.find import open_runs
@@ -36,6 +41,11 @@ NETWORKS = {
     "an MLP": ["model={kind: mlp, hidden: [12]}", "input.size=28"],
     "a linear classifier": ["model={kind: linear}", "input.size=28"],
     "LeNet-5 of 1998": ["model={kind: lenet5}", "loss={kind: map}", "input.levels=paper"],
+    "LeNet-1": [
+        "model={kind: lenet1}",
+        "loss={kind: squared-targets}",
+        "input={levels: paper, size: 28, scale: 0.8}",
+    ],
     "LeNet-4": ["model={kind: lenet4}", "loss={kind: squared-targets}", "input.levels=paper"],
     "layers": [
         "model={kind: layers, layers: [{conv: {filters: 4, size: 3, stride: 2, padding: 1}}, relu,"
@@ -113,6 +123,10 @@ def test_the_layers_read_compute_what_the_network_does(name: str) -> None:
     images = draw_images(10)
     classifier = make_classifier(NETWORKS[name])
     states = images.double()
+    if (scale := classifier.preprocess.scale) != 1:
+        states = nn.functional.interpolate(
+            states, scale_factor=scale, mode="bilinear", antialias=True
+        )
     for layer in read_layers(classifier):
         states = layer.activation(layer.sums(states))
         states = nn.functional.max_pool2d(states, layer.pool)
@@ -120,11 +134,20 @@ def test_the_layers_read_compute_what_the_network_does(name: str) -> None:
     if classifier.outputs == "penalties":  # Σ w x - ½ Σ w² = ½ (Σ x² - distance)
         spread = 2 * states.flatten(1) + expected
         torch.testing.assert_close(spread, spread[:, :1].expand_as(spread), rtol=1e-4, atol=1e-3)
-    elif name == "LeNet-4":  # whose outputs are squashed
+    elif name in ("LeNet-1", "LeNet-4"):  # whose outputs are squashed
         squashed = classifier.model.output_squash(states.flatten(1))
         torch.testing.assert_close(squashed.float(), expected, rtol=1e-4, atol=1e-4)
     else:
         torch.testing.assert_close(states.flatten(1).float(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_scaled_image_is_made_of_whole_256ths() -> None:
+    weights = find_scaling(make_classifier(NETWORKS["LeNet-1"]))
+    assert weights.shape == (22, 28)
+    assert weights.sum(dim=1).tolist() == [256] * 22
+    # Its middle lies at 0.625, those of the image's rows at 0.5 and 1.5; weights fall to 0 over
+    # 1.25: 1 - 0.125 / 1.25 = 0.9 and 1 - 0.875 / 1.25 = 0.3, of 1.2.
+    assert weights[0].tolist() == [192, 64, *[0] * 26]
 
 
 def test_integers_keep_the_grids_that_a_network_was_trained_on() -> None:
@@ -215,7 +238,7 @@ def test_an_experiments_name_becomes_one_that_c_takes(
     ("values", "word"),
     [
         (["input.upright=true"], "input.upright"),
-        (["input.scale=0.5", "model={kind: linear}"], "input.scale"),
+        (["input.shuffle=1", "model={kind: linear}"], "input.shuffle"),
         (["model={kind: layers, layers: [{local: {filters: 2, size: 5}}, flatten,"
           " {linear: {units: 10}}]}"], "LocallyConnected"),
     ],

@@ -103,9 +103,7 @@ def test_a_trial_that_diverges_is_given_up_and_the_sweep_goes_on(tmp_path: Path)
     work(search, 2, say=said.append)
     assert said.pop(0) == "loading mnist-sample …"
     assert [t.state.name for t in search.open().trials] == ["PRUNED", "PRUNED"]
-    assert said == [
-        f"trial {n}: diverged with optimizer.lr=1e+15" for n in (0, 1)
-    ]
+    assert said == [f"trial {n}: diverged with optimizer.lr=1e+15" for n in (0, 1)]
 
 
 def test_a_trial_that_does_worse_than_the_others_is_given_up_between_epochs(

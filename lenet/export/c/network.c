@@ -82,7 +82,7 @@ static int32_t scale(const struct layer *l, int32_t sum, int c, int logits)
 }
 
 /* Convolve, pool, scale and apply the activation. States lie pixel by pixel, channels innermost.
- * Scores, if given, take the scaled sums of the last layer instead of states. */
+ * Logits, if given, take the scaled sums of the last layer instead of states. */
 static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, int32_t *logits)
 {
     const int pool = l->pool;
@@ -108,6 +108,7 @@ static void run_layer(const struct layer *l, const uint8_t *in, uint8_t *out, in
                 }
 }
 
+${scaling}
 int ${name}_predict(const uint8_t image[$pixels], int32_t logits[$classes])
 {
     int32_t own[$classes];
@@ -116,7 +117,7 @@ int ${name}_predict(const uint8_t image[$pixels], int32_t logits[$classes])
 
     if (!logits)
         logits = own;
-    for (i = 0; i < $depth; i++) {
+${scaled}    for (i = 0; i < $depth; i++) {
         uint8_t *out = i % 2 ? odd : even;
         run_layer(&layers[i], in, out, i == $depth - 1 ? logits : NULL);
         in = out;
