@@ -1,5 +1,5 @@
 #!/usr/bin/env -S sh -c 'exec "$(dirname "$0")/../.venv/bin/python" "$0" "$@"'
-"""Count how much of the tests' drawings, and of strings of MNIST's test digits, is read rightly.
+"""Count how much of the tests' drawings, and of strings of MNIST's test digits, is read correctly.
 
 scripts/reading.py --run published:handwriting      # a Markdown table; minutes
 scripts/reading.py --run published:line             # another, of a network that reads lines
@@ -40,7 +40,7 @@ def main() -> None:
     ensemble = load_ensemble(parser.parse_args().run, lines=True)
     test = load_dataset("mnist").test
     if ensemble.classifiers[0].reads_lines:
-        print("| strings of five test digits | read rightly |")
+        print("| strings of five test digits | read correctly |")
         print("|---|---:|")
         for gap, words in GAPS.items():
             written = [write_string(test, 5 * n, gap) for n in range(STRINGS)]
@@ -50,7 +50,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         readings = read_digits(ensemble, write_drawings(Path(folder), range(DRAWINGS)))
         right = sum(reading.digit == seed % 10 for seed, reading in enumerate(readings))
-    print("| read rightly | by `predict` | by `scan` | by `scan --way convolution` |")
+    print("| read correctly | by `predict` | by `scan` | by `scan --way convolution` |")
     print("|---|---:|---:|---:|")
     print(f"| {DRAWINGS} drawings | {right} | | |")
     for gap, words in GAPS.items():

@@ -80,7 +80,7 @@ class Calibration:
     n: Tensor
     """Images in each bin, int64 (bins,)."""
     hits: Tensor
-    """Of them, rightly classified, int64 (bins,)."""
+    """Of them, correctly classified, int64 (bins,)."""
     confidence_sum: Tensor
     """The sum of their probabilities, float64 (bins,)."""
 

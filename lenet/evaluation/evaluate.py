@@ -23,7 +23,7 @@ class Result:
     loss_sum: float
     confusion: Tensor
     """Images by true class (row) and prediction (column), int64 (classes, classes); of strings, the
-    characters of those whose length was read rightly."""
+    characters of those whose length was read correctly."""
     classes: tuple[str, ...]
     """The classes' names."""
 

@@ -216,7 +216,7 @@ def results_table(root: Path) -> str:
 
 
 def _accuracy(result: dict[str, Any], split: str) -> float | None:
-    """Return the share of a split's images that were classified rightly, if it was counted."""
+    """Return the share of a split's images that were classified correctly, if it was counted."""
     n = result.get(f"n/{split}")
     return round(1 - result[f"errors/{split}"] / n, 6) if n else None
 
