@@ -50,8 +50,9 @@ static void reduce(const uint8_t *in, long width, long height, uint8_t *out, lon
             }
 }
 
-/* Return the weight of a pixel for one of another picture, whose pixels are `scale` of the first apart:
- * it falls linearly to 0 at the centre of the next, or over one pixel where the picture grows. */
+/* Return the weight of a pixel for one of another picture, whose pixels are `scale` of the first
+ * apart: it falls linearly to 0 at the centre of the next, or over one pixel where the picture
+ * grows. */
 static double weigh(long pixel, long other, double scale)
 {
     const double away = (double)pixel + 0.5 - ((double)other + 0.5) * scale;
@@ -70,7 +71,8 @@ static void resize(const uint8_t *in, long width, long height, uint8_t *out)
     for (y = 0; y < HEIGHT; y++)
         for (x = 0; x < WIDTH; x++)
             for (c = 0; c < CHANNELS; c++) {
-                const long middle = (long)(((double)y + 0.5) * down), centre = (long)(((double)x + 0.5) * right);
+                const long middle = (long)(((double)y + 0.5) * down);
+                const long centre = (long)(((double)x + 0.5) * right);
                 double sum = 0, all = 0;
                 for (row = middle - tall; row <= middle + tall; row++)
                     for (column = centre - wide; column <= centre + wide; column++)
@@ -133,8 +135,9 @@ static void take_paper(uint8_t *picture, long width, long height)
 }
 
 /* Remove all but the heaviest mark and those a sixth as heavy; those at the rim, such as the table
- * beside the paper, only count if there are no others, unless the picture is a small crop. Write the
- * box around them: first row and column, end of rows and columns. Returns how many marks there are. */
+ * beside the paper, only count if there are no others, unless the picture is a small crop. Write
+ * the box around them: first row and column, end of rows and columns. Returns how many marks there
+ * are. */
 static long find_marks(uint8_t *picture, long width, long height, long box[4])
 {
     static long mark[SIDE * SIDE], stack[SIDE * SIDE], weight[SIDE * SIDE + 1];
@@ -211,8 +214,8 @@ static void place(const uint8_t *picture, long width, const long box[4], uint8_t
                 image[(y + down) * WIDTH + x + right] = (uint8_t)(levels[y * WIDTH + x] * 255 / most);
 }
 
-/* Draw strokes thicker that are thinner than MNIST's, a tenth of the box around them, and join what a
- * thin pen left apart. The box grows with them. */
+/* Draw strokes thicker that are thinner than MNIST's, a tenth of the box around them, and join what
+ * a thin pen left apart. The box grows with them. */
 static void thicken(uint8_t *picture, long width, long height, long box[4])
 {
     static uint8_t thin[SIDE * SIDE];
