@@ -58,9 +58,10 @@ function groupMarks(boxes, height, width) {
   const order = candidates
     .filter((b) => b.weight >= 0.02 * heaviest)
     .sort((a, b) => b.weight - a.weight);
+  const span = Math.max(...order.map((b) => b.bottom)) - Math.min(...order.map((b) => b.top));
   const groups = [];
   for (const b of order) {
-    const near = groups.find((g) => gap(g, b) <= 0.12 * (g.bottom - g.top));
+    const near = groups.find((g) => gap(g, b) <= 0.12 * span);
     if (!near) {
       groups.push({...b, members: new Set([b.number])});
       continue;
