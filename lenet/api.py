@@ -201,7 +201,7 @@ def build(kind: str, **options: Any) -> nn.Module:
     """
     if kind not in MODELS:
         raise UsageError(f"no network {kind!r}; there are {', '.join(MODELS)}")
-    known = [name for name in inspect.signature(MODELS[kind]).parameters if name != "self"]
+    known = inspect.signature(MODELS[kind]).parameters
     for option in options:
         if option not in known:
             raise UsageError(f"{kind} has no option {option}; {nearest(option, known)}")

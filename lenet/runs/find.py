@@ -95,8 +95,8 @@ def _from_here(path: Path) -> Path:
 
 def name_run(run: Run) -> str:
     """Return the name by which commands find a run: ``runs/a/0``, ``published:lenet5/0``."""
+    folder = run.folder.absolute()
     for place in PLACES:
-        folder = Path.cwd() / run.folder
         if folder.is_relative_to(place):
             return PREFIX + folder.relative_to(place).as_posix()
     return str(run.folder)
