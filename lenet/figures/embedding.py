@@ -71,12 +71,14 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
     names = style.short_names(subject.names)
     written = len(names) * max(map(len, names))
     size = max(7.0, min(17.0, 17 * (40 / written) ** 0.5))
-    for label, name in enumerate(names):
-        if (labels == label).any():
-            x, y = np.median(points[labels == label], axis=0)
-            axes.text(
-                x, y, name, fontsize=size, fontweight="bold", ha="center", va="center",
-                path_effects=[withStroke(linewidth=3, foreground=style.paper())],
-            )  # fmt: skip
     axes.set_aspect("equal", adjustable="datalim")
+    middles = [
+        style.Point(name, *np.median(points[labels == label], axis=0))
+        for label, name in enumerate(names)
+        if (labels == label).any()
+    ]
+    style.label_points(
+        axes, middles, upon=True, fontsize=size, fontweight="bold",
+        path_effects=[withStroke(linewidth=3, foreground=style.paper())],
+    )  # fmt: skip
     return figure

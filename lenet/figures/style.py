@@ -173,37 +173,41 @@ class Point:
     faintly: bool = False
 
 
-def label_points(axes: Axes, points: Sequence[Point]) -> None:
+def label_points(axes: Axes, points: Sequence[Point], *, upon: bool = False, **text: Any) -> None:
     """Write what points are, each where it covers least of the points, bars and names before it.
 
     Args:
         axes: With its scales and everything else that is to be seen.
         points: What matters most comes first.
+        upon: Names stand upon their points if there is room, and may cover them.
+        text: Properties of the names.
     """
     figure = cast(Figure, axes.figure)
     figure.draw_without_rendering()  # limits and layout are known from here on
     point = figure.dpi / 72
     taken: list[BboxBase] = []
-    for each in points:
+    for each in () if upon else points:
         ends = [(each.x, each.y + sign * each.spread) for sign in (-1, 1)]
         taken.append(Bbox(axes.transData.transform(ends)).padded(4 * point))
     for each in points:
         sides = [*sorted(SIDES[:2], reverse=not each.faintly), *SIDES[2:]]
-        text = axes.annotate(
+        if upon:
+            sides.insert(0, (0, 0))
+        name = axes.annotate(
             each.name,
             (each.x, each.y),
             xytext=(0, 0),
             textcoords="offset points",
-            fontsize=7,
             color=faint() if each.faintly else foreground(),
+            **({"fontsize": 7} | text),
         )
         boxes = []
         for side in sides:
-            _stand(text, side)
-            boxes.append(text.get_window_extent())
+            _stand(name, side)
+            boxes.append(name.get_window_extent())
         covered = [sum(_common(box, other) for other in taken) for box in boxes]
         best = min(range(len(sides)), key=lambda n: covered[n])
-        _stand(text, sides[best])
+        _stand(name, sides[best])
         taken.append(boxes[best])
 
 

@@ -126,3 +126,13 @@ def test_a_point_is_named_where_it_covers_no_other() -> None:
     ours = [style.Point(names[0], 40, 50), style.Point(names[1], 50, 50)]
     style.label_points(axes, [*ours, style.Point(names[2], 70, 20, faintly=True)])
     assert [text.get_horizontalalignment() for text in axes.texts] == ["right", "left", "right"]
+
+
+def test_a_name_stands_upon_its_point_unless_another_name_is_there() -> None:
+    axes = style.new_figure(2).subplots()
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    points = [style.Point(name, x, 50) for name, x in (("one", 20), ("two", 21), ("three", 80))]
+    style.label_points(axes, points, upon=True, fontsize=12)
+    assert [text.get_position() for text in axes.texts] == [(0, 0), (7, 0), (0, 0)]
+    assert {text.get_fontsize() for text in axes.texts} == {12}
