@@ -1,7 +1,6 @@
 """Transforms one after another, consecutive geometry by one interpolation."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from lenet.augment.foreign import AlbumentationsTransform, KorniaTransform, Torc
 from lenet.augment.mixing import MixingTransform, shares
 from lenet.augment.sampling import Geometry, agree, warp
 from lenet.augment.transform import BatchTransform, Parameters, Size, to_device
-from lenet.device import torch_threads
 from lenet.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class Pipeline:
         self,
         images: Tensor,
         labels: Tensor | None,
-        generator: torch.Generator,
+        generator: torch.Generator | Sequence[tuple[torch.Generator, int]],
         part: slice = EVERYTHING,
         sampler: "Sampler | None" = None,
     ) -> Tensor:
@@ -50,7 +48,8 @@ class Pipeline:
         Args:
             images: Images in [0, 1], float (B, C, H, W), on any device; left unchanged.
             labels: int64 (B,), for transforms that treat classes differently.
-            generator: On the CPU; the same state gives the same result on any device.
+            generator: On the CPU; the same state gives the same result on any device. Several,
+                each with the number of images it draws for, transform several batches at once.
             part: The images to transform and return; their draws do not depend on it.
             sampler: Interpolates where geometry stands in this list itself and the sampler covers
                 it; None: PyTorch does. The two differ in rounding.
@@ -60,12 +59,11 @@ class Pipeline:
         """
         if not images.is_floating_point():
             raise TypeError(f"a pipeline transforms pixels in [0, 1], not {images.dtype}")
-        # What remains for PyTorch beside a sampler is not worth its threads.
-        alone = sampler and all(isinstance(transform, Geometry) for transform in self.transforms)
-        with torch_threads(1) if alone else nullcontext():
-            drawn = self.draw(len(images), (images.shape[-2], images.shape[-1]), generator, labels)
-            own = [{name: value[part] for name, value in p.items()} for p in drawn]
-            return self.apply_to(images[part], own, sampler).clamp(0, 1)
+        drawn = self._draw_all(images, generator, labels)
+        own = [{name: value[part] for name, value in p.items()} for p in drawn]
+        changed = self.apply_to(images[part], own, sampler)
+        storages = {values.untyped_storage().data_ptr() for values in (images, changed)}
+        return changed.clamp(0, 1) if len(storages) == 1 else changed.clamp_(0, 1)
 
     @property
     def notes(self) -> list[str]:
@@ -120,6 +118,27 @@ class Pipeline:
         return [
             transform.draw(batch, before, generator, labels)
             for transform, before in zip(self.transforms, self.sizes(size), strict=False)
+        ]
+
+    def _draw_all(
+        self,
+        images: Tensor,
+        generator: torch.Generator | Sequence[tuple[torch.Generator, int]],
+        labels: Tensor | None,
+    ) -> list[Parameters]:
+        """Draw for one batch or for several, one after another; see `__call__`."""
+        size = images.shape[-2], images.shape[-1]
+        if isinstance(generator, torch.Generator):
+            return self.draw(len(images), size, generator, labels)
+        counts = [count for _, count in generator]
+        parts = [None] * len(counts) if labels is None else torch.split(labels, counts)
+        draws = [
+            self.draw(count, size, own, part)
+            for (own, count), part in zip(generator, parts, strict=True)
+        ]
+        return [
+            {name: torch.cat([parameters[name] for parameters in batches]) for name in batches[0]}
+            for batches in zip(*draws, strict=True)
         ]
 
     def apply_to(

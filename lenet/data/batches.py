@@ -1,9 +1,10 @@
 """The batch of each step: it depends on seed, epoch and step alone."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import ceil
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
+from lenet.device import torch_threads
 from lenet.rng import generator
 
 
@@ -42,7 +44,8 @@ class Batches:
         order: ``shuffled`` anew in each epoch, or ``constant``.
         balance: Draw each class equally often; see `draw_balanced`. The order is shuffled.
         images_per_epoch: Images in an epoch; a constant order continues where the last epoch ended.
-        augment: Images, labels (B,), generator, part → images of the part.
+        augment: Images, labels (B,), generator, part → images of the part. Where `ahead` is above
+            1, several generators, each with its number of images, take the place of one.
         mix: Images, labels (B,), generator → images, targets (B, classes).
         compose: Images, labels (B,), generator → lines (B, C, H', W'), labels (B, L).
         last_augmented: The last epoch that is augmented and mixed.
@@ -51,6 +54,9 @@ class Batches:
         share: The part of each batch to yield; its images are those of the whole batch.
         raw: Leave preprocessing to a learner on the CPU: instead of inputs, yield images
             (S, B, C, H, W), uint8 unless something changed them.
+        ahead: Batches that are augmented at once, each by its own draw, as one batch of small
+            images is too little work for several threads. Above 1 it needs `raw` and whole
+            batches, and rules out `mix` and `compose`.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class Batches:
         order: Literal["shuffled", "constant"] = "shuffled",
         balance: bool = False,
         images_per_epoch: int | None = None,
-        augment: Callable[[Tensor, Tensor, torch.Generator, slice], Tensor] | None = None,
+        augment: Callable[[Tensor, Tensor, Any, slice], Tensor] | None = None,
         mix: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         compose: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
         last_augmented: int,
@@ -71,6 +77,7 @@ class Batches:
         pools: Sequence[Tensor] | None = None,
         share: Share = ALL,
         raw: bool = False,
+        ahead: int = 1,
     ) -> None:
         self.split = split
         self.seeds = list(seeds)
@@ -88,7 +95,9 @@ class Batches:
         self.teach = teach
         self.share = share
         self.raw = raw
+        self.ahead = ahead
         self._orders: tuple[int, list[Tensor]] = (0, [])
+        self._augmented: dict[int, tuple[tuple[int, int], list[Tensor]]] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -107,10 +116,8 @@ class Batches:
             epoch: The first is 1.
             step: 0 to `steps_per_epoch` - 1.
         """
-        start = step * self.batch_size
-        stop = start + self.size(step)
         prepared = [
-            self._prepare(seed, order[start:stop], epoch, step)
+            self._prepare(seed, order, epoch, step)
             for seed, order in zip(self.seeds, self._orders_of(epoch), strict=True)
         ]
         if len(prepared) == 1:  # saves a copy of the batch
@@ -130,7 +137,8 @@ class Batches:
             labels.append(part.labels)
         return torch.stack(inputs), torch.stack(labels)
 
-    def _prepare(self, seed: int, indices: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+    def _prepare(self, seed: int, order: Tensor, epoch: int, step: int) -> tuple[Tensor, Tensor]:
+        indices = order[step * self.batch_size :][: self.size(step)]
         part = self.share.part(len(indices))
         changes = self.augment is not None or self.mix is not None
         distorted = changes and epoch <= self.last_augmented
@@ -138,7 +146,11 @@ class Batches:
             indices, part = indices[part], slice(None)
         targets = self.split.labels[indices]
         if self.raw:
-            # By NumPy: torch would wake its threads, which then are in the way of the learner's.
+            # torch would wake its threads, which then are in the way of the learner's: so NumPy
+            # gathers, and torch augments and mixes by one thread.
+            if distorted and self.ahead > 1:
+                images = self._augment_ahead(seed, order, epoch, step)
+                return images, self.teach(images, targets) if self.teach else targets
             pixels = self.split.images.numpy()[indices.numpy()]
             if not distorted and self.compose is None and self.teach is None:
                 return torch.from_numpy(pixels), targets
@@ -149,13 +161,14 @@ class Batches:
             # Mixing and composing need the whole batch, whatever part of it is here.
             whole = self.mix is not None or self.compose is not None
             early = slice(None) if whole else part
-            if self.augment is not None:
-                draw = generator(seed, "augment", epoch, step)
-                images, targets = self.augment(images, targets, draw, early), targets[early]
-            if self.mix is not None:
-                draw = generator(seed, "mix", epoch, step)
-                images, targets = self.mix(images, targets, draw)
-                images, targets = images[part], targets[part]
+            with self._alone():
+                if self.augment is not None:
+                    draw = generator(seed, "augment", epoch, step)
+                    images, targets = self.augment(images, targets, draw, early), targets[early]
+                if self.mix is not None:
+                    draw = generator(seed, "mix", epoch, step)
+                    images, targets = self.mix(images, targets, draw)
+                    images, targets = images[part], targets[part]
         if self.compose is not None:
             draw = generator(seed, "compose", epoch, step)
             images, targets = self.compose(images, targets, draw)
@@ -163,6 +176,31 @@ class Batches:
         if self.teach is not None:
             targets = self.teach(images, targets)
         return images if self.raw else self.preprocess(images), targets
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Let torch compute by one thread where its others would be in the learner's way."""
+        return torch_threads(1) if self.raw else nullcontext()
+
+    def _augment_ahead(self, seed: int, order: Tensor, epoch: int, step: int) -> Tensor:
+        """Return the augmented images of a step, made with those of its neighbours."""
+        assert self.augment is not None
+        first = step - step % self.ahead  # the same neighbours wherever an epoch is resumed
+        made, images = self._augmented.get(seed, ((0, 0), []))
+        if made != (epoch, first):
+            steps = range(first, min(first + self.ahead, self.steps_per_epoch))
+            sizes = [self.size(each) for each in steps]
+            indices = order[first * self.batch_size :][: sum(sizes)]
+            pixels = self.split.images.numpy()[indices.numpy()] / np.float32(255)
+            draws = [
+                (generator(seed, "augment", epoch, each), size)
+                for each, size in zip(steps, sizes, strict=True)
+            ]
+            labels = self.split.labels[indices]
+            with self._alone():
+                changed = self.augment(torch.from_numpy(pixels), labels, draws, slice(None))
+            images = list(torch.split(changed, sizes))
+            self._augmented[seed] = (epoch, first), images
+        return images[step - first]
 
     def _orders_of(self, epoch: int) -> list[Tensor]:
         """Return the images' indices in the order of an epoch, for each seed."""

@@ -46,6 +46,9 @@ from lenet.training.sdlm import SDLMLearner, seeds_at_once
 if TYPE_CHECKING:
     from lenet.augment.pipeline import Mixing, Pipeline
 
+AHEAD, AHEAD_VALUES = 8, 2**20
+"""Batches that are augmented at once, and the values they may have: they stay in the cache."""
+
 
 @dataclass(frozen=True)
 class Components:
@@ -90,10 +93,15 @@ class Components:
             pools = [choose_images(split, self.earlier[seed], seed) for seed in seeds]
         preprocess = self.classifiers[seeds[0]].preprocess
         augment: Callable[..., Tensor] | None = self.augment
-        if augment and kernels == "fast":
+        raw, ahead = kernels == "fast" and preprocess.is_plain, 1
+        if self.augment and kernels == "fast":
             from lenet.kernels.warp import Sampler
 
-            augment = partial(augment, sampler=Sampler(torch.get_num_threads()))
+            augment = partial(self.augment, sampler=Sampler(torch.get_num_threads()))
+            whole = share == ALL and not (self.mix or self.config.data.strings)
+            if raw and whole and self.augment.divisible:
+                values = train.batch_size * split.images.shape[1:].numel()
+                ahead = max(1, min(AHEAD, AHEAD_VALUES // values))
         return Batches(
             split,
             seeds,
@@ -109,7 +117,8 @@ class Components:
             teach=self.teacher.teach if self.teacher else None,
             pools=pools,
             share=share,
-            raw=kernels == "fast" and preprocess.is_plain,
+            raw=raw,
+            ahead=ahead,
         )
 
     def learner(

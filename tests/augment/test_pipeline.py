@@ -36,6 +36,17 @@ def test_the_same_generator_gives_the_same_bits():
     assert not torch.equal(first, pipeline(images, labels, generator(3, "augment", 1, 3)))
 
 
+def test_several_generators_transform_several_batches_as_each_alone():
+    pipeline, images = build_pipeline(SPECS), torch.rand(11, 1, 28, 28)
+    labels = torch.arange(11)
+    draws = [(generator(0, "test", n), count) for n, count in enumerate((4, 4, 3))]
+    alone = [
+        pipeline(images[4 * n : 4 * n + 4], labels[4 * n : 4 * n + 4], generator(0, "test", n))
+        for n in range(3)
+    ]
+    assert torch.equal(pipeline(images, labels, draws), torch.cat(alone))
+
+
 def test_consecutive_geometry_is_interpolated_once():
     images = torch.rand(4, 1, 28, 28)
     there = RandomAffine(degrees=(45, 45))

@@ -77,6 +77,23 @@ def test_augmentation_ends_before_the_plain_epochs_and_draws_anew_at_each_step()
     assert len(set(draws)) == 2
 
 
+@pytest.mark.parametrize("order", [range(5), [3, 0, 4]])
+def test_batches_augmented_ahead_are_those_augmented_alone(order) -> None:
+    def augment(images, labels, generator, part):
+        several = generator if isinstance(generator, list) else [(generator, len(images))]
+        noise = [torch.rand(n, 1, 1, 1, generator=draw) for draw, n in several]
+        return images + torch.cat(noise) + labels.view(-1, 1, 1, 1)
+
+    # Five batches of 4, 4, 4, 4 and 2 images, three at once.
+    ahead, alone = (batches(18, augment=augment, raw=True, ahead=n, seeds=[0, 1]) for n in (3, 1))
+    for epoch in (1, 2):
+        for step in order:
+            for ours, theirs in zip(
+                ahead.batch(epoch, step), alone.batch(epoch, step), strict=True
+            ):
+                assert torch.equal(ours, theirs)
+
+
 def test_mixing_hands_on_shares_of_the_classes() -> None:
     def mix(images, labels, generator):
         return images, torch.full((len(images), 10), 0.1)
