@@ -11,8 +11,8 @@ al. 2006, section 3.2, for the search for the likeliest string.
 import math
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
 import numpy as np
 import numpy.typing as npt
@@ -28,14 +28,18 @@ from lenet.reading.ink import Ink, find_ink, find_strokes
 from lenet.reading.scan import Found, Scan, order_lines
 
 BODY = 0.66  # of a line's height: the digits
-VIEWS = (0.7, 0.9, 1.1)  # of that: heights at which each line is read
+VIEWS = tuple((height, 0.0) for height in (0.7, 0.9, 1.1))
+"""Heights, as parts of that, and leans (columns per row) at which each line is read."""
+MORE_VIEWS = tuple(product((0.6, 0.75, 0.9, 1.05, 1.2), (-0.3, 0.0, 0.3)))
+"""Those at which a line is read of which `VIEWS` are not sure."""
 BEAM = 8  # strings that the search keeps
 UNLIKELY = 1e-4  # probability of a class in a column below which the search does not look
 STRIP = 200, 1.2  # px, and width by height: a picture that may be one line
-SURE = 0.9  # probability per digit from which on a page is not turned to see
+SURE = 0.9  # probability per digit from which on more views and turns are not tried
 LEAST_BODY = 6  # px: lower lines are specks or too small to read
 SMALLEST = 0.35  # of the median height: smaller marks are dots and dashes
 Turn = int  # quarter turns counterclockwise
+View = tuple[float, float]  # see VIEWS
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class Line:
     body: float
 
 
+Sight = tuple[Ink, Line]
+"""A line on the ink in which it was found."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """A line that was read.
@@ -68,6 +76,11 @@ class Reading:
 
     digits: list[Found]
     probability: float
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether its digits are sure on average."""
+        return self.probability >= SURE ** len(self.digits)
 
     @property
     def evidence(self) -> float:
@@ -90,7 +103,7 @@ def scan_lines(network: Ensemble, picture: Picture) -> Scan:
         PictureError: There is no ink, or no digit.
     """
     found = _read_turned(network, picture, 0)
-    if not found or any(r.probability < SURE ** len(r.digits) for r in found):
+    if not found or not all(reading.is_sure for reading in found):
         turned = [_read_turned(network, picture, turn) for turn in (1, 3)]
         # A single digit does not tell how a page lies: an 8 on its side may be two zeros.
         turned = [page for page in turned if any(len(line.digits) > 1 for line in page)]
@@ -108,19 +121,31 @@ def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> list[Readin
     """Read a page after quarter turns; boxes are those of the page as it lies."""
     turned = np.ascontiguousarray(np.rot90(picture, turn))
     height, width = turned.shape[:2]
-    ways = []
+    ways: list[list[list[Sight]]] = []
+    lines: list[Line] = []
     try:
         ink = find_ink(turned)
-        ways.append((ink, find_lines(ink)))
+        lines = find_lines(ink)
+        ways.append([[(ink, line)] for line in lines])
     except PictureError:
         if turn:
             return []
     if height <= STRIP[0] and width >= STRIP[1] * height:
         strokes = find_strokes(turned)
-        ways.append((strokes, [take_strip(strokes)]))
+        sights = [(strokes, take_strip(strokes))]
+        if lines:
+            widest = max(lines, key=lambda line: line.right - line.left)
+            middle = widest.middle - widest.slope * widest.left
+            sights.append((ink, replace(widest, left=0, right=width, middle=middle)))
+        if len(lines) < 2:
+            ways.clear()  # a line of the same ink is among the strip's sights
+        ways.append([sights])
     if not ways:
         raise PictureError("no ink: the picture is one even tone")
-    readings = [read_lines(network, ink, lines) for ink, lines in ways if lines]
+    readings = [
+        [reading for sights in way if (reading := read_line(network, sights)) is not None]
+        for way in ways
+    ]
     best = max(readings, key=_weigh, default=[])
     return [
         Reading([_turn_back(found, turn, picture.shape) for found in r.digits], r.probability)
@@ -178,40 +203,43 @@ def take_strip(ink: Ink) -> Line:
     return Line(0, ink.shape[1], (top + bottom + 1) / 2, 0.0, max(float(bottom + 1 - top), 4.0))
 
 
-def read_lines(network: Ensemble, ink: Ink, lines: Sequence[Line]) -> list[Reading]:
-    """Read lines, each at several heights, over which probabilities are averaged.
-
-    Those without digits are left out.
+def read_line(network: Ensemble, sights: Sequence[Sight]) -> Reading | None:
+    """Read a line in several views, over which probabilities are averaged; None: no digits.
 
     Args:
         network: One or more networks that read lines.
-        ink: (H, W) in [0, 1].
-        lines: Where they lie.
+        sights: The line, as it was found in one or more ways.
     """
+    reading = _read_views(network, sights, VIEWS)
+    if reading is not None and reading.is_sure:
+        return reading
+    return _read_views(network, sights, MORE_VIEWS)
+
+
+def _read_views(
+    network: Ensemble, sights: Sequence[Sight], views: Sequence[View]
+) -> Reading | None:
     size = network.classifiers[0].preprocess.size
-    readings = []
-    for line in lines:
-        views = [_cut_line(ink, line, size, view) for view in VIEWS]
-        longest = max(view.shape[1] for view in views)
-        batch = np.stack([np.pad(v, ((0, 0), (0, longest - v.shape[1]))) for v in views])
-        columns = network(torch.from_numpy(batch)[:, None]).cpu()  # (views, T, classes + 1)
-        strings = {tuple(search_string(shares)[0]) for shares in columns}
-        sure = {
-            string: [measure_string(shares, string) for shares in columns]
-            for string in sorted(strings)
-        }
-        labels = max(sure, key=lambda string: sum(sure[string]))
-        if not labels:
-            continue
-        best = int(np.argmax(sure[labels]))
-        digits = _place_digits(ink, line, size, VIEWS[best], columns[best], labels)
-        readings.append(Reading(digits, sum(sure[labels]) / len(views)))
-    return readings
+    seen = [(*sight, view) for sight in sights for view in views]
+    cuts = [_cut_line(ink, line, size, view) for ink, line, view in seen]
+    longest = max(cut.shape[1] for cut in cuts)
+    batch = np.stack([np.pad(cut, ((0, 0), (0, longest - cut.shape[1]))) for cut in cuts])
+    columns = network(torch.from_numpy(batch)[:, None]).cpu()  # (views, T, classes + 1)
+    strings = {tuple(search_string(shares)[0]) for shares in columns}
+    sure = {
+        string: [measure_string(shares, string) for shares in columns] for string in sorted(strings)
+    }
+    labels = max(sure, key=lambda string: sum(sure[string]))
+    if not labels:
+        return None
+    best = int(np.argmax(sure[labels]))
+    digits = _place_digits(seen[best], size, columns[best], labels)
+    return Reading(digits, sum(sure[labels]) / len(seen))
 
 
-def _scale(line: Line, size: int, view: float) -> float:
+def _scale(line: Line, size: int, view: View) -> float:
     """Pixels of a line's picture per pixel of the page."""
-    return view * BODY * size / line.body
+    return view[0] * BODY * size / line.body
 
 
 def _margin(line: Line) -> int:
@@ -219,21 +247,23 @@ def _margin(line: Line) -> int:
     return round(0.3 * line.body)
 
 
-def _cut_line(ink: Ink, line: Line, size: int, view: float) -> Ink:
-    """Cut a line out of a page, level, (size, W)."""
+def _cut_line(ink: Ink, line: Line, size: int, view: View) -> Ink:
+    """Cut a line out of a page, level and leaning as the view says, (size, W)."""
     scale = _scale(line, size, view)
     shrink = max(1, int(1 / scale))  # whole pixels first, so that thin strokes do not get lost
     image = Image.fromarray((ink * 255).astype(np.uint8)).reduce(shrink)
     left = line.left - _margin(line)
     width = max(2, round((line.right + _margin(line) - left) * scale))
     step = 1 / scale / shrink
-    # Picture pixel (x, y) comes from column left + x / scale and from the row on the line there.
+    # Picture pixel (x, y) comes from column left + x / scale, more or less above and below the
+    # line's middle if it leans, and from the row on the line there.
+    lean = view[1]
     top = line.middle - size / 2 / scale - _margin(line) * line.slope
-    corner = (left / shrink, top / shrink)
+    corner = (left / shrink - step * lean * size / 2, top / shrink)
     cut = image.transform(
         (width, size),
         Image.Transform.AFFINE,
-        (step, 0.0, corner[0], step * line.slope, step, corner[1]),
+        (step, step * lean, corner[0], step * line.slope, step, corner[1]),
         resample=Image.Resampling.BILINEAR,
     )
     pixels: Ink = np.asarray(cut, dtype=np.float32) / np.float32(255)
@@ -241,9 +271,10 @@ def _cut_line(ink: Ink, line: Line, size: int, view: float) -> Ink:
 
 
 def _place_digits(
-    ink: Ink, line: Line, size: int, view: float, columns: Tensor, labels: Sequence[int]
+    seen: tuple[Ink, Line, View], size: int, columns: Tensor, labels: Sequence[int]
 ) -> list[Found]:
     """Give digits boxes on the page: around the ink between the middles of their neighbours."""
+    ink, line, view = seen
     scale = _scale(line, size, view)
     spans = align_string(columns, labels)
     per_column = 2 / scale  # page columns; the network halves the width once

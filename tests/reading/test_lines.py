@@ -2,7 +2,9 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,10 +18,13 @@ from lenet.cli import app
 from lenet.data.datasets import Dataset
 from lenet.data.pictures import PictureError
 from lenet.evaluation.classifier import Ensemble
+from lenet.reading.ink import find_strokes
 from lenet.reading.lines import (
+    Reading,
     align_string,
     find_lines,
     measure_string,
+    read_line,
     scan_lines,
     search_string,
     take_strip,
@@ -91,6 +96,43 @@ def test_digits_that_touch_and_overlap_are_read(
 ) -> None:
     strings = [write_string(sample.train, first, gap) for first in range(0, 4000, 400)]
     assert sum(scan_lines(network, picture).text() == text for picture, text in strings) >= least
+
+
+class Watched:
+    """A network that notes how many views it is shown at a time."""
+
+    def __init__(self, network: Ensemble) -> None:
+        self.network, self.views = network, list[int]()
+        self.classifiers = network.classifiers
+
+    def __call__(self, lines: Tensor) -> Tensor:
+        self.views.append(len(lines))
+        return self.network(lines)
+
+
+def spell(reading: Reading) -> str:
+    """The digits that were read."""
+    return "".join(str(found.digit) for found in reading.digits)
+
+
+def test_a_line_that_is_not_sure_is_read_in_more_views(network: Ensemble, sample: Dataset) -> None:
+    picture, text = write_string(sample.train, 800, 4)
+    strokes = find_strokes(picture)
+    noise = np.random.default_rng(0).random(strokes.shape, dtype=np.float32)
+    for ink, views in ((strokes, [3]), (noise, [3, 15])):
+        watched = Watched(network)
+        reading = read_line(cast(Ensemble, watched), [(ink, take_strip(strokes))])
+        assert watched.views == views
+        assert (reading is not None and spell(reading) == text) == (views == [3])
+
+
+def test_a_line_may_be_found_in_several_ways(network: Ensemble, sample: Dataset) -> None:
+    picture, text = write_string(sample.train, 800, 4)
+    strokes = find_strokes(picture)
+    whole = take_strip(strokes)
+    half = replace(whole, right=whole.right // 2)
+    reading = read_line(network, [(strokes, half), (strokes, whole)])
+    assert reading is not None and spell(reading) == text
 
 
 def stand(found: Found) -> tuple[float, float]:
