@@ -123,7 +123,8 @@ class Batches:
         if len(prepared) == 1:  # saves a copy of the batch
             inputs, targets = prepared[0]
             return inputs[None], targets[None]
-        return torch.stack([p[0] for p in prepared]), torch.stack([p[1] for p in prepared])
+        with self._alone():
+            return torch.stack([p[0] for p in prepared]), torch.stack([p[1] for p in prepared])
 
     def sample(self, epoch: int, n: int) -> tuple[Tensor, Tensor]:
         """Return n random training images, unaugmented: inputs (S, n, …) and labels (S, n)."""
