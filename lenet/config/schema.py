@@ -247,8 +247,9 @@ class Line(Network):
     parameters by default. Its loss is ctc, its images are composed by data.strings."""
 
     kind: Literal["line"]
-    channels: list[Count] = Field(default=[16, 24, 40, 64, 64], min_length=5, max_length=5)
-    """Channels of each convolution."""
+    channels: list[Count] = Field(default=[16, 24, 40, 64, 64], min_length=5, max_length=15)
+    """Channels of each convolution: one, as many before the height is halved as before it is halved
+    again, and two."""
     context: Annotated[int, Field(ge=1, le=31)] = 9
     """Columns, of two pixels each, that the last convolution sees; odd."""
 

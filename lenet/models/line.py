@@ -21,14 +21,16 @@ class Line(nn.Sequential):
 
     Args:
         size: Height of a line in pixels, a multiple of 8.
-        channels: Channels of the three convolutions by which the height is halved each time, of the
-            one that sees what is left of the height, and of the one along the line.
+        channels: Channels of the first convolution, which halves height and width, of those before
+            the height is halved again and again (as many each time), of the one that sees what is
+            left of the height, and of the one along the line.
         context: Columns that the last one sees, odd.
         in_channels: Channels of the input.
         classes: Number of classes.
 
     Raises:
-        UsageError: `size` is no multiple of 8, or `context` is even.
+        UsageError: `size` is no multiple of 8, the number of `channels` is not 5, 7, 9, …, or
+            `context` is even.
 
     Source: the 1998 paper's section VII reads a line with a network that is applied to every
     place; the loss is of Graves et al. 2006, and such networks of convolutions alone were shown by
@@ -50,13 +52,18 @@ class Line(nn.Sequential):
             raise UsageError(f"lines are 8, 16, 24, … pixels high, not {size}")
         if context % 2 == 0:
             raise UsageError(f"context must be odd, not {context}", ("context",))
+        each, rest = divmod(len(channels) - 3, 2)
+        if rest or each < 1:
+            raise UsageError(
+                f"a line's network has 5, 7, 9, … convolutions, not {len(channels)}", ("channels",)
+            )
         layers: OrderedDict[str, nn.Module] = OrderedDict()
-        kernels = [(5, 5), (3, 3), (3, 3), (left, 3), (1, context)]
+        kernels = [(5, 5), *[(3, 3)] * 2 * each, (left, 3), (1, context)]
         before = in_channels
         for number, (after, (rows, columns)) in enumerate(
             zip(channels, kernels, strict=True), start=1
         ):
-            padding = (rows // 2 if number <= HALVED else 0, columns // 2)
+            padding = (rows // 2 if number <= 1 + 2 * each else 0, columns // 2)
             stride = 2 if number == 1 else 1
             # Batch norm brings the bias.
             layers[f"c{number}"] = nn.Conv2d(
@@ -64,7 +71,7 @@ class Line(nn.Sequential):
             )
             layers[f"norm{number}"] = nn.BatchNorm2d(after)
             layers[f"act{number}"] = nn.ReLU()
-            if number in (2, HALVED):
+            if number in (1 + each, 1 + 2 * each):
                 layers[f"pool{number}"] = nn.MaxPool2d((2, 1))
             before = after
         # By default (B, 16, 16, W/2), (B, 24, 8, W/2), (B, 40, 4, W/2), (B, 64, 1, W/2) twice.

@@ -52,6 +52,18 @@ def test_styled_numbers_are_often_round_and_plain_ones_are_not() -> None:
         assert (round_ones > 8) == some
 
 
+def test_some_styled_fives_are_a_bar_and_a_hook_and_some_nines_lean() -> None:
+    composer = StringComposer(32, 96, (1, 1), slant=0, style=1.0, clutter=0)
+    wide = {}
+    for digit in (3, 5, 9):
+        draw = generator(0, "test")
+        strings, _ = composer(bars(100), torch.full((100,), digit), draw, once=True)
+        inked = (strings[:, 0] > 0.3).any(1)  # (N, columns)
+        # A bar of 4 px is at most 4 · 1.6 px wide, leans by 6°, and is blurred.
+        wide[digit] = int((inked.sum(1) > 11).sum())
+    assert wide[3] == 0 and 10 < wide[5] < 50 and 10 < wide[9] < 50
+
+
 def test_digits_that_do_not_fit_are_left_out() -> None:
     composer = StringComposer(32, 48, (8, 8), gap=(10, 10), slant=0, style=0, clutter=0)
     _, labels = compose(composer)
