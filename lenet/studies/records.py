@@ -23,6 +23,8 @@ RECORDS = Study(
         Row(label="LeNet-5 for digits sheared upright", config="modern/upright"),
         Row(label="compact network, 58,974 parameters", config="modern/compact"),
         Row(label="ensemble of these", config="modern/compact", ensemble=True),
+        Row(label="the same, 80 epochs, stronger distortions", config="modern/compact-longer"),
+        Row(label="ensemble of these", config="modern/compact-longer", ensemble=True),
         Row(label="Cireşan's MLP 1000-500, deformations", config="modern/ciresan", seeds=1),
         Row(label="MLP 784-3333-3333-3333-10", config="modern/perceptron", seeds=1),
     ),
