@@ -101,7 +101,7 @@ class Comparison:
                 Table(
                     ["what differs", *experiments],
                     [
-                        [key, *("–" if v is None else str(v) for v in values.values())]
+                        [key, *map(_write, values.values())]
                         for key, values in self.differences.items()
                     ],
                     frozenset(range(len(experiments) + 1)),
@@ -137,3 +137,10 @@ def compare_runs(
     wrong = opinions.probabilities.argmax(2) != opinions.labels
     configs = [run.config for name in names for run in open_runs(name)]
     return Comparison(list(opinions.names), wrong, configs, opinions)
+
+
+def _write(value: bool | str | float | None) -> str:
+    """Write a setting's value as it stands in YAML; a dash where it is unset."""
+    if value is None:
+        return "–"
+    return str(value).lower() if isinstance(value, bool) else str(value)

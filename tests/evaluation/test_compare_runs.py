@@ -40,3 +40,12 @@ def test_settings_that_differ_are_named_and_seeds_are_not() -> None:
     comparison = Comparison(folders, torch.cat([WRONG, WRONG[:1]]), configs)
     assert comparison.differences == {"train.epochs": {"runs/a": 2, "runs/b": 3}}
     assert comparison.tables()[1].rows == [["train.epochs", "2", "3"]]
+
+
+def test_settings_are_written_as_in_yaml() -> None:
+    settings = ["model.batch_norm=false"], ["model={kind: mlp, hidden: [30, 20]}"]
+    configs = [load_config("quickstart", list(own)).config for own in settings]
+    comparison = Comparison(["runs/a/0", "runs/b/0"], WRONG, configs)
+    written = {key: values for key, *values in comparison.tables()[1].rows}
+    assert written["model.batch_norm"] == ["false", "–"]
+    assert written["model.hidden"] == ["–", "[30, 20]"]
