@@ -28,7 +28,10 @@ from lenet.runs.run import Run
 from lenet.tables import Table
 from lenet.training.experiment import load_data
 
-RUNS = tuple(f"published:{name}/0" for name in ("chip", "lenet5-4bit", "lenet5", "compact"))
+RUNS = tuple(
+    f"published:{name}/0"
+    for name in ("chip-fine-tuned", "chip", "lenet5-4bit", "lenet5", "compact")
+)
 IMAGES = 20
 """Test images that the emulated cores read."""
 QEMU = "qemu-system-arm"

@@ -79,7 +79,7 @@ FRONTIER = Study(
         Row(label="five of these 8,000", config="modern/compact-8k", ensemble=True),
         Row(label="compact, 20,000", config="modern/compact-20k"),
         Row(label="five of these 20,000", config="modern/compact-20k", ensemble=True),
-        Row(label="chip, 4 bits", config="modern/chip", seeds=2),
+        Row(label="chip, 4 bits", config="modern/chip-fine-tuned", seeds=3),
         Row(label="modern LeNet-5, plain", config="modern/plain"),
         Row(label="modern LeNet-5", config="modern/lenet5"),
         Row(label="five of these LeNet-5s", config="modern/lenet5", ensemble=True),
