@@ -250,7 +250,7 @@ def test_what_integers_do_not_cover_is_refused_by_name(values: list[str], word: 
 
 @pytest.mark.slow
 @needs_compiler
-@pytest.mark.parametrize("name", ["lenet5/0", "compact/0", "paper/lenet5/0", "chip/0"])
+@pytest.mark.parametrize("name", ["lenet5/0", "compact/0", "paper/lenet5/0", "chip-fine-tuned/0"])
 def test_all_test_images_give_the_same_scores_and_few_more_errors(
     name: str, tmp_path: Path
 ) -> None:
