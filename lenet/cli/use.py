@@ -216,7 +216,7 @@ def scan(
     ensemble = load_ensemble(run, lines=way in (None, "line") and not shape)
     reads_lines = ensemble.classifiers[0].reads_lines
     if way == "line" and not reads_lines:
-        raise UsageError(f"{run} reads single digits; published:line-longer reads lines")
+        raise UsageError(f"{run} reads single digits; published:line reads lines")
     if ensemble.data.whole_pictures and not reads_lines:
         raise UsageError(
             f"{run} has learned whole pictures, and a page has many: cut it up, then"

@@ -193,9 +193,6 @@ BEYOND = Study(
         Row(label="five of these compact", config="modern/compact", ensemble=True),
         Row(label="handwriting", config="modern/handwriting", seeds=1),
         Row(label="line", config="reading/line", runs="line", seeds=1),
-        Row(
-            label="line, trained longer", config="reading/line-longer", runs="line-longer", seeds=1
-        ),
     ),
     (Column("MNIST", lambda m: "–" if _reads_lines(m) else f"{m.percent:.2f}"),),
     complete=_complete,
