@@ -221,7 +221,12 @@ def _read_views(
 ) -> Reading | None:
     size = network.classifiers[0].preprocess.size
     seen = [(*sight, view) for sight in sights for view in views]
-    cuts = [_cut_line(ink, line, size, view) for ink, line, view in seen]
+    pages = [Image.fromarray((ink * 255).astype(np.uint8)) for ink, _ in sights]
+    cuts = [
+        _cut_line(page, line, size, view)
+        for page, (_, line) in zip(pages, sights, strict=True)
+        for view in views
+    ]
     longest = max(cut.shape[1] for cut in cuts)
     batch = np.stack([np.pad(cut, ((0, 0), (0, longest - cut.shape[1]))) for cut in cuts])
     columns = network(torch.from_numpy(batch)[:, None]).cpu()  # (views, T, classes + 1)
@@ -247,11 +252,11 @@ def _margin(line: Line) -> int:
     return round(0.3 * line.body)
 
 
-def _cut_line(ink: Ink, line: Line, size: int, view: View) -> Ink:
+def _cut_line(page: Image.Image, line: Line, size: int, view: View) -> Ink:
     """Cut a line out of a page, level and leaning as the view says, (size, W)."""
     scale = _scale(line, size, view)
     shrink = max(1, int(1 / scale))  # whole pixels first, so that thin strokes do not get lost
-    image = Image.fromarray((ink * 255).astype(np.uint8)).reduce(shrink)
+    image = page.reduce(shrink)
     left = line.left - _margin(line)
     width = max(2, round((line.right + _margin(line) - left) * scale))
     step = 1 / scale / shrink
