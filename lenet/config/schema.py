@@ -64,7 +64,7 @@ class Strings(Section):
     slant: Annotated[float, Field(ge=0, le=45)] = 25.0
     """Most degrees by which a line leans to either side."""
     style: Fraction = 0.3
-    """Share of the lines in which 1 has a flag, 7 a bar and 0 a tie; for digits only."""
+    """Share of the lines whose digits have forms that are rare in MNIST; for digits only."""
     clutter: Fraction = 0.6
     """Share of the lines with rules, edges, printed patterns, dots, dashes or grain."""
 

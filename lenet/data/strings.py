@@ -7,7 +7,6 @@ paper has rules, boxes, patterns and marks on it that are no digits.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import pi, radians, tan
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,6 +14,7 @@ from torch.nn import functional as F
 
 from lenet.config.schema import Config
 from lenet.data.datasets import Split
+from lenet.data.forms import STROKE, Draw, draw_forms, draw_strokes
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import DIGITS, describe_dataset
 from lenet.rng import generator
@@ -23,9 +23,9 @@ PAD = -1
 """Fills the labels of strings that are shorter than the longest."""
 PATCH = 40  # px: width of the field into which a digit is drawn
 WIDEST = 1.8  # times its own width: more does not fit into the field
-STROKE = 0.25  # of full brightness: pixels that count as part of a digit where neighbours are set
 MARGIN = (1, 14)  # px: paper before the first digit
-STROKES = 8  # rules, edges, dots and dashes that a line may have beside its digits
+STROKES = "rreeddhhst"  # that a line may have: rules, edges, dots, dashes, slanting lines, a tick
+CHANCES = 0.3, 0.1, 0.25, 0.15, 0.4, 0.3, 0.4, 0.5, 0.15, 0.3
 CHUNK = 500  # digits of a split at a time
 
 
@@ -39,9 +39,9 @@ class StringComposer:
         digits: (min, max) digits in a string.
         gap: (min, max) pixels between the strokes of neighbours; below 0 they overlap.
         slant: Most degrees by which a line leans to either side.
-        style: Share of the lines whose 1 has a flag, 7 a bar and 0 a tie, where some 5s are a bar
-            and a hook and some 9s lean, in [0, 1]. Digits vary more in size there, zeros are small
-            and wide, and many numbers are round.
+        style: Share of the lines whose digits have forms that are rare in MNIST, such as a 1 with
+            a flag, a 7 with a bar, or a 9 like P, in [0, 1]. Digits vary more in size there, zeros
+            are small and wide, and many numbers are round.
         clutter: Share of the lines that have rules, edges, patterns or marks, in [0, 1].
     """
 
@@ -103,7 +103,7 @@ class StringComposer:
 
         glyphs = images[chosen[here]]  # (digits, 1, H, W)
         labelled = torch.where(styled, targets, PAD)
-        glyphs = _draw_style(glyphs, labelled[here], rand)
+        glyphs = draw_forms(glyphs, labelled[here], rand)
         patches = self._warp(glyphs, here, labelled, rand)
         here, starts, ends = self._set(patches, here, rand)
         targets, patches = targets.where(here, PAD), patches * here[..., None, None]
@@ -131,7 +131,7 @@ class StringComposer:
             return split
         return replace(split, images=torch.cat(strings), labels=torch.cat(targets))
 
-    def _warp(self, glyphs: Tensor, here: Tensor, labelled: Tensor, rand: "Draw") -> Tensor:
+    def _warp(self, glyphs: Tensor, here: Tensor, labelled: Tensor, rand: Draw) -> Tensor:
         """Scale, stretch, slant and shift the digits that are there.
 
         Args:
@@ -173,7 +173,7 @@ class StringComposer:
         patches[here] = F.grid_sample(glyphs, grid, align_corners=False)[:, 0]
         return patches
 
-    def _set(self, patches: Tensor, here: Tensor, rand: "Draw") -> tuple[Tensor, Tensor, Tensor]:
+    def _set(self, patches: Tensor, here: Tensor, rand: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Return which digits fit, (B, most), where each begins, and where lines end, int64 (B,).
 
         In one half of the lines gaps are measured between the digits' boxes, in the other between
@@ -210,7 +210,7 @@ class StringComposer:
         ends = stops.masked_fill(~here, 0).amax(1) + rand(batch, low=2, high=MARGIN[1]).long()
         return here, places, ends.clamp(max=self.width)
 
-    def _spoil(self, lines: Tensor, ends: Tensor, rand: "Draw") -> Tensor:
+    def _spoil(self, lines: Tensor, ends: Tensor, rand: Draw) -> Tensor:
         """Vary the pen, and lay patterns, strokes and grain over lines (B, height, width)."""
         batch, height, width = lines.shape
         pen = rand(batch, 1, 1, low=-0.8, high=0.6)
@@ -229,32 +229,45 @@ class StringComposer:
         lines[grainy] += grain * rand(len(grainy), 1, 1)
         return lines.clamp(0, 1)
 
-    def _add_strokes(self, lines: Tensor, ends: Tensor, spoilt: Tensor, rand: "Draw") -> Tensor:
+    def _add_strokes(self, lines: Tensor, ends: Tensor, spoilt: Tensor, rand: Draw) -> Tensor:
         """Draw rules, edges, full stops, commas and dashes, and the lines above and below."""
         batch, height, width = lines.shape
-        r, end = rand(batch, STROKES, 6), ends[:, None].float()
-        is_rule, is_edge, is_dot, is_dash = (
-            torch.tensor([kind == letter for letter in "rreeddhh"], device=lines.device)
-            for kind in "redh"
+        count, end = len(STROKES), ends[:, None].float()
+        r = rand(batch, count, 6)
+        is_rule, is_edge, is_dot, is_dash, is_slanting, is_tick = (
+            torch.tensor([kind == letter for letter in STROKES], device=lines.device)
+            for kind in "redhst"
         )
-        second = torch.arange(STROKES, device=lines.device) % 2
+        second = torch.arange(count, device=lines.device) % 2
+        dash = r[:, STROKES.index("h"), None]  # (batch, 1, 6): both dashes, and what crosses them
         # Each stroke runs from (x, y) to (x + across, y + down).
         x = torch.where(is_rule, -5.0, r[..., 0] * end)
         x = torch.where(is_edge, second * (end - 2) + 8 * r[..., 0] - 2, x)
-        x = torch.where(is_dash, end - 4 + 12 * r[:, 6:7, 0], x)
+        x = torch.where(is_dash, end - 4 + 12 * dash[..., 0], x)
+        x = torch.where(is_slanting, x - 20, x)
+        long = 3 + 25 * dash[..., 3] ** 2
+        x = torch.where(is_tick, end - 4 + 12 * dash[..., 0] + long * r[..., 0], x)
         y = torch.where(is_rule, height * torch.where(r[..., 1] < 0.5, 0.1, 0.9), -5.0)
         y = torch.where(is_rule, y + (r[..., 2] - 0.5) * 0.4 * height, y)
         y = torch.where(is_dot, height * (0.65 + 0.3 * r[..., 1]), y)
-        y = torch.where(is_dash, height * (0.35 + 0.3 * r[:, 6:7, 1]) + 5 * second, y)
-        across = torch.where(is_rule, width + 10.0, 3 * (r[..., 3] - 0.5))
-        across = torch.where(is_dash, 4 + 16 * r[:, 6:7, 3], across)
+        y = torch.where(is_dash, height * (0.35 + 0.3 * dash[..., 1]) + 5 * second, y)
+        y = torch.where(is_slanting, height * r[..., 1], y)
+        y = torch.where(is_tick, height * (0.35 + 0.3 * dash[..., 1]) - 4, y)
         down = torch.where(is_rule, 4 * (r[..., 4] - 0.5), height + 10.0)
-        down = torch.where(is_dash, 2 - 6 * r[:, 6:7, 4], down)
-        down = torch.where(is_dot, (10 * (r[..., 4] - 0.5)).clamp(min=0), down)
+        down = torch.where(is_dash, 2 - 6 * dash[..., 4], down)
+        down = torch.where(is_dot, (14 * (r[..., 4] - 0.5)).clamp(min=0), down)
+        down = torch.where(is_slanting, 36 * (r[..., 4] - 0.5), down)
+        down = torch.where(is_tick, 6 + 4 * r[..., 4], down)
+        across = torch.where(is_rule, width + 10.0, 3 * (r[..., 3] - 0.5))
+        across = torch.where(is_dash, long, across)
+        across = torch.where(is_tick, 2 - 6 * r[..., 3], across)
+        across = torch.where(is_dot, across - 0.4 * down, across)
+        across = torch.where(is_slanting, 20 + 40 * r[..., 3], across)
         radius = torch.where(is_dot, 0.6 + 1.2 * r[..., 5], 0.2 + 0.9 * r[..., 5])
-        chances = lines.new_tensor([0.3, 0.1, 0.15, 0.15, 0.4, 0.25, 0.4, 0.5])
-        drawn = (rand(batch, STROKES) < chances) & spoilt[:, None]
-        drawn[:, 7] &= drawn[:, 6]  # an equals sign
+        drawn = (rand(batch, count) < lines.new_tensor(CHANCES)) & spoilt[:, None]
+        first = STROKES.index("h")
+        for follows in (first + 1, STROKES.index("t")):  # an equals sign, a crossed dash
+            drawn[:, follows] &= drawn[:, first]
         which, kind = drawn.nonzero().T
         at = (which, kind)
         drawn = draw_strokes(x[at], y[at], across[at], down[at], radius[at], height, width)
@@ -286,112 +299,19 @@ def _spread(lines: Tensor, shifts: Sequence[int]) -> Tensor:
     return lines
 
 
-class Draw(Protocol):
-    """Uniform numbers of a shape in [low, high], on the lines' device."""
-
-    def __call__(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        """Draw them."""
-
-
-def draw_strokes(
-    x: Tensor, y: Tensor, across: Tensor, down: Tensor, radius: Tensor, height: int, width: int
-) -> Tensor:
-    """Draw one straight stroke with soft edges per picture.
-
-    Args:
-        x: Column where each begins, (N,); pixel centres are whole numbers.
-        y: Row likewise.
-        across: Columns from its beginning to its end.
-        down: Rows likewise.
-        radius: Half its width in pixels.
-        height: Of the pictures.
-        width: Of the pictures.
-
-    Returns:
-        Brightness in [0, 1], (N, height, width).
-    """
-    x, y, across, down, radius = (v[:, None, None] for v in (x, y, across, down, radius))
-    rows = torch.arange(height, device=x.device)[:, None] - y  # (N, height, 1)
-    columns = torch.arange(width, device=x.device) - x  # (N, 1, width)
-    length = (across**2 + down**2).clamp(min=1e-6)
-    part = ((columns * across + rows * down) / length).clamp(0, 1)
-    away = torch.hypot(columns - part * across, rows - part * down)
-    return (radius + 0.5 - away).clamp(0, 1)
-
-
 def _draw_patterns(n: int, height: int, width: int, rand: Draw) -> Tensor:
-    """Draw faint wavy stripes, as on cheques, (n, height, width)."""
+    """Draw faint wavy stripes, as on cheques, (n, height, width).
+
+    In some pictures they cross others, or end at a slanting line.
+    """
     length, angle, phase, bend, period, level = (
-        rand(n, 1, 1, low=low, high=high)
+        rand(2, n, 1, 1, low=low, high=high)
         for low, high in ((2, 9), (0, pi), (0, 2 * pi), (0, 3), (15, 60), (0.05, 0.35))
     )
     y = torch.arange(height, device=length.device)[:, None]
     x = torch.arange(width, device=length.device)
     along = x * angle.cos() + y * angle.sin() + bend * torch.sin(2 * pi * x / period)
-    return level * (0.5 + 0.5 * torch.sin(2 * pi * along / length + phase))
-
-
-def _draw_style(glyphs: Tensor, labels: Tensor, rand: Draw) -> Tensor:
-    """Give each 1 of images (N, 1, H, W) a flag, some a foot, cross each 7, and tie each 0 on.
-
-    Some 5s become a bar and a stem with a hook, like √.
-
-    Source: how Central Europe and South America write; most writers of MNIST did not.
-    """
-    changed = glyphs.clone()
-    hooked = ((labels == 5) & (rand(len(labels)) < 0.3)).nonzero()[:, 0]
-    if len(hooked):
-        changed[hooked, 0] = _draw_hooks(glyphs[hooked, 0], rand)
-    chosen = ((labels == 0) | (labels == 1) | (labels == 7)).nonzero()[:, 0]
-    if not len(chosen):
-        return changed
-    images, is_one = glyphs[chosen, 0], labels[chosen] == 1
-    n, height, width = images.shape
-    columns = torch.arange(width, device=images.device)
-    top, bottom = _find_rows(images)
-    r = rand(n, 6)
-    middle = top + ((0.4 + 0.25 * r[:, 0]) * (bottom - top)).long()
-
-    def centre(row: Tensor) -> Tensor:
-        level = images[torch.arange(n, device=images.device), row]
-        return (level * columns).sum(1) / level.sum(1).clamp(min=1e-6)
-
-    # A flag goes from the top down to the left; a bar from left to right; a tie from the top on.
-    half = 2.5 + 3.5 * r[:, 1]
-    is_seven = labels[chosen] == 7
-    x = torch.where(is_seven, centre(middle) - half, centre(top))
-    y = torch.where(is_seven, middle + 2 * (r[:, 2] - 0.5), top + 0.5)
-    across = torch.where(is_one, -2 - 9 * r[:, 3], 2 * half)
-    down = torch.where(is_one, (0.1 + 0.8 * r[:, 4]) * (bottom - top), 3 * (r[:, 4] - 0.7))
-    strokes = draw_strokes(x, y, across, down, 0.6 + 0.5 * r[:, 5], height, width)
-    feet = draw_strokes(
-        centre(bottom) - 4, bottom.float(), 8 * torch.ones_like(x), 0 * x, 0.6 + 0.5 * r[:, 5],
-        height, width,
-    )  # fmt: skip
-    foot = (is_one & (rand(n) < 0.2)).view(-1, 1, 1)
-    strokes = torch.where(foot, strokes.maximum(feet), strokes)
-    changed[chosen, 0] = images.maximum(strokes)
-    return changed
-
-
-def _draw_hooks(images: Tensor, rand: Draw) -> Tensor:
-    """Draw a bar and a stem that ends in a hook, as high as the digits of images (N, H, W)."""
-    n, height, width = images.shape
-    top, bottom = (row.float() for row in _find_rows(images))
-    r = rand(n, 6)
-    x, radius = width / 2 + 2 * r[:, 0], 0.6 + 0.9 * r[:, 1]
-    lean, hook = -1 - 6 * r[:, 2], -6 * r[:, 3]
-    strokes = (
-        (x, top, lean, bottom - top),  # the stem
-        (x + lean, bottom, hook, -6 * r[:, 4]),
-        (x, top, 4 + 5 * r[:, 5], 1 - 3 * r[:, 4]),  # the bar
-    )
-    drawn = [draw_strokes(*stroke, radius, height, width) for stroke in strokes]
-    return torch.stack(drawn).amax(0)
-
-
-def _find_rows(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the first and the last row of the strokes in images (N, H, W), int64 (N,)."""
-    rows = (images > STROKE).any(2)
-    top = rows.float().argmax(1)
-    return top, images.shape[1] - 1 - rows.flip(1).float().argmax(1)
+    stripes = level * (0.5 + 0.5 * torch.sin(2 * pi * along / length + phase))
+    drawn = torch.where(rand(n, 1, 1) < 0.5, stripes[0], stripes[0].maximum(stripes[1]))
+    border = rand(n, 1, 1, high=height) + rand(n, 1, 1, low=-0.5, high=0.5) * (x - width / 4)
+    return torch.where((rand(n, 1, 1) < 0.3) & (y < border), 0, drawn)

@@ -1,11 +1,10 @@
 """Strings are composed of digits: what they hold, how they stand, and that seeds decide."""
 
-import pytest
 import torch
 from torch import Tensor
 
 from lenet.data.datasets import Split
-from lenet.data.strings import PAD, StringComposer, draw_strokes
+from lenet.data.strings import PAD, StringComposer
 from lenet.rng import generator
 
 
@@ -79,10 +78,3 @@ def test_a_split_becomes_strings_of_each_digit_once_by_its_seed_alone() -> None:
     assert torch.equal(strings.images, again.images)
     assert not torch.equal(strings.images, composer.compose(split, 4, "test").images)
     assert len(composer.compose(split.take(torch.arange(0)), 3, "test")) == 0
-
-
-def test_a_stroke_covers_the_pixels_between_its_ends() -> None:
-    one = torch.ones(1)
-    ink = draw_strokes(2 * one, one, 3 * one, 0 * one, 0.5 * one, 3, 8)[0]
-    assert ink[1].tolist() == pytest.approx([0, 0, 1, 1, 1, 1, 0, 0])
-    assert ink[0].sum() == ink[2].sum() == 0
