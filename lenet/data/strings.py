@@ -6,15 +6,16 @@ paper has rules, boxes, patterns and marks on it that are no digits.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import pi, radians, tan
+from math import radians, tan
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.config.schema import Config
+from lenet.data.clutter import add_strokes, draw_patterns
 from lenet.data.datasets import Split
-from lenet.data.forms import STROKE, Draw, draw_forms, draw_strokes
+from lenet.data.forms import STROKE, Draw, draw_forms
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import DIGITS, describe_dataset
 from lenet.rng import generator
@@ -24,8 +25,6 @@ PAD = -1
 PATCH = 40  # px: width of the field into which a digit is drawn
 WIDEST = 1.8  # times its own width: more does not fit into the field
 MARGIN = (1, 14)  # px: paper before the first digit
-STROKES = "rreeddhhst"  # that a line may have: rules, edges, dots, dashes, slanting lines, a tick
-CHANCES = 0.3, 0.1, 0.25, 0.15, 0.4, 0.3, 0.4, 0.5, 0.15, 0.3
 CHUNK = 500  # digits of a split at a time
 
 
@@ -219,69 +218,15 @@ class StringComposer:
         lines = torch.lerp(lines, torch.where(pen < 0, thin, thick), pen.abs())
         lines = lines * rand(batch, 1, 1, low=0.6, high=1.0)
         spoilt = rand(batch) < self.clutter
-        lines = self._add_strokes(lines, ends, spoilt, rand)
+        lines = add_strokes(lines, ends, spoilt, rand)
         printed = (spoilt & (rand(batch) < 0.5)).nonzero()[:, 0]
-        lines[printed] += _draw_patterns(len(printed), height, width, rand)
+        lines[printed] += draw_patterns(len(printed), height, width, rand)
         soft = F.avg_pool2d(lines, 3, 1, 1)
         lines = torch.lerp(lines, soft, rand(batch, 1, 1, low=-0.3, high=0.7).clamp(min=0))
         grainy = spoilt.nonzero()[:, 0]
         grain = rand(len(grainy), height, width, low=-0.17, high=0.17)
         lines[grainy] += grain * rand(len(grainy), 1, 1)
         return lines.clamp(0, 1)
-
-    def _add_strokes(self, lines: Tensor, ends: Tensor, spoilt: Tensor, rand: Draw) -> Tensor:
-        """Draw rules, edges, full stops, commas and dashes, and the lines above and below."""
-        batch, height, width = lines.shape
-        count, end = len(STROKES), ends[:, None].float()
-        r = rand(batch, count, 6)
-        is_rule, is_edge, is_dot, is_dash, is_slanting, is_tick = (
-            torch.tensor([kind == letter for letter in STROKES], device=lines.device)
-            for kind in "redhst"
-        )
-        second = torch.arange(count, device=lines.device) % 2
-        dash = r[:, STROKES.index("h"), None]  # (batch, 1, 6): both dashes, and what crosses them
-        # Each stroke runs from (x, y) to (x + across, y + down).
-        x = torch.where(is_rule, -5.0, r[..., 0] * end)
-        x = torch.where(is_edge, second * (end - 2) + 8 * r[..., 0] - 2, x)
-        x = torch.where(is_dash, end - 4 + 12 * dash[..., 0], x)
-        x = torch.where(is_slanting, x - 20, x)
-        long = 3 + 25 * dash[..., 3] ** 2
-        x = torch.where(is_tick, end - 4 + 12 * dash[..., 0] + long * r[..., 0], x)
-        y = torch.where(is_rule, height * torch.where(r[..., 1] < 0.5, 0.1, 0.9), -5.0)
-        y = torch.where(is_rule, y + (r[..., 2] - 0.5) * 0.4 * height, y)
-        y = torch.where(is_dot, height * (0.65 + 0.3 * r[..., 1]), y)
-        y = torch.where(is_dash, height * (0.35 + 0.3 * dash[..., 1]) + 5 * second, y)
-        y = torch.where(is_slanting, height * r[..., 1], y)
-        y = torch.where(is_tick, height * (0.35 + 0.3 * dash[..., 1]) - 4, y)
-        down = torch.where(is_rule, 4 * (r[..., 4] - 0.5), height + 10.0)
-        down = torch.where(is_dash, 2 - 6 * dash[..., 4], down)
-        down = torch.where(is_dot, (14 * (r[..., 4] - 0.5)).clamp(min=0), down)
-        down = torch.where(is_slanting, 36 * (r[..., 4] - 0.5), down)
-        down = torch.where(is_tick, 6 + 4 * r[..., 4], down)
-        across = torch.where(is_rule, width + 10.0, 3 * (r[..., 3] - 0.5))
-        across = torch.where(is_dash, long, across)
-        across = torch.where(is_tick, 2 - 6 * r[..., 3], across)
-        across = torch.where(is_dot, across - 0.4 * down, across)
-        across = torch.where(is_slanting, 20 + 40 * r[..., 3], across)
-        radius = torch.where(is_dot, 0.6 + 1.2 * r[..., 5], 0.2 + 0.9 * r[..., 5])
-        drawn = (rand(batch, count) < lines.new_tensor(CHANCES)) & spoilt[:, None]
-        first = STROKES.index("h")
-        for follows in (first + 1, STROKES.index("t")):  # an equals sign, a crossed dash
-            drawn[:, follows] &= drawn[:, first]
-        which, kind = drawn.nonzero().T
-        at = (which, kind)
-        drawn = draw_strokes(x[at], y[at], across[at], down[at], radius[at], height, width)
-        drawn *= rand(len(which), 1, 1, low=0.35, high=1.0)
-        index = which.view(-1, 1, 1).expand_as(drawn)
-        lines = lines.scatter_reduce(0, index, drawn, "amax")
-        # Feet of the line above, heads of the line below.
-        others, rows = lines.flip(0), 6
-        for place, source, chance in ((slice(0, rows), -rows, 0.1), (slice(-rows, None), 0, 0.1)):
-            shows = (spoilt & (rand(batch) < chance)).view(-1, 1, 1)
-            cut = others[:, source:, :] if source else others[:, :rows, :]
-            seen = torch.where(shows, cut, 0)
-            lines[:, place] = lines[:, place].maximum(seen)
-        return lines
 
 
 def _spread(lines: Tensor, shifts: Sequence[int]) -> Tensor:
@@ -297,21 +242,3 @@ def _spread(lines: Tensor, shifts: Sequence[int]) -> Tensor:
         for shift in shifts[1:]:
             lines = lines.maximum(padded.narrow(axis, 1 + shift, length))
     return lines
-
-
-def _draw_patterns(n: int, height: int, width: int, rand: Draw) -> Tensor:
-    """Draw faint wavy stripes, as on cheques, (n, height, width).
-
-    In some pictures they cross others, or end at a slanting line.
-    """
-    length, angle, phase, bend, period, level = (
-        rand(2, n, 1, 1, low=low, high=high)
-        for low, high in ((2, 9), (0, pi), (0, 2 * pi), (0, 3), (15, 60), (0.05, 0.35))
-    )
-    y = torch.arange(height, device=length.device)[:, None]
-    x = torch.arange(width, device=length.device)
-    along = x * angle.cos() + y * angle.sin() + bend * torch.sin(2 * pi * x / period)
-    stripes = level * (0.5 + 0.5 * torch.sin(2 * pi * along / length + phase))
-    drawn = torch.where(rand(n, 1, 1) < 0.5, stripes[0], stripes[0].maximum(stripes[1]))
-    border = rand(n, 1, 1, high=height) + rand(n, 1, 1, low=-0.5, high=0.5) * (x - width / 4)
-    return torch.where((rand(n, 1, 1) < 0.3) & (y < border), 0, drawn)
