@@ -23,8 +23,9 @@ from torch import Tensor
 from lenet.data.pictures import Picture, PictureError
 from lenet.evaluation.classifier import Ensemble
 from lenet.losses import LOSSES
-from lenet.reading.digitize import Box, group_marks, is_in_column
+from lenet.reading.digitize import Box, fit_ink, group_marks, is_in_column
 from lenet.reading.ink import Ink, find_ink, find_strokes
+from lenet.reading.refusal import NO_DIGIT, share_other
 from lenet.reading.scan import Found, Scan, order_lines
 
 BODY = 0.66  # of a line's height: the digits
@@ -36,10 +37,12 @@ BEAM = 8  # strings that the search keeps
 UNLIKELY = 1e-4  # probability of a class in a column below which the search does not look
 STRIP = 200, 1.2  # px, and width by height: a picture that may be one line
 SURE = 0.9  # probability per digit from which on more views and turns are not tried
+ONE = 1.1  # width by height: a mark that is no wider may be a letter, a wider one digits that touch
 LEAST_BODY = 6  # px: lower lines are specks or too small to read
 SMALLEST = 0.35  # of the median height: smaller marks are dots and dashes
 Turn = int  # quarter turns counterclockwise
 View = tuple[float, float]  # see VIEWS
+Mark = tuple[Box, Ink]  # where a mark lies, and its ink alone
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,26 @@ class Reading:
         return float(n * (2 * self.probability ** (1 / n) - 1)) - 0.5
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page that was read after quarter turns.
+
+    Attributes:
+        turn: How many, counterclockwise.
+        lines: What was read, boxes on the turned page.
+        marks: Its connected marks, if ink and paper can be told apart.
+    """
+
+    turn: Turn
+    lines: list[Reading]
+    marks: list[Mark]
+
+    @property
+    def evidence(self) -> float:
+        """That of all lines."""
+        return _weigh(self.lines)
+
+
 def scan_lines(network: Ensemble, picture: Picture) -> Scan:
     """Read the lines of a page, whichever of three ways it lies.
 
@@ -102,34 +125,37 @@ def scan_lines(network: Ensemble, picture: Picture) -> Scan:
     Raises:
         PictureError: There is no ink, or no digit.
     """
-    found = _read_turned(network, picture, 0)
-    if not found or not all(reading.is_sure for reading in found):
+    page = _read_turned(network, picture, 0)
+    if not page.lines or not all(line.is_sure for line in page.lines):
         turned = [_read_turned(network, picture, turn) for turn in (1, 3)]
         # A single digit does not tell how a page lies: an 8 on its side may be two zeros.
-        turned = [page for page in turned if any(len(line.digits) > 1 for line in page)]
-        found = max([found, *turned], key=_weigh)
-    if not found:
+        turned = [page for page in turned if any(len(line.digits) > 1 for line in page.lines)]
+        page = max([page, *turned], key=lambda page: page.evidence)
+    if not page.lines:
         raise PictureError("no digits: none of its marks is read as one")
+    lines = [_refuse(network, line, page.marks) for line in page.lines]
     return Scan(
-        [r.digits for r in found],
-        probabilities=[r.probability for r in found],
+        [[_turn_back(found, page.turn, picture.shape) for found in line.digits] for line in lines],
+        probabilities=[line.probability for line in lines],
         classes=network.data.classes,
     )
 
 
-def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> list[Reading]:
-    """Read a page after quarter turns; boxes are those of the page as it lies."""
+def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> Page:
+    """Read a page after quarter turns."""
     turned = np.ascontiguousarray(np.rot90(picture, turn))
     height, width = turned.shape[:2]
     ways: list[list[list[Sight]]] = []
+    marks: list[Mark] = []
     lines: list[Line] = []
     try:
         ink = find_ink(turned)
-        lines = find_lines(ink)
+        marks = [(box, np.where(mask, ink[box], 0)) for box, mask in group_marks(ink, is_in_column)]
+        lines = find_lines([box for box, _ in marks])
         ways.append([[(ink, line)] for line in lines])
     except PictureError:
         if turn:
-            return []
+            return Page(turn, [], [])
     if height <= STRIP[0] and width >= STRIP[1] * height:
         strokes = find_strokes(turned)
         sights = [(strokes, take_strip(strokes))]
@@ -146,11 +172,7 @@ def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> list[Readin
         [reading for sights in way if (reading := read_line(network, sights)) is not None]
         for way in ways
     ]
-    best = max(readings, key=_weigh, default=[])
-    return [
-        Reading([_turn_back(found, turn, picture.shape) for found in r.digits], r.probability)
-        for r in best
-    ]
+    return Page(turn, max(readings, key=_weigh), marks)
 
 
 def _weigh(readings: Sequence[Reading]) -> float:
@@ -165,16 +187,51 @@ def _turn_back(found: Found, turn: Turn, shape: tuple[int, ...]) -> Found:
         rows, columns = columns, slice(shape[1] - rows.stop, shape[1] - rows.start)
     elif turn == 3:
         rows, columns = slice(shape[0] - columns.stop, shape[0] - columns.start), rows
-    return Found(found.digit, found.probability, (rows, columns))
+    return replace(found, box=(rows, columns))
 
 
-def find_lines(ink: Ink) -> list[Line]:
+def _refuse(network: Ensemble, line: Reading, marks: Sequence[Mark]) -> Reading:
+    """Tell the marks of a line as no digits if most of it is none: the letters of a word.
+
+    Among digits a mark like a letter is a digit: a 9 like P.
+
+    Args:
+        network: What read the line.
+        line: What it read.
+        marks: The connected marks of the page.
+    """
+    single = [
+        (box, ink, digits)
+        for box, ink in marks
+        if ink.shape[1] <= ONE * ink.shape[0]
+        and (digits := [found for found in line.digits if _is_within(found.box, box)])
+    ]
+    if 2 * sum(len(digits) for *_, digits in single) <= len(line.digits):
+        return line
+    inks = torch.from_numpy(np.stack([fit_ink(ink) for _, ink, _ in single]))
+    shares = share_other(inks, network.data).tolist()
+    kept, others = list(line.digits), []
+    for (box, _, digits), share in zip(single, shares, strict=True):
+        if share >= NO_DIGIT:
+            kept = [found for found in kept if found not in digits]
+            others.append(Found(None, share, box, is_other=True))
+    if 2 * len(kept) >= len(line.digits):
+        return line
+    digits = sorted([*kept, *others], key=lambda found: found.box[1].start)
+    return Reading(digits, math.prod(found.probability for found in digits))
+
+
+def _is_within(box: Box, other: Box) -> bool:
+    """Whether the middle of a box lies in another one."""
+    return all(a.start <= (b.start + b.stop) / 2 < a.stop for a, b in zip(other, box, strict=True))
+
+
+def find_lines(boxes: Sequence[Box]) -> list[Line]:
     """Find lines of marks, sloping or not, from top to bottom.
 
     Args:
-        ink: (H, W) in [0, 1].
+        boxes: Of the marks, as rows and columns of the page.
     """
-    boxes = [box for box, _ in group_marks(ink, is_in_column)]
     if not boxes:
         return []
     least = SMALLEST * float(np.median([rows.stop - rows.start for rows, _ in boxes]))

@@ -18,6 +18,7 @@ from lenet.cli import app
 from lenet.data.datasets import Dataset
 from lenet.data.pictures import PictureError
 from lenet.evaluation.classifier import Ensemble
+from lenet.reading.digitize import group_marks, is_in_column
 from lenet.reading.ink import find_strokes
 from lenet.reading.lines import (
     Reading,
@@ -71,7 +72,7 @@ def test_lines_are_found_with_their_slope_and_height() -> None:
     for k in range(6):  # a line that falls by 2 rows per 40 columns
         page[30 + 2 * k : 50 + 2 * k, 20 + 40 * k : 30 + 40 * k] = 1
         page[130:150, 20 + 40 * k : 30 + 40 * k] = 1
-    first, second = find_lines(page)
+    first, second = find_lines([box for box, _ in group_marks(page, is_in_column)])
     assert first.slope == pytest.approx(2 / 40) and second.slope == pytest.approx(0)
     assert (first.left, first.right) == pytest.approx((20, 230), abs=2)
     assert second.middle == pytest.approx(140, abs=1) and second.body == pytest.approx(20, abs=2)

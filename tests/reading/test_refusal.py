@@ -17,6 +17,7 @@ from lenet.data.sources import SOURCES
 from lenet.evaluation.classifier import Ensemble
 from lenet.reading import refusal
 from lenet.reading.digitize import Digit
+from lenet.reading.lines import scan_lines
 from lenet.reading.predict import Reading, load_ensemble, read_digits
 from lenet.reading.refusal import share_other
 from lenet.reading.scan import Found, scan_marks
@@ -80,6 +81,18 @@ def test_letters_stand_as_question_marks_on_a_page(network: Ensemble, tmp_path: 
     command = ["scan", "published:handwriting", str(tmp_path / "page.png")]
     result = CliRunner().invoke(app, [*command, "--show", str(tmp_path / "read.png")])
     assert result.stdout == "7?1\n" and (tmp_path / "read.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("names", "text"), [(("A", "A", "A"), "???"), (("1", "7", "A", "7"), "1747")]
+)
+def test_a_line_of_letters_is_none_of_digits_and_a_letter_among_digits_is_one(
+    names: tuple[str, ...], text: str
+) -> None:
+    lines = load_ensemble("published:line", lines=True)
+    page = scan_lines(lines, np.concatenate([draw(name) for name in names], axis=1))
+    assert page.text() == text
+    assert [found.box[1].start // 100 for found in page.lines[0]] == list(range(len(names)))
 
 
 def test_a_letter_is_an_answer_not_a_failure(tmp_path: Path) -> None:
