@@ -147,7 +147,8 @@ function decodeWeights(text) {
   return Float64Array.from({length: bytes.length / 4}, (_, i) => view.getFloat32(4 * i, true));
 }
 
-function buildNetwork({size, image, shrink, places, levels, layers, outputs}, weights) {
+function buildNetwork({size, image, shrink, places, levels, layers, outputs, weights: text}) {
+  const weights = decodeWeights(text);
   const part = ([start, length]) => weights.subarray(start, start + length);
   const built = layers.map(({name, steps}) => ({
     name,

@@ -1,6 +1,7 @@
 // The page: a pen on a canvas, or a picture, and every layer's channels.
 
-const network = buildNetwork(NETWORK, decodeWeights(WEIGHTS));
+const network = buildNetwork(NETWORK);
+const judge = JUDGE && buildNetwork(JUDGE); // tells digits from other marks
 const pad = document.getElementById("pad"); // what is seen, as sharp as the device
 const sheet = document.createElement("canvas"); // the same in 280 × 280, which the network reads
 const SIDE = sheet.width = sheet.height = 280;
@@ -101,7 +102,11 @@ function update() {
   const ink = digitize(readInk(), SIDE, SIDE);
   const result = network.run(ink ?? new Float64Array(FIELD * FIELD));
   window.lenet.last = {ink, ...result};
-  show(result, ink && {steady: steadiness(ink, result.probabilities), ...lookAtMarks(readInk())});
+  show(result, ink && {
+    other: judge ? judge.run(ink).probabilities[JUDGE.classes.indexOf(OTHER)] : 0,
+    steady: steadiness(ink, result.probabilities),
+    ...lookAtMarks(readInk()),
+  });
 }
 
 // Whether the mark that is read is hardly more than a dot of the pen, and whether another one is
@@ -161,23 +166,27 @@ function show({states, probabilities}, seen) {
   const [first, second] = order;
   const format = (probability) => `${(100 * probability).toFixed(1)}\u00a0%`; // on one line
   const percent = (k) => format(probabilities[k]);
-  const isUnsure = seen && (seen.steady < UNSURE || seen.several || seen.small);
+  const isOther = seen?.other >= NO_DIGIT;
+  const isUnsure = seen && !isOther
+    && (seen.steady < UNSURE || seen.other > 1 - UNSURE || seen.several || seen.small);
   const digit = document.getElementById("digit");
-  digit.textContent = seen ? CLASSES[first] : "–";
+  digit.textContent = !seen || isOther ? "–" : CLASSES[first];
   digit.classList.toggle("long", Boolean(seen) && CLASSES[first].length > 2);
   digit.classList.toggle("unsure", Boolean(isUnsure));
   const verdict = `${percent(first)}, then ${CLASSES[second]} with ${percent(second)}`;
   const words = !seen ? (NETWORK.draws ? "draw a digit" : "no picture yet")
     : seen.small ? "too small to read"
-      : seen.several ? `several marks? only the heaviest is read: ${verdict}`
-        : !isUnsure ? verdict
-          : probabilities[first] < UNSURE ? `unsure: ${verdict}`
-            : `unsure: ${format(seen.steady)} when tilted a little, ${percent(first)} upright`;
+      : isOther ? `no digit: ${format(seen.other)}, nearest ${CLASSES[first]}`
+        : seen.several ? `several marks? only the heaviest is read: ${verdict}`
+          : !isUnsure ? verdict
+            : seen.other > 1 - UNSURE ? `unsure: no digit with ${format(seen.other)}`
+              : probabilities[first] < UNSURE ? `unsure: ${verdict}`
+                : `unsure: ${format(seen.steady)} when tilted a little, ${percent(first)} upright`;
   document.getElementById("certainty").textContent = words;
-  announce(seen ? `${isUnsure ? "perhaps " : ""}${CLASSES[first]}. ${words}` : words);
+  announce(seen && !isOther ? `${isUnsure ? "perhaps " : ""}${CLASSES[first]}. ${words}` : words);
   for (let k = 0; k < CLASSES.length; k++) {
     const row = document.getElementById(`output-${k}`);
-    row.classList.toggle("best", Boolean(seen) && k === first);
+    row.classList.toggle("best", Boolean(seen) && !isOther && k === first);
     if (CLASSES.length > MOST) {
       row.style.order = order.indexOf(k);
       row.hidden = order.indexOf(k) >= MOST;

@@ -26,6 +26,7 @@ from lenet.models.layers import RBF, PartialConvolution, Subsampling
 from lenet.models.pooling import MaxPool2d
 from lenet.reading import digitize
 from lenet.reading.digitize import FIELD
+from lenet.reading.refusal import NO_DIGIT, OTHER, find_judge
 from lenet.runs.files import write_atomically
 
 LIMIT = 20_000_000  # bytes
@@ -52,7 +53,9 @@ def export_page(request: Request) -> str:
     if request.quantize:
         raise UsageError("the page computes in floating point: leave out --quantize")
     description, weights = describe_network(classifier)
+    judge = find_judge(classifier.data) if description["draws"] else None
     constants = ", ".join(f"{name} = {getattr(digitize, name)}" for name in PREPARATION)
+    constants += f", NO_DIGIT = {NO_DIGIT}, OTHER = {json.dumps(OTHER)}"
     scripts = (_text(name) for name in ("network.js", "digitize.js", "page.js"))
     script = "\n".join((f"const {constants};", *scripts))
     penalties = classifier.outputs == "penalties"
@@ -81,9 +84,8 @@ def export_page(request: Request) -> str:
             f' aria-label="states of {html.escape(name)}"></canvas></section>'
             for place, (name, said) in enumerate(layers)
         ),
-        # A class may be called </script>.
-        classifier=json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
-        weights=base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode(),
+        network=_encode(description, weights),
+        judge="null" if judge is None else _encode(*describe_network(judge)),
         script=script,
     )
     content = page.encode()
@@ -91,6 +93,13 @@ def export_page(request: Request) -> str:
         raise UsageError(f"the page would have {len(content):,} bytes, more than {LIMIT:,}")
     write_atomically(request.path, content)
     return f"{len(content):,} bytes; open it in a browser"
+
+
+def _encode(description: dict[str, Any], weights: Tensor) -> str:
+    """Write a network as JSON within a script."""
+    text = base64.b64encode(weights.numpy().astype("<f4").tobytes()).decode()
+    content = json.dumps({**description, "weights": text}, separators=(",", ":"))
+    return content.replace("<", "\\u003c")  # a class may be called </script>
 
 
 def describe_network(classifier: Classifier) -> tuple[dict[str, Any], Tensor]:

@@ -10,34 +10,44 @@ import torch
 from torch import Tensor
 
 from lenet.data.sources import DIGITS, Description
-from lenet.evaluation.classifier import Ensemble, load_classifier
+from lenet.evaluation.classifier import Classifier, Ensemble, load_classifier
 from lenet.runs.find import NoRunError, open_runs
 
 NAME = "published:digit-or-not"
+OTHER = "other"  # its class of what is no digit
 NO_DIGIT = 0.8
 """The probability from which on a mark is called no digit; chosen on development pictures."""
 
 
 def share_other(inks: Tensor, data: Description | None) -> Tensor:
-    """Return the probability that each image shows no digit, (N,).
-
-    It is 0 where the network that reads has other classes than the ten digits, or takes pictures
-    whole, and where `NAME` is not installed.
+    """Return the probability that each image shows no digit, (N,); 0 where no network tells.
 
     Args:
         inks: (N, 28, 28) or (N, 1, 28, 28), float in [0, 1].
         data: What the network that reads learned from; None: MNIST.
     """
-    asked = data is None or (data.classes == DIGITS and not data.whole_pictures)
-    judge = _load() if asked else None
+    judge = find_judge(data)
     if judge is None:
         return torch.zeros(len(inks))
-    return judge(inks)[:, judge.data.classes.index("other")]
+    return Ensemble([judge])(inks)[:, judge.data.classes.index(OTHER)]
+
+
+def find_judge(data: Description | None) -> Classifier | None:
+    """Return the network that tells digits from other marks, whose class `OTHER` is.
+
+    None: it is not installed, or the network that reads has other classes than the ten digits or
+    takes pictures whole.
+
+    Args:
+        data: What the network that reads learned from; None: MNIST.
+    """
+    asked = data is None or (data.classes == DIGITS and not data.whole_pictures)
+    return _load() if asked else None
 
 
 @cache
-def _load() -> Ensemble | None:
+def _load() -> Classifier | None:
     try:
-        return Ensemble([load_classifier(run) for run in open_runs(NAME)])
+        return load_classifier(open_runs(NAME)[0])
     except NoRunError:
         return None

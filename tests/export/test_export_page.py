@@ -250,7 +250,7 @@ def test_what_is_no_single_digit_is_doubted_and_undone(browser: Any, tmp_path: P
     assert certainty(browser)[0].isdigit()
     bars = browser.find_elements("css selector", "#outputs span")
     assert float(bars[7].text.removesuffix(" %")) > 90
-    for strokes, doubt in ((CROSS, "unsure: "), (TWO, "several marks? ")):
+    for strokes, doubt in ((CROSS, "no digit: "), (TWO, "several marks? ")):
         browser.find_element("id", "clear").click()
         for stroke in strokes:
             drag(browser, stroke)
