@@ -37,15 +37,16 @@ def embed(points: Tensor, perplexity: float = 30.0, steps: int = 400) -> Tensor:
     It starts from the two principal components, so the same points always give the same picture.
 
     Args:
-        points: float (N, units), N > 3 × perplexity.
-        perplexity: Effective number of neighbours.
+        points: float (N, units).
+        perplexity: Effective number of neighbours; at most a third of the others, for with more
+            all points are neighbours and clusters do not show.
         steps: Number of gradient steps.
 
     Returns:
         float32 (N, 2).
     """
     points = points.float()
-    target = neighbour_affinities(points, perplexity)
+    target = neighbour_affinities(points, min(perplexity, max((len(points) - 1) / 3, 1.0)))
     principal = torch.linalg.svd(points - points.mean(0), full_matrices=False)
     placed = principal.U[:, :2] * principal.S[:2]
     placed = placed / placed[:, 0].std() * 1e-2

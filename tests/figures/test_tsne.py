@@ -20,3 +20,12 @@ def test_clusters_stay_apart_and_the_picture_repeats() -> None:
     assert torch.equal(placed, embed(points, perplexity=10, steps=200))
     distances = torch.cdist(placed, placed).fill_diagonal_(torch.inf)
     assert (labels[distances.argmin(1)] == labels).all()
+
+
+def test_clusters_stay_apart_of_few_points() -> None:
+    draw = torch.Generator().manual_seed(0)
+    centres = 20 * torch.randn(3, 10, generator=draw)
+    labels = torch.arange(3).repeat_interleave(8)
+    placed = embed(centres[labels] + torch.randn(24, 10, generator=draw))
+    distances = torch.cdist(placed, placed).fill_diagonal_(torch.inf)
+    assert (labels[distances.argmin(1)] == labels).all()
