@@ -7,9 +7,10 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from lenet.data.preprocessing import scale_pixels
+from lenet.errors import count as quantity
 from lenet.figures import style
 from lenet.figures.layers import observe
-from lenet.figures.subject import Subject
+from lenet.figures.subject import Subject, UnfitError
 from lenet.figures.tsne import embed
 
 MARKERS = "osD^v<>PX*"
@@ -43,7 +44,15 @@ def draw_embedding(subject: Subject, count: int = 1000) -> Figure:
     Args:
         subject: The run.
         count: Number of test images from the first on; all misclassified ones are added.
+
+    Raises:
+        UnfitError: There are fewer than three test images.
     """
+    if len(subject.test) < 3:
+        raise UnfitError(
+            f"{subject.run.folder}: {quantity(len(subject.test), 'test image')} cannot be laid out"
+            " in a plane; it takes three"
+        )
     wrong = subject.mistakes().cpu()
     chosen = torch.zeros(len(subject.test), dtype=torch.bool)
     chosen[:count] = True

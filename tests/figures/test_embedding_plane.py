@@ -1,6 +1,10 @@
+from dataclasses import replace
+
+import pytest
 import torch
 
 from lenet.figures.embedding import draw_embedding, encode
+from lenet.figures.subject import UnfitError
 
 
 def test_codes_are_the_states_before_the_output(make_subject) -> None:
@@ -28,3 +32,10 @@ def test_all_mistakes_are_circled_and_all_digits_named(make_subject) -> None:
     assert axes.collections[-1].get_label() == f"all {wrong} misclassified"
     assert len(axes.collections[-1].get_offsets()) == wrong
     assert [text.get_text() for text in axes.texts] == [str(digit) for digit in range(10)]
+
+
+def test_fewer_images_than_a_plane_takes_are_told(make_subject) -> None:
+    subject = make_subject()
+    few = replace(subject, test=subject.test.take(torch.arange(1)))
+    with pytest.raises(UnfitError, match="1 test image cannot be laid out in a plane"):
+        draw_embedding(few)
