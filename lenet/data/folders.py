@@ -57,7 +57,7 @@ class Listing:
         train: (file, label) pairs.
         test: The same; empty where there is no test folder.
         others: Files that are no pictures by their names.
-    loose: Pictures, and folders of pictures, that belong to no class.
+        loose: Pictures, and folders of pictures, that belong to no class.
     """
 
     folder: Path
@@ -141,7 +141,8 @@ def _list_classes(
     """Return the pictures below each class's folder; other files are added to `others`."""
     found: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
-        seen = {_identity(folder / name)}  # links can lead back to where one was
+        # Links can lead back to where one was, and to the folder of all classes.
+        seen = {_identity(folder), _identity(folder / name)}
         for root, folders, files in os.walk(folder / name, followlinks=True):
             if len(found) + len(others) > MOST_FILES:
                 raise DataError(
