@@ -157,7 +157,8 @@ def draw_scene(subject: Subject) -> Figure:
     for label in classes:
         found = (subject.test.labels == label).nonzero()
         if not len(found):
-            raise UnfitError(f"{subject.run.folder}: there is no test image of class {label}")
+            name = name_class(subject.names[label])
+            raise UnfitError(f"{subject.run.folder}: there is no test image of {name}")
         images.append(subject.test.images[found[0]])
     pictures = [subject.classifier.preprocess(scale_pixels(image)) for image in images]
     layers = observe(subject.classifier.model, pictures[0])

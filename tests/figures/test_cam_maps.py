@@ -119,6 +119,14 @@ def test_a_scene_needs_global_averages(make_subject) -> None:
         draw_scene(subject)
 
 
+def test_a_scene_names_the_class_that_the_test_images_lack(make_subject) -> None:
+    subject = make_subject("average")
+    kept = (subject.test.labels != 8).nonzero()[:, 0]
+    few = replace(subject, test=subject.test.take(kept), classes=(8, 2))
+    with pytest.raises(UnfitError, match="there is no test image of an 8"):
+        draw_scene(few)
+
+
 def test_a_scene_shows_two_digits_side_by_side_and_a_map_of_each(make_subject) -> None:
     subject = make_subject("average")
     subject.test.labels[:2] = torch.tensor([9, 2])
