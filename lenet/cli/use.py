@@ -9,7 +9,7 @@ import typer
 from lenet.cli.app import say
 from lenet.cli.completion import complete_format, complete_run, one_of
 from lenet.cli.options import Data, Json, Overwrite, print_json, refuse_unused
-from lenet.errors import UsageError, shell
+from lenet.errors import UsageError, count, shell
 
 WAYS = ("line", "marks", "convolution")
 """How `scan` may read a page."""
@@ -114,7 +114,7 @@ def _write_table(to: Path, header: Sequence[str], rows: Sequence[Sequence[object
     writer.writerow(header)
     writer.writerows(rows)
     write_atomically(to, text.getvalue().encode(errors="surrogateescape"))  # names as they are
-    say(f"{len(rows):,} answers in {to}")
+    say(f"{count(len(rows), 'answer')} in {to}")
 
 
 def export(
