@@ -78,7 +78,10 @@ def list_folder(folder: Path) -> Listing:
     if not folder.is_dir():
         if folder.exists():
             raise DataError(f"{folder} is no folder")
-        raise DataError(f"there is no {folder}; name your data with --set data.path=FOLDER")
+        raise DataError(
+            f"there is no {folder}; name your data with --set data.path=FOLDER, or for a finished"
+            " run with --data FOLDER"
+        )
     names = {path.name: path for path in _subfolders(folder)}
     others: list[Path] = []
     loose = _pictures(folder)
@@ -215,11 +218,6 @@ def load_folder(
             f"note: left out, for no class's folder holds them:"
             f" {some_of([str(path.relative_to(folder)) for path in listing.loose])}"
         )
-    if listing.test:
-        there = {label for _, label in listing.test}
-        lacking = [name for label, name in enumerate(listing.classes) if label not in there]
-        if lacking:
-            say(f"warning: {folder / 'test'} has no pictures of {some_of(lacking)}")
     if nested := _nested(listing):
         say(
             f"note: {some_of(nested)} hold folders of pictures: if these are the classes, this"
@@ -239,6 +237,11 @@ def load_folder(
     else:
         n = max(round(test_share * len(files)), 1)
         train, test = (part.images for part in stratified_split(places, n, seed))
+    there = set(labels[test].tolist())
+    lacking = [name for label, name in enumerate(listing.classes) if label not in there]
+    if lacking:
+        where = folder / "test" if listing.test else f"the test set drawn from {folder}"
+        say(f"warning: {where} has no pictures of {some_of(lacking)}")
     tell_duplicates(images[train], images[test], take(names, train), take(names, test), say)
     md5 = hashlib.md5(usedforsecurity=False)
     md5.update(json.dumps([listing.classes, names, test.tolist()]).encode())

@@ -142,6 +142,18 @@ def test_what_is_left_out_and_what_stands_twice_is_said(paint: Paint, tmp_path: 
     ]
 
 
+def test_classes_that_the_drawn_test_set_lacks_are_named(paint: Paint, tmp_path: Path) -> None:
+    for number, name in enumerate(("a/1.png", "a/2.png", "b/1.png", "b/2.png")):
+        paint(name, number)
+    said: list[str] = []
+    missing = {0, 1} - set(load_folder(tmp_path / "set", say=said.append).test.labels.tolist())
+    assert said == [
+        f"warning: the test set drawn from {tmp_path / 'set'} has no pictures of {'ab'[label]}"
+        for label in missing
+    ]
+    assert len(said) == 1
+
+
 def test_a_folder_that_is_no_dataset_is_explained(paint: Paint, tmp_path: Path) -> None:
     folder = tmp_path / "set"
     with pytest.raises(DataError, match="there is no"):
