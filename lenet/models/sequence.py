@@ -45,7 +45,7 @@ class LayerSequence(nn.Sequential):
         modules: OrderedDict[str, nn.Module] = OrderedDict()
         shape: Shape = (in_channels, size, size)
         for index, spec in enumerate(layers):
-            word, layer = read_layer(spec, index)
+            word, layer = read_layer(spec, index, classes)
             name = layer.name or f"{word}{index + 1}"
             try:
                 built, shape = layer.build(word, shape)
@@ -66,7 +66,8 @@ class LayerSequence(nn.Sequential):
                 modules[name + suffix] = module
         if shape != (classes,):
             raise UsageError(
-                f"the last layer puts out {describe(shape)}, but there are {classes} classes",
+                f"the last layer puts out {describe(shape)}, but there are {classes} classes;"
+                " the word classes stands for their number",
                 ("layers", max(len(layers) - 1, 0)),
             )
         super().__init__(modules)
@@ -77,12 +78,13 @@ class LayerSequence(nn.Sequential):
             draw_weights(self, init)
 
 
-def read_layer(spec: str | dict[str, Any], index: int) -> tuple[str, Layer]:
+def read_layer(spec: str | dict[str, Any], index: int, classes: int) -> tuple[str, Layer]:
     """Return a layer's word and options.
 
     Args:
         spec: A word, or a mapping from one word to its options.
         index: Which entry of the list it is, for messages.
+        classes: For what the option ``classes`` stands.
 
     Raises:
         UsageError: The word or an option is unknown (the nearest right one is named), or an
@@ -102,7 +104,7 @@ def read_layer(spec: str | dict[str, Any], index: int) -> tuple[str, Layer]:
         )
     kind = LAYERS[word]
     try:
-        return word, kind.model_validate(options)
+        return word, kind.model_validate(options, context={"classes": classes})
     except ValidationError as error:
         # An unknown option explains why another one is missing, so it comes first.
         fault = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")

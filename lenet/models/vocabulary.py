@@ -6,9 +6,9 @@ what does not fit is explained with the arithmetic. `LAYERS` lists the words.
 
 from collections.abc import Sequence
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 from torch import nn
 
 from lenet.errors import UsageError, count
@@ -28,6 +28,15 @@ MAX_VALUES = 10_000_000
 """What a layer may make of one image, so that a typing error does not fill the memory."""
 
 Count = Annotated[int, Field(ge=1, le=10_000)]
+
+
+def _count_classes(value: Any, info: ValidationInfo) -> Any:
+    """Return the number of classes for the word ``classes``, all else as it is."""
+    return info.context["classes"] if value == "classes" and info.context else value
+
+
+Outputs = Annotated[Count, BeforeValidator(_count_classes)]
+"""A number, or the word ``classes``; the context of validation has their number."""
 Pixels = Annotated[int, Field(ge=0, le=10_000)]
 Constant = Annotated[dict[Literal["constant"], float], Field(min_length=1)]
 
@@ -61,8 +70,8 @@ class Layer(BaseModel):
 class Convolution(Layer):
     """Filters moved over the channels."""
 
-    filters: Count
-    """Number of output channels."""
+    filters: Outputs
+    """Number of output channels; ``classes``: one for each."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
@@ -156,8 +165,8 @@ class Convolution(Layer):
 class TransposedConvolution(Layer):
     """Each input adds a copy of the filters to the output: undoes a convolution's size."""
 
-    filters: Count
-    """Number of output channels."""
+    filters: Outputs
+    """Number of output channels; ``classes``: one for each."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
@@ -185,8 +194,8 @@ class TransposedConvolution(Layer):
 class Local(Layer):
     """A convolution without weight sharing: filters of its own at every place."""
 
-    filters: Count
-    """Number of output channels."""
+    filters: Outputs
+    """Number of output channels; ``classes``: one for each."""
     size: Count
     """Height and width of the filters in pixels."""
     stride: Count = 1
@@ -271,8 +280,8 @@ class Flatten(Layer):
 class Linear(Layer):
     """Units that each see all inputs."""
 
-    units: Count
-    """Number of outputs."""
+    units: Outputs
+    """Number of outputs; ``classes``: one for each."""
     bias: bool = True
     """Whether each has a bias."""
 

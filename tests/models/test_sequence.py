@@ -184,6 +184,16 @@ def test_what_does_not_fit_is_explained(
     assert caught.value.path == path
 
 
+@pytest.mark.parametrize("head", [
+    ["flatten", {"linear": {"units": "classes"}}],
+    [{"conv": {"filters": "classes", "size": 8}}, "global-average"],
+])  # fmt: skip
+def test_outputs_may_follow_the_classes(head: list[Any]) -> None:
+    assert LayerSequence(head, size=8, classes=3)(torch.zeros(2, 1, 8, 8)).shape == (2, 3)
+    with pytest.raises(UsageError, match="the word classes stands for"):
+        LayerSequence(["flatten", {"linear": {"units": 10}}], size=8, classes=3)
+
+
 def test_a_fault_is_reported_with_its_line(tmp_path: Any) -> None:
     from lenet.config.load import load_config
 
