@@ -126,11 +126,13 @@ def draw_curves(runs: Sequence[Run]) -> Figure:
         below.yaxis.set_major_locator(LogLocator(numticks=4))
         below.yaxis.set_minor_locator(NullLocator())
     else:
-        below.set_ylim(bottom=0)
-        below.yaxis.set_major_locator(MaxNLocator(3, steps=[1, 2, 5, 10]))
+        # The axis ends at a tick, so that there are two at least.
+        ticks = MaxNLocator(3, steps=[1, 2, 5, 10]).tick_values(0, max(rates, default=1) or 1)
+        below.set_ylim(0, 1.05 * ticks[-1])
+        below.yaxis.set_major_locator(FixedLocator(ticks))
     style.write_ticks(below.yaxis)
     below.set_xlabel("epoch")
-    below.xaxis.set_major_locator(MaxNLocator(integer=True))
+    below.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     return figure
 
 

@@ -80,6 +80,17 @@ def test_learning_rates_far_apart_are_on_a_logarithmic_axis(make_run) -> None:
     assert draw_curves([fast]).axes[1].get_yscale() == "linear"
 
 
+@pytest.mark.parametrize("rate", [0.035, 0.1, 0.12, 0.0009])
+def test_a_linear_axis_of_learning_rates_has_a_tick_at_or_above_the_highest(make_run, rate) -> None:
+    run = make_run()
+    (run.folder / "metrics.jsonl").unlink()
+    run.append("metrics.jsonl", {"epoch": 1, "accuracy/test": 0.9, "learning_rate": rate})
+    below = draw_curves([run]).axes[1]
+    assert below.get_yticks()[0] == 0
+    assert rate <= below.get_yticks()[-1] + 1e-12 <= below.get_ylim()[1]
+    assert 2 <= len(below.get_yticks()) <= 4
+
+
 def test_zero_errors_have_a_place_below_the_smallest_rate(make_run) -> None:
     run = make_run()
     run.append("metrics.jsonl", {"epoch": 3, "accuracy/test": 1.0})
