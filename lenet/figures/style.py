@@ -272,10 +272,16 @@ def new_figure(height: float, title: str = "") -> Figure:
 def shorten(name: str, most: int = 40) -> str:
     """Leave out the middle of a name that has more than `most` (≥ 3) characters.
 
-    Names of runs with overrides list them, ``gap,epochs=2,…``, and can be long.
+    Names of runs with overrides list them, ``gap,epochs=2,…``, and can be long. If there is room
+    for the first and the last of them, those between are left out.
     """
     if len(name) <= most:
         return name
+    first, *others = name.split(",")
+    for begin in range(1, len(others)):
+        shown = ",".join([first, "…", *others[begin:]])
+        if len(shown) <= most:
+            return shown
     head = most // 2
     return f"{name[:head]}…{name[len(name) - (most - 1 - head) :]}"
 
