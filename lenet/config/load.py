@@ -342,8 +342,9 @@ def _shown(value: Any) -> str:
 def _name(path: Path, overrides: Sequence[str], config: Config) -> str:
     """Name an experiment: its config's name and what was changed on the command line.
 
-    Keys are cut to their last part where no other key of the config ends in it. Only characters
-    that addresses of pages keep as they are may stand here: TensorBoard puts the name into some.
+    Keys are cut to their last part where no other key of the config ends in it. Of many changes,
+    the first are named and a hash stands for the others. Only characters that addresses of pages
+    keep as they are may stand here: TensorBoard puts the name into some.
     """
     resolved, base = path.resolve(), CONFIGS.resolve()
     own = resolved.relative_to(base) if resolved.is_relative_to(base) else Path(path.name)
@@ -358,5 +359,7 @@ def _name(path: Path, overrides: Sequence[str], config: Config) -> str:
         changes.append((last if ends[last] == 1 else key) + equals + value)
     change = re.sub(r"[^A-Za-z0-9._=,-]+", "-", ",".join(changes))
     if len(change) > 80:
-        change = change[:71] + "-" + hashlib.blake2b(change.encode(), digest_size=4).hexdigest()
+        digest = hashlib.blake2b(change.encode(), digest_size=4).hexdigest()
+        whole = change[:72].rpartition(",")[0]  # no change is cut in two, unless it alone is long
+        change = f"{whole or change[:71]},{digest}"
     return f"{name},{change}"

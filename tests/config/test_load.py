@@ -189,6 +189,14 @@ def test_experiments_with_different_long_changes_have_different_names(write) -> 
     assert first != second and len(first) < 100
 
 
+def test_of_many_changes_the_name_has_the_first_ones_whole_and_a_hash(write) -> None:
+    path = write(MINIMAL)
+    changes = [f"data.train_size={'1' * 20}", *(f"key{i}={'2' * 20}" for i in range(4))]
+    _, *kept, digest = _name(path, changes, load_config(path).config).split(",")
+    assert kept == [f"train_size={'1' * 20}", f"key0={'2' * 20}"]
+    assert len(digest) == 8
+
+
 def test_the_schema_knows_every_key_and_editors_can_read_it() -> None:
     schema = json_schema(describe_specs())
     json.dumps(schema)
