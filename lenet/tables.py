@@ -173,9 +173,9 @@ def _total(widths: Sequence[int]) -> int:
 def _words(text: str) -> list[str]:
     """Split text where it may break: after blanks, and after - / , before a word, as in a/the.
 
-    What belongs to a number stays with it: ``5 %``, ``41.4 ± 2.9``, ``82 / 10,000``.
+    What belongs to a number stays with it: ``5 %``, ``41.4 ± 2.9``, ``82 / 10,000``, ``3x 4 → 9``.
     """
-    blank = r"(?<= )(?!%)(?<!± )(?<!\d / )(?!(?<=\d )[±/] \d)"
+    blank = r"(?<= )(?![%→])(?<![±→] )(?<!\dx )(?<!\d / )(?!(?<=\d )[±/] \d)"
     return re.split(rf"{blank}|(?<=[/,-])(?=[^\W\d]{{2}})", text)
 
 

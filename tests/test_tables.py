@@ -99,6 +99,11 @@ def test_numbers_stay_with_what_belongs_to_them() -> None:
     table = Table(["a"], [["of 41.4 ± 2.9 errors / 10,000"], ["the paper's ± 0.1 %"]])
     lines = [line.strip() for line in printed(11, table).splitlines()]
     assert lines[2:] == ["of", "41.4 ± 2.9", "errors /", "10,000", "the paper's", "± 0.1 %"]
+    pairs = Table(["a"], [["115x 5 → 3, 7x 9 → 4"]])
+    assert [line.strip() for line in printed(13, pairs).splitlines()[2:]] == [
+        "115x 5 → 3,",
+        "7x 9 → 4",
+    ]
 
 
 def test_notes_break_between_words_on_a_terminal_and_stay_whole_in_a_pipe() -> None:

@@ -82,8 +82,8 @@ class Comparison:
         if self.pair:
             only_first, only_second, p = self.pair
             notes.append(
-                f"only {self.folders[0]} wrong: {only_first}, only {self.folders[1]} wrong:"
-                f" {only_second}; McNemar's exact p = {p:.3g}"
+                f"only the first wrong: {only_first:,}, only the second wrong: {only_second:,};"
+                f" McNemar's exact p = {p:.3g}"
             )
         if len(self.folders) > 1:
             always = count(len(self.always_wrong), "image")

@@ -35,6 +35,8 @@ that is given and what they said.
 
 Source: Northcutt, Athalye and Mueller 2021, "Pervasive label errors in test sets"; the votes lie in
 their repository cleanlab/label-errors, file mturk/mnist_mturk.json."""
+MOST = 10
+"""Pairs of label and prediction that the text lists."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,10 @@ class Opinions:
             if i not in self.doubtful
         )
         notes = [f"all networks fail on {count(len(failures), 'image')}:"] if failures else []
-        notes += [", ".join(f"{times}x {pair}" for pair, times in taken.most_common())]
+        most = [f"{times:,}x {pair}" for pair, times in taken.most_common(MOST)]
+        others = len(taken) - len(most)
+        most += [f"and {count(others, 'other pair')}"] if others else []
+        notes += [", ".join(most)]
         notes += [
             f"and {index}, whose label people doubt ({self.doubtful[index]})" for index in doubted
         ]

@@ -13,7 +13,9 @@ def test_two_runs_are_tested_by_mcnemar():
     assert (only_first, only_second) == (2, 1)
     assert p == pytest.approx(1.0)  # a sign test of 2 against 1
     (table,) = comparison.tables()
-    assert "McNemar's exact p = 1" in table.notes[0]
+    assert table.notes[0] == (
+        "only the first wrong: 2, only the second wrong: 1; McNemar's exact p = 1"
+    )
     assert list(table.styles) == [1]  # b has fewer errors
 
 

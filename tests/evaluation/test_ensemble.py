@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import torch
+from torch.nn.functional import one_hot
 
 from lenet.data.datasets import Dataset, Split
-from lenet.evaluation.ensemble import DOUBTFUL, Opinions
+from lenet.evaluation.ensemble import DOUBTFUL, MOST, Opinions
 
 
 def opinions() -> Opinions:
@@ -65,6 +66,17 @@ def test_images_on_which_all_fail_are_marked_where_their_label_is_doubtful() -> 
 def test_images_on_which_all_fail_are_summed_up_by_label_and_prediction() -> None:
     asked = replace(opinions(), doubtful={})
     assert asked.table().notes == ["all networks fail on 1 image:", "1x 4 → 9"]
+
+
+def test_of_many_pairs_of_label_and_prediction_the_most_frequent_are_listed() -> None:
+    labels = torch.tensor([0, *range(10), 1])
+    said = (labels + 1) % 10
+    said[-1] = 7  # an 11th pair
+    split = Split(torch.zeros(12, 1, 1, 1, dtype=torch.uint8), labels)
+    asked = Opinions(["a"], one_hot(said, 10)[None].float(), split, {})
+    pairs = asked.table().notes[1]
+    assert pairs.startswith("2x 0 → 1, ") and pairs.endswith(", and 1 other pair")
+    assert pairs.count("→") == MOST
 
 
 def test_the_table_has_each_network_and_the_better_of_mean_and_vote_is_marked() -> None:
