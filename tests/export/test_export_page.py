@@ -287,8 +287,10 @@ def test_pad_verdict_and_layers_share_a_screen_at_the_devices_sharpness(
     tall, pad = browser.execute_script(
         "return [document.documentElement.scrollHeight, document.getElementById('pad').width]"
     )
+    pen = browser.find_element("id", "width").is_displayed()
     browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert (tall, pad) == (height, 560)
+    assert pen
 
 
 @pytest.mark.parametrize("width", [360, 1120])
