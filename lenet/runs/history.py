@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -153,9 +152,12 @@ def summary(rows: Sequence[Row]) -> Table:
 
 
 def _finished(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """Return the finished runs by experiment, in the order of its name."""
-    finished = sorted((row for row in rows if row.state == "finished"), key=SORTINGS["name"])
-    return {name: list(runs) for name, runs in groupby(finished, key=lambda row: row.experiment)}
+    """Return the finished runs by experiment, in the order of each one's first run."""
+    finished: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.state == "finished":
+            finished.setdefault(row.experiment, []).append(row)
+    return finished
 
 
 def _mean(runs: Sequence[Row], split: str) -> str:

@@ -49,6 +49,7 @@ def test_runs_are_sorted_by_errors_and_the_unfinished_come_last(tmp_path: Path) 
     rows = list_runs(tmp_path, "errors")
     assert [row.experiment for row in rows] == ["better", "worse", "begun"]
     assert table(rows).rows[-1][2] == "unfinished"
+    assert [line[0] for line in summary(rows).rows] == ["better", "worse"]
 
 
 def test_errors_stand_beside_their_images_and_datasets_apart(tmp_path: Path) -> None:
