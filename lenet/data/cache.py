@@ -4,12 +4,16 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
+
+KEPT = 20
+"""Results that are kept; the one that was not used for longest makes room."""
 
 
 def cache_folder() -> Path:
@@ -32,15 +36,22 @@ def read_cached(
     key = hashlib.sha256(json.dumps([*options, files]).encode()).hexdigest()
     cache = cache_folder() / f"{key}.safetensors"
     try:
-        return load(cache.read_bytes())
+        kept = load(cache.read_bytes())
     except (OSError, SafetensorError):
         pass  # not there yet, or damaged
+    else:
+        with suppress(OSError):  # it may not be ours
+            cache.touch()
+        return kept
     tensors = make()
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         draft = cache.with_suffix(f".{os.getpid()}")
         draft.write_bytes(save(tensors))
         draft.replace(cache)
+        by_use = sorted(cache.parent.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
+        for oldest in by_use[:-KEPT]:
+            oldest.unlink(missing_ok=True)
     except OSError:
         pass  # a full or read-only disk: made again next time
     return tensors

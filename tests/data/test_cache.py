@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lenet.data.cache import cache_folder, read_cached
+from lenet.data.cache import KEPT, cache_folder, read_cached
 
 
 @pytest.fixture
@@ -36,6 +36,21 @@ def test_a_file_is_read_again_when_it_or_an_option_changes(counted, tmp_path: Pa
     path.write_text("2")
     os.utime(path, ns=(1, 1))  # whatever the clock's resolution
     assert (read(path), len(reads)) == (2, 3)
+
+
+def test_what_was_not_used_for_longest_makes_room(counted, tmp_path: Path) -> None:
+    read, reads = counted
+    path = tmp_path / "file"
+    path.write_text("1")
+    for option in range(KEPT):
+        read(path, option)
+    for age, cache in enumerate(sorted(cache_folder().iterdir())):
+        os.utime(cache, (age, age))
+    read(path, option=0)  # used now, however old it was
+    for option in range(KEPT, 2 * KEPT - 1):
+        read(path, option)
+    assert len(list(cache_folder().iterdir())) == KEPT
+    assert (read(path, option=0), len(reads)) == (1, 2 * KEPT - 1)
 
 
 def test_a_damaged_or_forbidden_cache_is_no_obstacle(
