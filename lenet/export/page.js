@@ -173,7 +173,8 @@ function show({states, probabilities}, seen) {
   digit.textContent = !seen || isOther ? "–" : CLASSES[first];
   digit.classList.toggle("long", Boolean(seen) && CLASSES[first].length > 2);
   digit.classList.toggle("unsure", Boolean(isUnsure));
-  const verdict = `${percent(first)}, then ${CLASSES[second]} with ${percent(second)}`;
+  const next = probabilities[second] < 0.0005 ? "" : `, then ${CLASSES[second]} with ${percent(second)}`;
+  const verdict = percent(first) + next;
   const words = !seen ? (NETWORK.draws ? "draw a digit" : "no picture yet")
     : seen.small ? "too small to read"
       : isOther ? `no digit: ${format(seen.other)}, nearest ${CLASSES[first]}`
