@@ -192,6 +192,7 @@ BEYOND = Study(
         Row(label="compact", config="modern/compact"),
         Row(label="five of these compact", config="modern/compact", ensemble=True),
         Row(label="handwriting", config="modern/handwriting", seeds=1),
+        Row(label="line-base", config="reading/line-base", runs="line-base", seeds=1),
         Row(label="line", config="reading/line", runs="line", seeds=1),
     ),
     (Column("MNIST", lambda m: "–" if _reads_lines(m) else f"{m.percent:.2f}"),),
