@@ -131,8 +131,8 @@ def test_a_line_may_be_found_in_several_ways(network: Ensemble, sample: Dataset)
     picture, text = write_string(sample.train, 800, 4)
     strokes = find_strokes(picture)
     whole = take_strip(strokes)
-    half = replace(whole, right=whole.right // 2)
-    reading = read_line(network, [(strokes, half), (strokes, whole)])
+    ways = [replace(whole, right=whole.right // 2), whole, replace(whole, body=1.1 * whole.body)]
+    reading = read_line(network, [(strokes, way) for way in ways])
     assert reading is not None and spell(reading) == text
 
 
