@@ -15,7 +15,7 @@ from lenet.studies.study import collect
 def test_each_set_that_is_there_is_a_column_and_the_others_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("LENET_DATA")
+    monkeypatch.delenv("LENET_DATA", raising=False)
     monkeypatch.chdir(tmp_path)
     stroke = np.full((100, 100), 255, dtype=np.uint8)
     stroke[20:80, 48:54] = 0
