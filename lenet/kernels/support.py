@@ -25,4 +25,8 @@ def missing() -> str | None:
     """Return what this machine lacks to run the kernels, e.g. ``the package numba``, or None."""
     if find_spec("numba") is None:
         return f"the package numba: {how_to_install('fast')}"
-    return None if register_lanes() else "a processor with AVX2 or AVX-512"
+    try:
+        lanes = register_lanes()
+    except ImportError as error:  # as where NumPy is newer than Numba knows
+        return f"a Numba that can be imported ({error})"
+    return None if lanes else "a processor with AVX2 or AVX-512"

@@ -11,6 +11,14 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+def test_a_numba_that_cannot_be_imported_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> int:
+        raise ImportError("Numba needs an older NumPy")
+
+    monkeypatch.setattr(support, "register_lanes", fail)
+    assert support.missing() == "a Numba that can be imported (Numba needs an older NumPy)"
+
+
 @pytest.mark.parametrize(
     ("features", "expected"),
     [
