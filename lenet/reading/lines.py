@@ -109,11 +109,6 @@ class Page:
     lines: list[Reading]
     marks: list[Mark]
 
-    @property
-    def evidence(self) -> float:
-        """That of all lines."""
-        return _weigh(self.lines)
-
 
 def scan_lines(network: Ensemble, picture: Picture) -> Scan:
     """Read the lines of a page, whichever of three ways it lies.
@@ -130,7 +125,7 @@ def scan_lines(network: Ensemble, picture: Picture) -> Scan:
         turned = [_read_turned(network, picture, turn) for turn in (1, 3)]
         # A single digit does not tell how a page lies: an 8 on its side may be two zeros.
         turned = [page for page in turned if any(len(line.digits) > 1 for line in page.lines)]
-        page = max([page, *turned], key=lambda page: page.evidence)
+        page = max([page, *turned], key=lambda page: _weigh(page.lines))
     if not page.lines:
         raise PictureError("no digits: none of its marks is read as one")
     lines = [_refuse(network, line, page.marks) for line in page.lines]
