@@ -1,8 +1,8 @@
 """A model together with what it needs to look at pictures and to be judged."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy.typing as npt
 import torch
@@ -24,6 +24,9 @@ from lenet.rng import derive_seed
 from lenet.runs.files import check_layout
 from lenet.runs.run import Run
 
+if TYPE_CHECKING:
+    from lenet.kernels.network import FastNetwork
+
 
 @dataclass(frozen=True)
 class Classifier:
@@ -42,6 +45,8 @@ class Classifier:
     """Images at a time when evaluating."""
     kernels: Literal["torch", "fast"] = "torch"
     """What infers many images; compiled kernels where they cover the network."""
+    network: "FastNetwork | None" = None
+    """The weights as the kernels keep them, if they no longer change; see `freeze`."""
 
     @property
     def outputs(self) -> str:
@@ -106,21 +111,32 @@ class Classifier:
     def infer(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W), uint8 or float in [0, 1] → outputs (N, classes)."""
         if self.kernels == "fast" and len(images) >= MANY and images.device.type == "cpu":
-            try:
-                return self._infer_fast(images)
-            except NotCoveredError:
-                pass
+            frozen = self.freeze()
+        else:
+            frozen = self
+        if frozen.network is not None:
+            return frozen._infer_fast(frozen.network, images)
         with naming_memory("evaluate.batch_size", self.batch_size):
             return infer(self.model, self.preprocess, images, self.batch_size)
 
-    def _infer_fast(self, images: Tensor) -> Tensor:
-        plan = plan_network(self.model, self.data.channels, self.preprocess.size)
+    def freeze(self) -> "Classifier":
+        """Return it with its weights of now in compiled kernels, if they cover the network.
+
+        From then on few images pay off, too.
+        """
         if missing():
-            raise NotCoveredError(missing())
+            return self
+        try:
+            plan = plan_network(self.model, self.data.channels, self.preprocess.size)
+        except NotCoveredError:
+            return self
         from lenet.kernels.network import FastNetwork
 
         network = FastNetwork(plan, torch.get_num_threads(), self.preprocess.plain_levels)
         plan.pack(values_of(self.model), network.weights)
+        return replace(self, network=network)
+
+    def _infer_fast(self, network: "FastNetwork", images: Tensor) -> Tensor:
         if self.preprocess.is_plain:
             return network.infer(images)
         prepare = self.preprocess

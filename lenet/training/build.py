@@ -88,7 +88,9 @@ class Components:
         Raises:
             UsageError: The earlier networks of boosting leave nothing to learn from.
         """
-        train, pools = self.config.train, None
+        train, pools, teacher = self.config.train, None, self.teacher
+        if teacher and kernels == "fast":
+            teacher = teacher.freeze()
         if self.config.data.boosting is not None:
             pools = [choose_images(split, self.earlier[seed], seed) for seed in seeds]
         preprocess = self.classifiers[seeds[0]].preprocess
@@ -114,7 +116,7 @@ class Components:
             mix=self.mix,
             compose=StringComposer.of(self.config) if self.config.data.strings else None,
             last_augmented=train.epochs - train.no_augment_epochs,
-            teach=self.teacher.teach if self.teacher else None,
+            teach=teacher.teach if teacher else None,
             pools=pools,
             share=share,
             raw=raw,

@@ -6,7 +6,7 @@ Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Net
 temperature 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -39,6 +39,11 @@ class Teacher:
         runs = find_earlier(config.distil.teacher, config, ("distil", "teacher"))
         ensemble = Ensemble([load_classifier(run, device) for run in runs])
         return cls(ensemble, config.distil.share)
+
+    def freeze(self) -> Self:
+        """Return it with its networks in compiled kernels, where they are covered."""
+        frozen = [classifier.freeze() for classifier in self.ensemble.classifiers]
+        return replace(self, ensemble=Ensemble(frozen))
 
     def teach(self, images: Tensor, targets: Tensor) -> Tensor:
         """Return what the network should say of images.

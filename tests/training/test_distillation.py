@@ -14,6 +14,7 @@ from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble, build_classifier
+from lenet.kernels.support import missing
 from lenet.losses import LOSSES
 from lenet.runs.run import Run
 from lenet.training.distillation import Teacher
@@ -58,6 +59,19 @@ def test_an_ensemble_teaches_its_mean_beside_mixed_labels() -> None:
         torch.zeros(1, 1, 28, 28), mixed
     )
     torch.testing.assert_close(targets, torch.tensor([[0.125, 0.625, 0.25] + [0.0] * 7]))
+
+
+@pytest.mark.skipif(missing() is not None, reason=f"needs {missing()}")
+def test_compiled_kernels_teach_what_pytorch_does() -> None:
+    covered = build_classifier(load_config("modern/compact").config)
+    uncovered = build_classifier(load_config("paper/lenet5").config)
+    for one in (covered, uncovered):
+        one.model.eval()
+    teacher = Teacher(Ensemble([covered, uncovered]), share=0.5)
+    frozen = teacher.freeze()
+    assert [one.network is not None for one in frozen.ensemble.classifiers] == [True, False]
+    images, labels = torch.rand(5, 1, 28, 28), torch.arange(5)
+    torch.testing.assert_close(frozen.teach(images, labels), teacher.teach(images, labels))
 
 
 def test_the_teacher_sees_the_picture_that_the_network_sees() -> None:
