@@ -238,7 +238,7 @@ def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: No
     notice = threading.Timer(
         PATIENCE_SECONDS,
         say,
-        ["loading kernels (compiling them, the first time, takes about 20 s) …"],
+        ["loading kernels (compiling them, the first time, takes 10 to 20 s) …"],
     )
     notice.daemon = True
     notice.start()
