@@ -457,7 +457,7 @@ function fit() {
     redraw();
   }
   const root = document.documentElement.style;
-  for (let zoom = 1.3; zoom >= 0.45; zoom -= 0.05) {
+  for (let zoom = 1.3; zoom >= 0.35; zoom -= 0.05) {
     root.setProperty("--zoom", zoom.toFixed(2));
     if (document.documentElement.scrollHeight <= window.innerHeight) return;
   }

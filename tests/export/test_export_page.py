@@ -277,7 +277,7 @@ def test_a_picture_is_taken_and_light_ink_turned_dark(browser: Any, tmp_path: Pa
     assert (len(rows), np.ptp(rows)) == (20, 19)  # an upright bar, 20 pixels high
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390), (667, 375)])
 def test_pad_verdict_and_layers_share_a_screen_at_the_devices_sharpness(
     width: int, height: int, browser: Any, tmp_path: Path
 ) -> None:
