@@ -194,7 +194,7 @@ function show({states, probabilities}, seen) {
     }
     row.querySelector("i").style.width = `${seen ? 100 * probabilities[k] : 0}%`;
     row.querySelector("span").textContent = seen ? percent(k) : "";
-    row.title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states[network.layers.at(-1).name].values[k].toFixed(1)}`;
+    row.querySelector("div").title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states[network.layers.at(-1).name].values[k].toFixed(1)}`;
   }
 }
 

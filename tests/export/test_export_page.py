@@ -250,6 +250,9 @@ def test_what_is_no_single_digit_is_doubted_and_undone(browser: Any, tmp_path: P
     assert certainty(browser)[0].isdigit()
     bars = browser.find_elements("css selector", "#outputs span")
     assert float(bars[7].text.removesuffix(" %")) > 90
+    tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    rows = [node for node in tree if node.get("role", {}).get("value") == "listitem"]
+    assert [row["name"]["value"] for row in rows] == [""] * 10  # so that their text is read
     for strokes, doubt in ((CROSS, "no digit: "), (TWO, "several marks? ")):
         browser.find_element("id", "clear").click()
         for stroke in strokes:
