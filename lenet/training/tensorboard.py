@@ -242,8 +242,9 @@ def _read_values(run: Run, end: int, updates: int) -> dict[tuple[str, int], Even
 def _layout(validated: bool) -> dict[str, dict[str, Any]]:
     """Return the charts of the custom scalars of a run, with or without validation images."""
     splits = SPLITS if validated else ("train", "test")
+    # One chart for runs with and without validation images: its pattern is the same in all.
     charts: dict[str, dict[str, Any]] = {
-        kind: {"by epoch": ["Multiline", [f"{kind}/{split}$" for split in splits]]}
+        kind: {"by epoch": ["Multiline", [f"{kind}/({'|'.join(SPLITS)})$"]]}
         for kind in ("errors", "accuracy", "loss")
     }
     for split in splits[1:]:
