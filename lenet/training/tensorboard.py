@@ -175,7 +175,8 @@ class Dashboard:
         and hides the values that only others have. Without one it collects them from all runs.
         """
         values = {
-            key: value
+            # A bool would be shown as 1.0000.
+            key: str(value).lower() if isinstance(value, bool) else value
             for key, value in flatten_config(self.run.config).items()
             # How often errors are counted changes none of them, and TensorBoard knows no None.
             if value is not None and not key.startswith("evaluate.")

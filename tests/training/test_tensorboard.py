@@ -127,6 +127,7 @@ def test_hyperparameters_are_written_without_describing_an_experiment(finished: 
     )
     assert start.hparams["optimizer.lr"].number_value == 0.05
     assert start.hparams["model.kind"].string_value == "lenet5-modern"
+    assert start.hparams["model.batch_norm"].string_value == "false"
     assert not any(key.startswith("evaluate.") for key in start.hparams)
 
 
