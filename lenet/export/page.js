@@ -194,7 +194,7 @@ function show({states, probabilities}, seen) {
     }
     row.querySelector("i").style.width = `${seen ? 100 * probabilities[k] : 0}%`;
     row.querySelector("span").textContent = seen ? percent(k) : "";
-    row.title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states[network.layers.at(-1).name].values[k].toFixed(1)}`;
+    row.querySelector("div").title = `${NETWORK.outputs === "penalties" ? "distance" : "logit"} ${states[network.layers.at(-1).name].values[k].toFixed(1)}`;
   }
 }
 
@@ -457,7 +457,7 @@ function fit() {
     redraw();
   }
   const root = document.documentElement.style;
-  for (let zoom = 1.3; zoom >= 0.45; zoom -= 0.05) {
+  for (let zoom = 1.3; zoom >= 0.35; zoom -= 0.05) {
     root.setProperty("--zoom", zoom.toFixed(2));
     if (document.documentElement.scrollHeight <= window.innerHeight) return;
   }

@@ -1,7 +1,9 @@
 """A line on the terminal for a whole training: how far it is, how fast, and its errors."""
 
+import os
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from tqdm import tqdm
 
@@ -32,6 +34,9 @@ class Progress:
             bar_format=FORMAT,
             dynamic_ncols=True,
         )
+        if shown:
+            self.bar.dynamic_ncols = _measure  # type: ignore[assignment]  # tqdm calls it
+            self.bar.ncols, self.bar.nrows = _measure(sys.stderr)
 
     def close(self) -> None:
         """Remove the bar."""
@@ -57,3 +62,16 @@ class Progress:
                 say(line)
 
         return say if self.bar.disable else _say
+
+
+def _measure(stream: TextIO) -> tuple[int | None, int | None]:
+    """Return how many columns and rows tqdm may use; None: any number.
+
+    Some terminals, those of containers and of jobs for example, claim to have none; in a terminal
+    without rows tqdm itself would draw nothing.
+    """
+    try:
+        columns, rows = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError):  # no terminal
+        return None, None
+    return columns - 1 if columns else None, rows - 1 if rows else None

@@ -175,7 +175,8 @@ class Dashboard:
         and hides the values that only others have. Without one it collects them from all runs.
         """
         values = {
-            key: value
+            # A bool would be shown as 1.0000.
+            key: str(value).lower() if isinstance(value, bool) else value
             for key, value in flatten_config(self.run.config).items()
             # How often errors are counted changes none of them, and TensorBoard knows no None.
             if value is not None and not key.startswith("evaluate.")
@@ -242,8 +243,9 @@ def _read_values(run: Run, end: int, updates: int) -> dict[tuple[str, int], Even
 def _layout(validated: bool) -> dict[str, dict[str, Any]]:
     """Return the charts of the custom scalars of a run, with or without validation images."""
     splits = SPLITS if validated else ("train", "test")
+    # One chart for runs with and without validation images: its pattern is the same in all.
     charts: dict[str, dict[str, Any]] = {
-        kind: {"by epoch": ["Multiline", [f"{kind}/{split}$" for split in splits]]}
+        kind: {"by epoch": ["Multiline", [f"{kind}/({'|'.join(SPLITS)})$"]]}
         for kind in ("errors", "accuracy", "loss")
     }
     for split in splits[1:]:

@@ -250,6 +250,9 @@ def test_what_is_no_single_digit_is_doubted_and_undone(browser: Any, tmp_path: P
     assert certainty(browser)[0].isdigit()
     bars = browser.find_elements("css selector", "#outputs span")
     assert float(bars[7].text.removesuffix(" %")) > 90
+    tree = browser.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    rows = [node for node in tree if node.get("role", {}).get("value") == "listitem"]
+    assert [row["name"]["value"] for row in rows] == [""] * 10  # so that their text is read
     for strokes, doubt in ((CROSS, "no digit: "), (TWO, "several marks? ")):
         browser.find_element("id", "clear").click()
         for stroke in strokes:
@@ -277,7 +280,7 @@ def test_a_picture_is_taken_and_light_ink_turned_dark(browser: Any, tmp_path: Pa
     assert (len(rows), np.ptp(rows)) == (20, 19)  # an upright bar, 20 pixels high
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390)])
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (844, 390), (667, 375)])
 def test_pad_verdict_and_layers_share_a_screen_at_the_devices_sharpness(
     width: int, height: int, browser: Any, tmp_path: Path
 ) -> None:

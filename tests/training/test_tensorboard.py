@@ -127,6 +127,7 @@ def test_hyperparameters_are_written_without_describing_an_experiment(finished: 
     )
     assert start.hparams["optimizer.lr"].number_value == 0.05
     assert start.hparams["model.kind"].string_value == "lenet5-modern"
+    assert start.hparams["model.batch_norm"].string_value == "false"
     assert not any(key.startswith("evaluate.") for key in start.hparams)
 
 
@@ -156,7 +157,7 @@ def test_no_chart_is_laid_out_that_would_stay_empty(finished: Run, tmp_path: Pat
     assert "errors, validation: by epoch and class" in read_charts(finished.folder)
     Dashboard(begin(tmp_path, "data.validation=0"), 1).close()
     charts = read_charts(tmp_path / "small" / "0")
-    assert charts["errors, by epoch"] == ["errors/train$", "errors/test$"]
+    assert charts["errors, by epoch"] == ["errors/(train|validation|test)$"]
     assert charts["errors, test: by epoch and class"] == ["class_errors/test/"]
     assert not any("validation" in title or "seeds" in title for title in charts)
 
