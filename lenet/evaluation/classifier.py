@@ -110,10 +110,8 @@ class Classifier:
 
     def infer(self, images: Tensor) -> Tensor:
         """Images (N, C, H, W), uint8 or float in [0, 1] → outputs (N, classes)."""
-        if self.kernels == "fast" and len(images) >= MANY and images.device.type == "cpu":
-            frozen = self.freeze()
-        else:
-            frozen = self
+        pays_off = self.kernels == "fast" and len(images) >= MANY and images.device.type == "cpu"
+        frozen = self.freeze() if pays_off else self
         if frozen.network is not None:
             return frozen._infer_fast(frozen.network, images)
         with naming_memory("evaluate.batch_size", self.batch_size):
