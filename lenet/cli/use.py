@@ -251,6 +251,8 @@ def scan(
             name = f"{path}: " if len(paths) > 1 else ""
             for line in found.text().splitlines():
                 typer.echo(name + line)
+            if doubts := found.doubts():
+                say(name + doubts)
         if show is not None:
             from lenet.figures.scans import draw_scan
             from lenet.figures.style import applied, save

@@ -39,6 +39,7 @@ LEAST_SUPPORT = 0.4  # probability times centring from which a position holds a 
 MOST_PIXELS = 2**24  # of a scaled page: memory stays below 2 GB
 STRIP = 64  # rows of the class map at a time
 STEP = 4  # px: two subsamplings halve the map twice
+DOUBT = 0.5  # probability of a line's string below which the user is told
 
 
 @dataclass(frozen=True)
@@ -100,21 +101,33 @@ class Scan:
 
     def as_dicts(self, scale: float = 1.0) -> list[dict[str, Any]]:
         """Return the lines for JSON; a line's probability is that of all its digits together."""
-        sure = self.probabilities or [
-            math.prod(found.probability for found in line) for line in self.lines
-        ]
         return [
             {
                 "text": self._spell(line),
                 "probability": probability,
                 "digits": [found.as_dict(scale, self.classes) for found in line],
             }
-            for line, probability in zip(self.lines, sure, strict=True)
+            for line, probability in zip(self.lines, self._measure(), strict=True)
         ]
+
+    def doubts(self) -> str:
+        """Name the lines that are as likely wrong as right; empty: there are none."""
+        unsure = [
+            f"line {number} ({100 * probability:.0f} %)"
+            for number, probability in enumerate(self._measure(), 1)
+            if probability < DOUBT
+        ]
+        return f"unsure of {', '.join(unsure)}" if unsure else ""
 
     def text(self) -> str:
         """The digits as lines of text; names of several letters stand apart."""
         return "\n".join(map(self._spell, self.lines))
+
+    def _measure(self) -> list[float]:
+        """The probability of each line."""
+        return self.probabilities or [
+            math.prod(found.probability for found in line) for line in self.lines
+        ]
 
     def _spell(self, line: Sequence[Found]) -> str:
         between = " " if any(len(name) > 1 for name in self.classes) else ""

@@ -118,6 +118,25 @@ def test_networks_that_cannot_slide_and_empty_pages_are_refused() -> None:
         scan_marks(load_ensemble(NAME), np.full((100, 100, 1), 255, dtype=np.uint8))
 
 
+def test_lines_that_are_likely_wrong_are_named() -> None:
+    box = (slice(0, 1), slice(0, 1))
+    sure, unsure = Found(1, 0.9, box), Found(7, 0.6, box)
+    # 0.9 · 0.6 = 0.54, 0.6 · 0.6 = 0.36, 0.6 · 0.6 · 0.9 = 0.324
+    scan = Scan([[sure, unsure], [unsure, unsure], [sure], [unsure, unsure, sure]])
+    assert scan.doubts() == "unsure of line 2 (36 %), line 4 (32 %)"
+    assert Scan([[sure], [unsure]]).doubts() == ""
+    assert Scan([[sure]], probabilities=[0.25]).doubts() == "unsure of line 1 (25 %)"
+
+
+def test_the_command_says_what_it_is_unsure_of(mnist: Dataset, tmp_path: Path) -> None:
+    picture, _ = write_string(mnist.test, 0, gap=-9)
+    page = tmp_path / "page.png"
+    Image.fromarray(picture[..., 0]).save(page)
+    result = CliRunner().invoke(app, ["scan", "published:line", str(page)])
+    assert result.exit_code == 0 and result.stdout.strip().isdigit()
+    assert "unsure of line 1 (" in result.stderr
+
+
 def test_the_command_prints_the_string_and_draws_the_page(mnist: Dataset, tmp_path: Path) -> None:
     picture, written = write_string(mnist.test, 0, gap=6)
     page = tmp_path / "page.png"
