@@ -41,7 +41,7 @@ def test_tables_of_several_studies_stand_one_below_the_other(runs: Path) -> None
         "0 the paper 92.0 ± 2.8 99.08 % 2",
     ]
     markdown = reproduce("ladder", "--runs", str(runs), "--markdown").splitlines()
-    assert markdown[-1] == "| 1 SGD in batches, 4 epochs | 96.0 | 99.04 % | 1 | +4.0 |"
+    assert markdown[-1] == "| 1 SGD in batches, 4 epochs | 96 | 99.04 % | 1 | +4.0 |"
 
 
 def test_json_is_one_list_of_rows(runs: Path) -> None:
