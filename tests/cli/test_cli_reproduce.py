@@ -61,6 +61,18 @@ def test_tables_and_figures_are_written(runs: Path) -> None:
     }  # fmt: skip
 
 
+def test_figures_are_drawn_in_a_format_and_theme_which_are_checked_first(runs: Path) -> None:
+    study = ["ladder", "--runs", str(runs), "--to", str(runs / "to")]
+    reproduce(*study, "--format", "svg", "--theme", "dark")
+    assert "fill: #0d1117" in (runs / "to" / "ladder.svg").read_text()
+    for option, value, refusal in (
+        ("--theme", "black", "no theme"),
+        ("--format", "gif", "not gif"),
+    ):
+        result = runner.invoke(app, ["reproduce", *study, option, value])
+        assert result.exit_code == 2 and refusal in result.stderr
+
+
 def test_a_study_without_runs_says_so(runs: Path) -> None:
     result = runner.invoke(app, ["reproduce", "pooling", "--no-train", "--runs", str(runs)])
     assert result.exit_code == 0
