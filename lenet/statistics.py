@@ -73,10 +73,15 @@ def summarize(values: Sequence[float]) -> Summary:
     return Summary(mean(values), stdev(values) if len(values) > 1 else None, len(values))
 
 
+def describe_mean(errors: Summary) -> str:
+    """Write counts over seeds as ``41.4 ± 2.9``, and that of one seed as ``36``."""
+    return f"{errors:.0f}" if errors.n == 1 else f"{errors:.1f}"
+
+
 def describe_mean_errors(errors: Summary, n: int) -> str:
     """Write counts over seeds as ``41.4 ± 2.9 errors / 10,000 (accuracy 99.59 %, 5 seeds)``."""
     accuracy = f"accuracy {describe_accuracy(errors.mean, n)}"
-    return f"{errors:.1f} errors / {n:,} ({accuracy}, {count(errors.n, 'seed')})"
+    return f"{describe_mean(errors)} errors / {n:,} ({accuracy}, {count(errors.n, 'seed')})"
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -76,7 +76,7 @@ def test_the_mean_over_seeds_is_written_beside_the_accuracy() -> None:
         "41.0 ± 1.4 errors / 10,000 (accuracy 99.59 %, 2 seeds)"
     )
     one = describe_mean_errors(summarize([7]), 1_000)
-    assert one == "7.0 errors / 1,000 (accuracy 99.30 %, 1 seed)"
+    assert one == "7 errors / 1,000 (accuracy 99.30 %, 1 seed)"
 
 
 def test_mcnemar_of_thousands_of_disagreements_is_exact_and_quick() -> None:

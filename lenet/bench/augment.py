@@ -23,6 +23,7 @@ from lenet.bench.measurement import Row, take_turns
 from lenet.data.datasets import Split, load_dataset
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.sources import SOURCES
+from lenet.errors import count
 from lenet.rng import generator
 from lenet.tables import Table
 
@@ -187,7 +188,7 @@ def table(rows: Sequence[Row]) -> Table:
     for name in names:
         found = [rates.get(f"{name} | {column}") for column in COLUMNS]
         cells.append([name, *("—" if rate is None else f"{rate:,.0f}" for rate in found)])
-    head = (f"images/s, {torch.get_num_threads()} threads", *COLUMNS)
+    head = (f"images/s, {count(torch.get_num_threads(), 'thread')}", *COLUMNS)
     return Table(head, cells, optional=(1 + COLUMNS.index(BATCHED),))
 
 

@@ -17,9 +17,11 @@ from lenet.cli.options import (
     Markdown,
     Overrides,
     Overwrite,
+    PictureKind,
     Root,
     Runs,
     Split,
+    Theme,
     print_json,
     print_table,
     print_tables,
@@ -66,6 +68,8 @@ def reproduce(
         Path | None,
         typer.Option(help="Write tables (Markdown, JSON) and figures into this folder."),
     ] = None,
+    kind: PictureKind = "png",
+    theme: Theme = "light",
     overwrite: Overwrite = False,
     as_markdown: Markdown = False,
     as_json: Json = False,
@@ -87,8 +91,12 @@ def reproduce(
         refuse_unused("with --no-train", data=data)
     studies = [study.complete(study, data, say) for study in chosen]
     if to:
+        from lenet.figures.style import check_suffix, check_theme
+
+        check_theme(theme)
         for study in studies:
-            for suffix in ("md", "json", "png"):
+            check_suffix(to / f"{study.name}.{kind}")
+            for suffix in ("md", "json", kind):
                 check_output(to / f"{study.name}.{suffix}", overwrite=overwrite)
     if train:
         rows = [row for study in studies if study.trains for row in study.rows]
@@ -106,7 +114,7 @@ def reproduce(
             say(f"{study.name} has no finished run in {runs}")
     found = [(study, rows_of_it) for study, rows_of_it in measured if rows_of_it]
     if to and found:
-        _write_studies(found, to, overwrite)
+        _write_studies(found, to, kind, theme, overwrite)
     if as_json:
         print_json([row for study, part in found for row in study.as_dicts(part)])
         return
@@ -117,18 +125,22 @@ def reproduce(
 
 
 def _write_studies(
-    found: Sequence[tuple["Study", Sequence["Measured"]]], to: Path, overwrite: bool
+    found: Sequence[tuple["Study", Sequence["Measured"]]],
+    to: Path,
+    kind: str,
+    theme: str,
+    overwrite: bool,
 ) -> None:
     """Write each study's table and figures into a folder."""
     from lenet.figures import style
     from lenet.figures.reproduction import draw_study
     from lenet.runs.files import check_output, write_atomically
 
-    with style.applied():
+    with style.applied(theme):
         for study, measured in found:
             for name, figure in draw_study(study, measured).items():
-                check_output(to / f"{name}.png", overwrite=overwrite)
-                style.save(figure, to / f"{name}.png")
+                check_output(to / f"{name}.{kind}", overwrite=overwrite)
+                style.save(figure, to / f"{name}.{kind}")
             table = study.table(measured).markdown()
             content = json.dumps(study.as_dicts(measured), indent=2, ensure_ascii=False)
             write_atomically(to / f"{study.name}.md", f"{table}\n".encode())

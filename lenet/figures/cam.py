@@ -170,7 +170,9 @@ def draw_scene(subject: Subject) -> Figure:
     scene = torch.cat(pictures, dim=3)  # (1, 1, size, 2 size)
     seen = activation_maps(subject.classifier.model, scene, classes)
     assert seen is not None  # a global average has maps to average
-    figure = style.new_figure(2.3, f"{subject.name}: one picture, the maps of two classes")
+    figure = style.new_figure(
+        2.3, f"{subject.name}: evidence for two classes (blue), or against (orange)"
+    )
     whole, *panels = figure.subplots(1, 3)
     picture = subject.restore(scene[0]).cpu()
     strokes = style.strokes(picture, pictures=subject.test.pictures)

@@ -156,7 +156,8 @@ def _scale_rates(axes: Axes, rates: Sequence[float]) -> None:
 
 def _title(experiments: dict[str, list[list[dict[str, Any]]]]) -> str:
     if len(experiments) > 1:
-        return "Error rate by epoch"
+        bands = any(len(histories) > 1 for histories in experiments.values())
+        return "Error rate by epoch" + (", mean ± sd over seeds" if bands else "")
     name, histories = next(iter(experiments.items()))
     seeds = f", {len(histories)} seeds, mean ± sd" if len(histories) > 1 else ""
     return f"{name}: error rate by epoch{seeds}"

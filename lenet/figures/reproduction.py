@@ -27,7 +27,7 @@ def draw_study(study: Study, measured: Sequence[Measured]) -> dict[str, Figure]:
     if study.name == FRONTIER.name:
         return {study.name: draw_frontier(measured)}
     if study.name != FIGURE9.name:
-        steps = {m.row.label: m.errors for m in measured}
+        steps = [(m.row.label, m.errors) for m in measured]
         return {study.name: draw_steps(steps, [m.n for m in measured], study.name)}
     figures = {"figure9": draw_bars(measured)}
     if any(m.row.name in FIGURE_6 for m in measured):
@@ -161,8 +161,11 @@ def draw_bars(measured: Sequence[Measured]) -> Figure:
     axes.barh(places - 0.2, ours, 0.38, color="C0", label="ours, mean ± sd over seeds")
     axes.errorbar(ours, places - 0.2, xerr=spread, fmt="none", ecolor=style.foreground(), capsize=2)
     for place, p, o, s in zip(places, paper, ours, spread, strict=True):
-        axes.text(p, place + 0.2, f" {p:g} %", va="center", fontsize=8)
-        axes.text(o + s, place - 0.2, f"  {o:.2f} %", va="center", fontsize=8)
+        for percent, end in ((p, (p, place + 0.2)), (o, (o + s, place - 0.2))):
+            axes.annotate(
+                f"{percent:.2f} %", end, xytext=(5, 0), textcoords="offset points", va="center",
+                fontsize=8,
+            )  # fmt: skip
     axes.set_yticks(places, [m.row.label for m in measured])
     style.write_ticks(axes.xaxis, " %")
     axes.set_xlabel("test error rate")
@@ -213,5 +216,7 @@ def draw_sizes(measured: Sequence[Measured]) -> Figure:
     axes.set_ylabel("error rate")
     axes.set_xlim(0, 66)
     axes.set_ylim(0, None)
-    figure.legend(loc="outside right upper")
+    handles, labels = axes.get_legend_handles_labels()
+    by_label = dict(sorted(zip(labels, handles, strict=True)))  # or error bars come last
+    figure.legend(by_label.values(), by_label.keys(), loc="outside right upper")
     return figure

@@ -10,7 +10,7 @@ from lenet.errors import RunError, UsageError
 from lenet.runs.lock import is_locked
 from lenet.runs.published import RESULTS, read_metrics, read_results
 from lenet.runs.run import check_epochs, is_published, is_run, read_json_lines, read_record
-from lenet.statistics import describe_accuracy, describe_mean_errors, summarize
+from lenet.statistics import describe_accuracy, describe_mean, describe_mean_errors, summarize
 from lenet.tables import BEST, WRONG, Table
 
 SPLITS = ("train", "validation", "test")
@@ -164,7 +164,7 @@ def _mean(runs: Sequence[Row], split: str) -> str:
     """Return the mean ± sd of the errors on a split, or a dash if it has no images."""
     if not all(split in run.errors for run in runs):
         return "–"
-    return f"{summarize([run.errors[split] for run in runs]):.1f}"
+    return describe_mean(summarize([run.errors[split] for run in runs]))
 
 
 def _rows(folder: Path, root: Path) -> list[Row]:

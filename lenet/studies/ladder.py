@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lenet.studies.study import ACCURACY, Column, Measured, Row, Study
+from lenet.studies.study import ACCURACY, ERRORS, Column, Measured, Row, Study
 
 
 def change(measured: Measured) -> float | None:
@@ -40,7 +40,7 @@ LADDER = Study(
         Row(label="8 ensemble", config="modern/lenet5", ensemble=True),
     ),
     (
-        Column("test errors", lambda m: f"{m.summary:.1f}"),
+        Column("test errors", ERRORS.cell),
         ACCURACY,
         Column("seeds", lambda m: str(len(m.errors))),
         Column("change", _write_change),

@@ -22,7 +22,7 @@ from lenet.errors import RunError, count
 from lenet.runs.files import write_atomically
 from lenet.runs.find import PLACES, find_runs
 from lenet.runs.run import Run
-from lenet.statistics import Summary, describe_accuracy, summarize
+from lenet.statistics import Summary, describe_accuracy, describe_mean, summarize
 from lenet.tables import BEST, Table
 
 POLL_SECONDS = 1.0
@@ -158,12 +158,8 @@ class Column:
     optional: bool = False
 
 
-def _count_errors(measured: Measured) -> str:
-    return f"{measured.errors[0]:,}" if measured.row.ensemble else f"{measured.summary:.1f}"
-
-
-ERRORS = Column("test errors of {n}", _count_errors)
-"""A mean and its deviation over seeds; of an ensemble, its one count."""
+ERRORS = Column("test errors of {n}", lambda m: describe_mean(m.summary))
+"""A mean and its deviation over seeds; of one seed or an ensemble, its count."""
 ACCURACY = Column("accuracy", lambda m: describe_accuracy(m.summary.mean, m.n))
 """Stands beside a column of errors."""
 

@@ -341,7 +341,7 @@ def _finish(
 
 def _describe(run: Run, metrics: dict[str, Any], epochs: int, seconds: float) -> str:
     parts = [
-        f"{part} {metrics[f'errors/{part}']:,} ({100 * metrics[f'accuracy/{part}']:.2f} %)"
+        f"{part} {metrics[f'errors/{part}']:,} ({100 - 100 * metrics[f'accuracy/{part}']:.2f} %)"
         for part in ("train", "validation", "test")
         if f"errors/{part}" in metrics
     ]

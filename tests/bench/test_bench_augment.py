@@ -39,6 +39,11 @@ def test_the_table_has_dashes_where_nobody_else_has_it():
     assert "| Cutout | 2,000 | — | — | — | — |" in table(rows).markdown()
 
 
+def test_one_thread_is_no_threads(monkeypatch):
+    monkeypatch.setattr("torch.get_num_threads", lambda: 1)
+    assert table([]).headings[0] == "images/s, 1 thread"
+
+
 @pytest.mark.slow
 def test_measuring_gives_a_rate_for_each_column(mnist):
     rows = measure(None, 1, ["RandomAffine", "MixUp"])

@@ -1,6 +1,7 @@
 """The command line, as a user meets it."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,6 +100,13 @@ def test_a_training_prints_errors_folder_and_dashboard_on_standard_output(elsewh
     assert "epoch 1/1" in result.stderr and "epoch 1/1" not in result.stdout
     assert "\r" not in result.stderr
     assert (elsewhere / "runs/try/0/result.json").exists()
+
+
+def test_a_training_prints_errors_and_their_rate_after_each_epoch(elsewhere: Path) -> None:
+    printed = lenet("train", "quickstart", *SMALL, "--name", "try").stderr
+    (line,) = (line for line in printed.splitlines() if "epoch 1/1" in line)
+    errors, percent = re.findall(r"test ([\d,]+) \(([\d.]+) %\)", line)[0]
+    assert int(errors.replace(",", "")) == pytest.approx(10 * float(percent))  # of 1,000
 
 
 def test_a_run_is_never_replaced_silently(elsewhere: Path) -> None:

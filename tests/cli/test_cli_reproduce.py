@@ -41,7 +41,7 @@ def test_tables_of_several_studies_stand_one_below_the_other(runs: Path) -> None
         "0 the paper 92.0 ± 2.8 99.08 % 2",
     ]
     markdown = reproduce("ladder", "--runs", str(runs), "--markdown").splitlines()
-    assert markdown[-1] == "| 1 SGD in batches, 4 epochs | 96.0 | 99.04 % | 1 | +4.0 |"
+    assert markdown[-1] == "| 1 SGD in batches, 4 epochs | 96 | 99.04 % | 1 | +4.0 |"
 
 
 def test_json_is_one_list_of_rows(runs: Path) -> None:
@@ -59,6 +59,18 @@ def test_tables_and_figures_are_written(runs: Path) -> None:
         "figure5.png", "figure6.png", "figure9.json", "figure9.md", "figure9.png",
         "ladder.json", "ladder.md", "ladder.png",
     }  # fmt: skip
+
+
+def test_figures_are_drawn_in_a_format_and_theme_which_are_checked_first(runs: Path) -> None:
+    study = ["ladder", "--runs", str(runs), "--to", str(runs / "to")]
+    reproduce(*study, "--format", "svg", "--theme", "dark")
+    assert "fill: #0d1117" in (runs / "to" / "ladder.svg").read_text()
+    for option, value, refusal in (
+        ("--theme", "black", "no theme"),
+        ("--format", "gif", "not gif"),
+    ):
+        result = runner.invoke(app, ["reproduce", *study, option, value])
+        assert result.exit_code == 2 and refusal in result.stderr
 
 
 def test_a_study_without_runs_says_so(runs: Path) -> None:

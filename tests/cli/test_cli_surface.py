@@ -33,7 +33,7 @@ SURFACE = {
     "filters": "--data --digit --format --overwrite --theme --to",
     "predict": "--csv --json --overwrite --reject --show",
     "publish": "--name --overwrite --to --without-weights",
-    "reproduce": "--data --jobs --json --markdown --no-train --overwrite --runs --seeds --set --to --train",
+    "reproduce": "--data --format --jobs --json --markdown --no-train --overwrite --runs --seeds --set --theme --to --train",
     "resume": "--data --device --json",
     "robustness": "--data --images --json --markdown --overwrite --theme --to",
     "runs": "--json --markdown --sort",

@@ -1,7 +1,7 @@
 import pytest
 
 from lenet.figures import style
-from lenet.figures.ladder import draw_ladder
+from lenet.figures.ladder import draw_ladder, draw_steps
 from lenet.figures.subject import UnfitError
 
 
@@ -15,6 +15,13 @@ def test_steps_stand_in_the_order_of_their_names_with_means_and_seeds(make_run) 
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0-1998", "1-loss"]
     assert [bar.get_width() for bar in axes.patches] == [5, 3]
     assert [line.get_xdata().tolist() for line in axes.lines] == [[3, 7], [3]]
+
+
+def test_steps_of_the_same_name_stand_side_by_side_and_one_seed_has_a_count() -> None:
+    steps = [("compact", [30, 34]), ("ensemble", [22]), ("longer", [33]), ("ensemble", [28])]
+    (axes,) = draw_steps(steps, [10_000] * 4).axes
+    assert [bar.get_width() for bar in axes.patches] == [32, 22, 33, 28]
+    assert [text.get_text() for text in axes.texts] == ["32.0 ± 2.8 (n = 2)", "22", "33", "28"]
 
 
 def test_one_experiment_makes_no_ladder(make_run) -> None:

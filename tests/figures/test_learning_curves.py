@@ -36,6 +36,13 @@ def test_seeds_of_an_experiment_become_one_line_with_a_band(make_run) -> None:
     assert len(figure.axes[0].collections) == 2
 
 
+def test_the_title_of_several_experiments_explains_bands(make_run) -> None:
+    runs = [make_run(name="a"), make_run(name="b")]
+    assert draw_curves(runs).get_suptitle() == "Error rate by epoch"
+    figure = draw_curves([*runs, make_run(name="b", seed=1)])
+    assert figure.get_suptitle() == "Error rate by epoch, mean ± sd over seeds"
+
+
 def test_several_experiments_share_a_chart(make_run) -> None:
     figure = draw_curves([make_run(name="a"), make_run(name="b")])
     assert len(figure.axes[0].lines) == 4

@@ -37,7 +37,7 @@ def test_seeds_become_one_line_with_mean_and_deviation(tmp_path: Path) -> None:
     finished(tmp_path, "b", 1, test=44, validation=58)
     finished(tmp_path, "a", 0, test=70)
     assert summary(list_runs(tmp_path)).markdown().splitlines()[2:] == [
-        "| a | – | 70.0 | 99.30 % | 1 | 1 | 1.5 |",
+        "| a | – | 70 | 99.30 % | 1 | 1 | 1.5 |",
         "| b | 54.0 ± 5.7 | 42.0 ± 2.8 | 99.58 % | 2 | 1 | 1.5 |",
     ]
 

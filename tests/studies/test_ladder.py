@@ -35,9 +35,9 @@ def test_the_table_says_what_each_step_changed(tmp_path: Path, finish) -> None:
     measured = collect(LADDER, tmp_path, [])
     assert LADDER.table(measured).markdown().splitlines()[2:] == [
         "| 0 the paper | 100.0 ± 7.1 | 99.00 % | 2 |  |",
-        "| 1 SGD in batches, 4 epochs | 90.0 | 99.10 % | 1 | -10.0 |",
+        "| 1 SGD in batches, 4 epochs | 90 | 99.10 % | 1 | -10.0 |",
         "| 7 augmentation, 20 epochs | 41.0 ± 1.4 | 99.59 % | 2 | -49.0 |",
-        "| 8 ensemble | 36.0 | 99.64 % | 1 | -5.0 |",
+        "| 8 ensemble | 36 | 99.64 % | 1 | -5.0 |",
     ]
     assert [row["change"] for row in LADDER.as_dicts(measured)] == [None, -10.0, -49.0, -5.0]
     ((name, figure),) = draw_study(LADDER, measured).items()

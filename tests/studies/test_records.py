@@ -18,7 +18,7 @@ def test_seeds_are_summed_up_and_ensembles_counted_together(tmp_path: Path, fini
         "|---|---:|---:|---|---:|---:|",
         "| modern LeNet-5, 61,706 parameters | 44.0 ± 4.0 | 99.56 % | 3 seeds | 20 | 1.5 |",
         "| ensemble of these LeNet-5s | 31 | 99.69 % | 3 together | 20 | 1.5 |",
-        "| Cireşan's MLP 1000-500, deformations | 65.0 | 99.35 % | 1 seed | 90 | 1.5 |",
+        "| Cireşan's MLP 1000-500, deformations | 65 | 99.35 % | 1 seed | 90 | 1.5 |",
     ]
 
 
