@@ -341,9 +341,9 @@ def _finish(
 
 def _describe(run: Run, metrics: dict[str, Any], epochs: int, seconds: float) -> str:
     parts = [
-        f"{part} {metrics[f'errors/{part}']:,} ({100 - 100 * metrics[f'accuracy/{part}']:.2f} %)"
+        f"{part} {metrics[f'errors/{part}']:,} ({100 * metrics[f'accuracy/{part}']:.2f} %)"
         for part in ("train", "validation", "test")
         if f"errors/{part}" in metrics
     ]
     where = f"seed {run.seed}, epoch {metrics['epoch']}/{epochs}"
-    return f"{where}: errors {' · '.join(parts)} ({seconds:.1f} s)"
+    return f"{where}: errors (accuracy) {' · '.join(parts)} ({seconds:.1f} s)"

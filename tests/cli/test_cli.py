@@ -102,11 +102,11 @@ def test_a_training_prints_errors_folder_and_dashboard_on_standard_output(elsewh
     assert (elsewhere / "runs/try/0/result.json").exists()
 
 
-def test_a_training_prints_errors_and_their_rate_after_each_epoch(elsewhere: Path) -> None:
+def test_a_training_prints_errors_and_accuracy_after_each_epoch(elsewhere: Path) -> None:
     printed = lenet("train", "quickstart", *SMALL, "--name", "try").stderr
     (line,) = (line for line in printed.splitlines() if "epoch 1/1" in line)
-    errors, percent = re.findall(r"test ([\d,]+) \(([\d.]+) %\)", line)[0]
-    assert int(errors.replace(",", "")) == pytest.approx(10 * float(percent))  # of 1,000
+    errors, percent = re.findall(r"errors \(accuracy\) .*test ([\d,]+) \(([\d.]+) %\)", line)[0]
+    assert int(errors.replace(",", "")) == pytest.approx(1000 - 10 * float(percent))  # of 1,000
 
 
 def test_a_run_is_never_replaced_silently(elsewhere: Path) -> None:
