@@ -86,8 +86,9 @@ class Preprocessing(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it does nothing but scale grey levels and surround the picture."""
-        return not self.normalizes_shape and self.scale == 1 and self.places is None
+        """Whether it does nothing but scale all channels alike and surround the picture."""
+        alike = self.colour is None
+        return alike and not self.normalizes_shape and self.scale == 1 and self.places is None
 
     @property
     def plain_levels(self) -> tuple[float, float]:

@@ -73,6 +73,8 @@ class Classifier:
             )
         if batch.dtype != torch.uint8 and not batch.is_floating_point():
             raise UsageError(f"images are uint8 or float in [0, 1], not {batch.dtype}")
+        if batch.is_floating_point():
+            batch = batch.float()  # NumPy's are float64
         device = next((weight.device for weight in self.model.parameters()), batch.device)
         return probabilities(self.infer(batch.to(device)), self.outputs)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,6 +10,7 @@ from lenet.config.load import load_config
 from lenet.data.sources import SOURCES
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import build_classifier
+from lenet.kernels.support import missing
 
 KINDS = {
     "lenet1": "input.size=28",
@@ -43,6 +45,27 @@ def test_the_1998_network_says_that_it_has_ten_bitmaps(letters: None) -> None:
     with pytest.raises(UsageError, match="bitmaps of 10 digits, but there are 26 classes") as error:
         build_classifier(config)
     assert error.value.path == ("model",)
+
+
+@pytest.mark.skipif(missing() is not None, reason=f"needs {missing()}")
+def test_the_kernels_infer_colours_at_the_levels_of_their_channels(letters: None) -> None:
+    levels = ["input.mean=[0.5, 0.4, 0.3]", "input.std=[0.2, 0.3, 0.1]"]
+    changes = ["data.name=kmnist", *levels, "model={kind: compact}", "input.size=28"]
+    classifier = build_classifier(load_config("quickstart", changes).config)
+    classifier.model.eval()
+    frozen = classifier.freeze()
+    assert frozen.network is not None
+    images = torch.randint(256, (20, 3, 28, 28), dtype=torch.uint8)
+    torch.testing.assert_close(frozen(images), classifier(images))
+
+
+@pytest.mark.parametrize("precision", [np.float64, np.float16, np.float32])
+def test_images_may_be_floats_of_any_precision(precision: type) -> None:
+    classifier = build_classifier(load_config("modern/plain").config)
+    classifier.model.eval()
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 28, 28), dtype=np.uint8)
+    floats = (pixels / 255).astype(precision)
+    torch.testing.assert_close(classifier(floats), classifier(pixels), rtol=0, atol=1e-3)
 
 
 @pytest.mark.parametrize(

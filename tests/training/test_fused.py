@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from lenet.config.load import load_config
 from lenet.config.schema import SGD, Config
-from lenet.data.datasets import load_dataset
+from lenet.data.datasets import Split, load_dataset
 from lenet.data.splits import make_splits
 from lenet.errors import UsageError
 from lenet.kernels import support
@@ -256,6 +256,24 @@ def test_distorted_batches_are_those_of_pytorch(elsewhere: Path) -> None:
     inputs = torch.stack([components.classifiers[0].preprocess(images) for images in fast[0]])
     torch.testing.assert_close(inputs, slow[0], rtol=0, atol=3e-5)  # divided by 0.3081
     assert torch.equal(fast[1], slow[1])
+
+
+@needs_kernels
+@pytest.mark.parametrize("augment", ["[]", "[RandomAffine: {degrees: 8}]"])
+def test_each_channel_keeps_its_own_levels(augment: str) -> None:
+    levels = ["input.mean=[0.5, 0.4, 0.3]", "input.std=[0.2, 0.3, 0.1]", "input.size=32"]
+    changes = ["data.name=cifar-10", *levels, f"augment={augment}"]
+    config = load_config("modern/compact", [*changes, "train.no_augment_epochs=0"]).config
+    assert choose_kernels(config, CPU) == "fast"
+    components = build(config, [0])
+    images = torch.randint(256, (128, 3, 32, 32), dtype=torch.uint8)
+    split = Split(images, torch.arange(128) % 10)
+    seen: list[Tensor] = []
+    for kernels in ("fast", "torch"):
+        learner = components.learner([0], 1, kernels=kernels)
+        inputs, labels = components.batches(split, [0], kernels=kernels).batch(1, 0)
+        seen.append(learner.learn(inputs, labels).loss_sum)
+    torch.testing.assert_close(seen[0], seen[1], rtol=1e-4, atol=0)
 
 
 @needs_kernels
