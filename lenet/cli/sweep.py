@@ -69,7 +69,12 @@ def sweep(
         searched.open()  # once, before several workers would make its tables at the same time
         command = [sys.executable, "-m", "lenet", *sys.argv[1:], "--jobs", "1"]
         others = [
-            subprocess.Popen([*command, "--worker", str(worker + n)], stdout=subprocess.DEVNULL)
+            subprocess.Popen(
+                [*command, "--worker", str(worker + n)],
+                stdout=subprocess.DEVNULL,
+                # Else Ctrl-C would reach it too, and `terminate` below end it before it saved.
+                start_new_session=True,
+            )
             for n in range(1, jobs)
         ]
         done = False
@@ -84,6 +89,8 @@ def sweep(
     if stop():
         say("stopped; the same command continues from here")
         raise typer.Exit(stop.exit_code)
+    if worker:
+        return  # whoever started this one writes the best config
     if any(other.returncode for other in others):
         raise RunError("a worker failed; what it said stands above")
     path, best = write_best(searched)

@@ -5,6 +5,7 @@ database. Each trial is an ordinary run, in ``RUNS/NAME/trial-0007/SEED``. Worke
 heartbeat; if it stops, another worker continues the trial from its last checkpoint.
 """
 
+import io
 import json
 import os
 import time
@@ -34,12 +35,9 @@ from lenet.runs.run import Run
 from lenet.statistics import describe_accuracy
 from lenet.studies.search_space import Range, Space
 from lenet.training.build import build, check_images
-from lenet.training.environment import (
-    check_origin,
-    describe_environment,
-    redact_passwords,
-)
-from lenet.training.experiment import load_data
+from lenet.training.distributed import World
+from lenet.training.environment import check_origin, redact_passwords
+from lenet.training.experiment import begin_runs, load_data
 from lenet.training.train import train
 
 SILENCE_SECONDS = 120.0
@@ -249,11 +247,8 @@ def _work(
                 cache[key] = dataset, splits
             check_images(components, splits)
             run = _open_run(sweep, trial, config)
-            checksums = components.checksums(config.seed)
-            check_origin(run, dataset, checksums)
-            if not run.begun:
-                environment = describe_environment(chosen, dataset, checksums)
-                run.write_json("environment.json", environment)
+            check_origin(run, dataset, components.checksums(config.seed))
+            begin_runs([run], components, dataset, splits, World(0, 1, chosen), say)
             watch = _Watch(study, trial, run, stop)
             with lock(run.folder):
                 done = train(config, [run], splits, chosen, stop=watch, components=components)
@@ -416,4 +411,6 @@ def _plot_importances(study: optuna.Study, path: Path) -> None:
         axes = optuna.visualization.matplotlib.plot_param_importances(
             study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()
         )
-    axes.figure.savefig(path, dpi=150, bbox_inches="tight")
+    picture = io.BytesIO()
+    axes.figure.savefig(picture, format="png", dpi=150, bbox_inches="tight")
+    write_atomically(path, picture.getvalue())

@@ -135,7 +135,7 @@ def run_experiment(
             locks.enter_context(lock(root / name / str(seed)))
             runs.append(_open_or_create(name, own, root, resume, overwrite))
         _check_origins(runs, dataset, components)
-        _begin(runs, components, dataset, splits, world, say)
+        begin_runs(runs, components, dataset, splits, world, say)
         where = runs[0].folder.parent
         what = f"{name}: {config.model.kind} on {dataset.name}, {world.describe()}"
         if config.data.name == FILES:
@@ -188,7 +188,7 @@ def describe_images(
     return complete(config, load_data(config, None, say, progress))
 
 
-def _begin(
+def begin_runs(
     runs: Sequence[Run],
     components: Components,
     dataset: Dataset,
@@ -196,7 +196,20 @@ def _begin(
     world: World,
     say: Callable[[str], None],
 ) -> None:
-    """Decide how runs that have not begun are trained, and write down what they are made with."""
+    """Decide how runs that have not begun are trained, and write down what they are made with.
+
+    Args:
+        runs: The seeds of a config.
+        components: What it was built into.
+        dataset: The images, as they were loaded.
+        splits: What is learned from, and judged by.
+        world: Who trains.
+        say: Takes messages.
+
+    Raises:
+        UsageError: The config asks for kernels that cannot train it.
+        RunError: A file cannot be written.
+    """
     new = [run for run in runs if not run.begun]
     if not new:
         return
@@ -257,7 +270,7 @@ def resume_runs(
             dataset = load_data(config, data, say)
             _check_origins(group, dataset, components)
             splits = make_splits(dataset, config, world.device, components.distort)
-            _begin(group, components, dataset, splits, world, say)
+            begin_runs(group, components, dataset, splits, world, say)
             _train(components, group, splits, world, stop, say, progress)
     return Experiment(runs)
 

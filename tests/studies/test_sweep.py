@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 optuna = pytest.importorskip("optuna", reason="needs the extra sweep")
 
+import torch  # noqa: E402
 from sqlalchemy.exc import OperationalError  # noqa: E402
 
 import lenet  # noqa: E402
@@ -22,6 +24,7 @@ from lenet.errors import RunError, UsageError  # noqa: E402
 from lenet.runs.run import Run  # noqa: E402
 from lenet.studies.search_space import Choices, Range  # noqa: E402
 from lenet.studies.sweep import Sweep, work, write_best  # noqa: E402
+from lenet.training.fused import choose_kernels  # noqa: E402
 
 SMALL = [
     "data.name=mnist-sample",
@@ -37,6 +40,10 @@ SPACE = {
     "optimizer.lr": Range(low=0.001, high=0.3, log=True),
     "train.batch_size": Choices(choices=[16, 32]),
 }
+
+
+SWEEP = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
+SWEEP += ["--jobs", "2", "--name", "s"]
 
 
 def sweep(root: Path, **options) -> Sweep:
@@ -57,6 +64,8 @@ def test_trials_are_run_folders_and_the_best_has_the_fewest_validation_errors(
         run = Run.open(tmp_path / f"s/trial-{trial.number:04d}/0")
         assert run.read_json("result.json")["errors/validation"] == trial.value
         assert run.config.optimizer.lr == trial.params["optimizer.lr"]
+        kernels = choose_kernels(run.config, torch.device("cpu"))
+        assert run.read_json("environment.json")["kernels"] == kernels
     assert best.value == min(t.value for t in trials)
     config = load_config(path).config
     assert config.optimizer.lr == best.params["optimizer.lr"]
@@ -67,8 +76,7 @@ def test_trials_are_run_folders_and_the_best_has_the_fewest_validation_errors(
 @pytest.mark.slow
 def test_two_workers_of_one_command_share_the_trials(elsewhere: Path) -> None:
     (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
-    command = [sys.executable, "-m", "lenet", "sweep", "quickstart", "--space", "space.yaml"]
-    command += ["--trials", "3", "--jobs", "2", "--name", "s", "--json"]
+    command = [*SWEEP, "--trials", "3", "--json"]
     command += [word for text in SMALL for word in ("--set", text)]
     ended = subprocess.run(
         command, env=os.environ | ENVIRONMENT, capture_output=True, text=True, check=False
@@ -78,6 +86,31 @@ def test_two_workers_of_one_command_share_the_trials(elsewhere: Path) -> None:
     best = json.loads(ended.stdout)
     assert best["config"] == "runs/s/best.yaml"
     assert "trial" in ended.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+def test_ctrl_c_lets_all_workers_save(elsewhere: Path) -> None:
+    (elsewhere / "space.yaml").write_text("optimizer.lr: {low: 0.01, high: 0.1}")
+    command = [*SWEEP, "--trials", "2"]
+    for text in (*SMALL, "train.epochs=100000"):
+        command += ["--set", text]
+    process = subprocess.Popen(
+        command, env=os.environ | ENVIRONMENT, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while len(list((elsewhere / "runs/s").glob("trial-*/0/metrics.jsonl"))) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)  # as the terminal does
+    assert process.wait(60) == 130
+    searched = sweep(
+        elsewhere / "runs",
+        overrides=[*SMALL, "train.epochs=100000"],
+        space={"optimizer.lr": Range(low=0.01, high=0.1)},
+    )
+    states = [t.state.name for t in searched.open().trials]
+    assert sorted(states) == ["FAIL", "FAIL", "WAITING", "WAITING"]
 
 
 def test_a_sweep_goes_on_to_more_trials(tmp_path: Path) -> None:
