@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from lenet.config.schema import Config
-from lenet.errors import LenetError, UsageError, nearest, shell
+from lenet.config.schema import Config, Data
+from lenet.data.sources import FILES, SAMPLE, describe_dataset
+from lenet.errors import LenetError, UsageError, count, nearest, shell
 from lenet.runs.published import PublishedExperiment
 from lenet.runs.run import Run, is_published, is_run
 
@@ -27,32 +28,83 @@ def published_names() -> list[str]:
     return sorted({file.parent.relative_to(place).as_posix() for place, file in files})
 
 
-def find_earlier(name: str, config: Config, key: tuple[str, ...]) -> list[Run]:
+def find_earlier(
+    name: str, config: Config, key: tuple[str, ...], *, same_classes: bool = True
+) -> list[Run]:
     """Return the trained runs from which a run of `config` is to learn; see `open_runs`.
 
     Args:
         name: As the config names them.
         config: Of the run that is to be trained.
         key: Where the config names them.
+        same_classes: Whether they must know the same classes, in images of as many channels.
 
     Raises:
-        UsageError: There is none, or one has learned from images that this one holds out.
+        UsageError: There is none, one has learned from images that this one holds out, or its
+            classes or channels are others.
     """
     try:
         runs = open_runs(name)
     except UsageError as error:
         raise UsageError(str(error), key) from None
-    ours = config.data
-    for run in runs if ours.validation else ():
-        theirs = run.config.data
-        if any(
-            getattr(theirs, setting) != getattr(ours, setting)
-            for setting in ("name", "validation", "validation_split", "split_seed")
-        ):
-            raise UsageError(
-                f"{run.folder} has learned from images that are validation images here", key
-            )
+    for run in runs:
+        if held_out := _held_out(run.config.data, config.data):
+            raise UsageError(f"{run.folder} has learned from images that are {held_out} here", key)
+        if same_classes:
+            theirs, ours = (describe_dataset(c.data) for c in (run.config, config))
+            if theirs.classes != ours.classes:
+                raise UsageError(f"{run.folder} knows other classes than there are here", key)
+            if theirs.channels != ours.channels:
+                raise UsageError(
+                    f"{run.folder} sees {count(theirs.channels, 'channel')}, not {ours.channels}",
+                    key,
+                )
     return runs
+
+
+def _held_out(theirs: Data, ours: Data) -> str | None:
+    """Name the images that are held out here and that a run of `theirs` has learned from, if any.
+
+    Args:
+        theirs: The images of a run that is trained.
+        ours: Those of one that is to learn from it.
+    """
+    if theirs.name == ours.name == FILES:
+        if theirs.path != ours.path:
+            return None
+        if (theirs.test_share, theirs.split_seed) != (ours.test_share, ours.split_seed):
+            return "test images"
+    elif theirs.name != ours.name and {theirs.name, ours.name} != {"mnist", SAMPLE}:
+        return None
+    if ours.validation and any(
+        getattr(theirs, setting) != getattr(ours, setting)
+        for setting in ("name", "validation", "validation_split", "split_seed")
+    ):
+        return "validation images"
+    return None
+
+
+def pick_seed(runs: Sequence[Run], seed: int, name: str, key: tuple[str, ...]) -> Run:
+    """Return the run of a seed, or the only one there is.
+
+    Args:
+        runs: Those that `name` means, at least one.
+        seed: Of the run that is to learn from it.
+        name: As the config names them.
+        key: Where the config names them.
+
+    Raises:
+        UsageError: There are several, and none of that seed.
+    """
+    same = runs if len(runs) == 1 else [run for run in runs if run.seed == seed]
+    if not same:
+        seeds = ", ".join(str(run.seed) for run in runs)
+        raise UsageError(
+            f"{name} has no run of seed {seed}, only of {seeds}: name one of them, {name}/"
+            f"{runs[0].seed}",
+            key,
+        )
+    return same[0]
 
 
 def locate(name: str) -> Path:

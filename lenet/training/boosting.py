@@ -16,7 +16,7 @@ from lenet.data.datasets import Split
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, load_classifier
 from lenet.rng import generator
-from lenet.runs.find import find_earlier
+from lenet.runs.find import find_earlier, pick_seed
 
 EARLIER = ("data", "boosting", "earlier")
 
@@ -38,17 +38,14 @@ def load_earlier(config: Config, seed: int, device: torch.device) -> list[Classi
         return []
     classifiers = []
     for name in config.data.boosting.earlier:
-        runs = find_earlier(name, config, EARLIER)
-        same = runs if len(runs) == 1 else [run for run in runs if run.seed == seed]
-        if not same:
-            raise UsageError(f"{name} has no finished run of seed {seed}", EARLIER)
-        if same[0].config.loss.kind != config.loss.kind:
+        run = pick_seed(find_earlier(name, config, EARLIER), seed, name, EARLIER)
+        if run.config.loss.kind != config.loss.kind:
             raise UsageError(
-                f"{name} was trained by {same[0].config.loss.kind}, not {config.loss.kind}:"
+                f"{name} was trained by {run.config.loss.kind}, not {config.loss.kind}:"
                 " their outputs cannot be added",
                 EARLIER,
             )
-        classifiers.append(load_classifier(same[0], device))
+        classifiers.append(load_classifier(run, device))
     return classifiers
 
 

@@ -14,7 +14,7 @@ from lenet.errors import UsageError, nearest
 from lenet.evaluation.classifier import Classifier
 from lenet.models.quantization import BOUNDS
 from lenet.runs.files import compute_checksum
-from lenet.runs.find import find_earlier
+from lenet.runs.find import find_earlier, pick_seed
 
 FROM = ("train", "from")
 
@@ -60,16 +60,9 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
     name = config.train.from_
     if name is None:
         return None
-    runs = find_earlier(name, config, FROM)
-    same = runs if len(runs) == 1 else [run for run in runs if run.seed == seed]
-    if not same:
-        seeds = ", ".join(str(run.seed) for run in runs)
-        raise UsageError(
-            f"{name} has no run of seed {seed}, only of {seeds}: name one of them, {name}/"
-            f"{runs[0].seed}",
-            FROM,
-        )
-    weights = same[0].load_weights()
+    runs = find_earlier(name, config, FROM, same_classes=False)
+    run = pick_seed(runs, seed, name, FROM)
+    weights = run.load_weights()
     # The grids of quantized states begin anew.
     theirs, ours = (
         {key: tensor for key, tensor in state.items() if not key.endswith(f".{BOUNDS}")}
@@ -81,8 +74,8 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
     odd = [key for key in fresh if key.rpartition(".")[0] != last]
     odd += sorted(key for key in theirs if key not in ours)
     if odd or not any(key.rpartition(".")[0] != last for key in fitting):
-        there, here = same[0].config.model.kind, config.model.kind
-        channels = describe_dataset(same[0].config.data).channels
+        there, here = run.config.model.kind, config.model.kind
+        channels = describe_dataset(run.config.data).channels
         hint = ""
         if channels != classifier.data.channels and config.data.path is not None:
             what = "grey images" if channels == 1 else "images in colour"
@@ -96,7 +89,7 @@ def load_start(config: Config, seed: int, classifier: Classifier) -> Start | Non
         fresh = [key for key in ours if key.rpartition(".")[0] == last]
         fitting = [key for key in fitting if key not in fresh]
     classifier.model.load_state_dict({key: theirs[key] for key in fitting}, strict=False)
-    where = f"{name}/{same[0].seed}" if len(runs) > 1 else name
+    where = f"{name}/{run.seed}" if len(runs) > 1 else name
     return Start(where, fitting, fresh, compute_checksum(weights))
 
 

@@ -107,7 +107,7 @@ def test_three_networks_in_turn_are_counted_together(tmp_path: Path) -> None:
 
 def test_each_seed_learns_from_the_run_of_its_own_seed(tmp_path: Path) -> None:
     run_experiment(config("paper/linear"), "first", root=tmp_path, seeds=2)
-    with pytest.raises(UsageError, match="no finished run of seed 2"):
+    with pytest.raises(UsageError, match="no run of seed 2"):
         load_earlier(boosted(tmp_path / "first"), 2, torch.device("cpu"))
     (of_seed_1,) = load_earlier(boosted(tmp_path / "first"), 1, torch.device("cpu"))
     expected = Run.open(tmp_path / "first" / "1").load_weights()
