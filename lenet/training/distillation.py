@@ -6,6 +6,7 @@ Source: Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Net
 temperature 1.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from lenet.config.schema import Config
+from lenet.device import torch_threads
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.losses import weigh_classes
 from lenet.runs.find import find_earlier
@@ -55,5 +57,8 @@ class Teacher:
         Returns:
             Shares of each class, float32 (B, classes).
         """
-        said = self.ensemble(images)
-        return torch.lerp(weigh_classes(targets, said.shape[-1]), said, self.share)
+        # Where kernels compute all of it, torch's threads would be in the way of theirs.
+        frozen = all(classifier.network for classifier in self.ensemble.classifiers)
+        with torch_threads(1) if frozen else nullcontext():
+            said = self.ensemble(images)
+            return torch.lerp(weigh_classes(targets, said.shape[-1]), said, self.share)
