@@ -76,7 +76,7 @@ def complete_override(ctx: typer.Context, incomplete: str) -> list[str]:
     from lenet.config.schema import Config
 
     # An option without its value leaves the words before it unparsed.
-    given = [word for word in (ctx.params["config"], *ctx.args) if word]
+    given = [word for word in (ctx.params.get("config"), *ctx.args) if word]
     try:
         config = load_config(given[0] if given else "quickstart").config
     except LenetError:

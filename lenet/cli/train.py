@@ -70,11 +70,12 @@ def train(
 
             theirs, network = open_runs(start)[0].config, f" and the network of {start}"
             overrides.append(f"model={theirs.model.model_dump_json()}")
-            overrides += [f"{key}={theirs.input.size}" for key in ("data.size", "input.size")]
             name = name or load_config(config).name
-            if not any(text.startswith("data.channels") for text in overrides):
-                channels = describe_dataset(theirs.data).channels
-                overrides.append(f"data.channels={channels}")
+            channels, size = describe_dataset(theirs.data).channels, theirs.input.size
+            formats = {"data.channels": channels, "data.size": size, "input.size": size}
+            given = {text.partition("=")[0] for text in overrides}
+            overrides += [f"{key}={value}" for key, value in formats.items() if key not in given]
+            if "data.channels" not in given:
                 network += f", in {'grey' if channels == 1 else 'colour'} as it learned"
     source = load_config(config, overrides, seed=seed)
     if own:

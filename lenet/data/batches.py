@@ -127,7 +127,11 @@ class Batches:
             return torch.stack([p[0] for p in prepared]), torch.stack([p[1] for p in prepared])
 
     def sample(self, epoch: int, n: int) -> tuple[Tensor, Tensor]:
-        """Return n random training images, unaugmented: inputs (S, n, …) and labels (S, n)."""
+        """Return n random training images, unaugmented: inputs (S, n, …) and labels (S, n).
+
+        They are fewer where a seed has fewer.
+        """
+        n = min(n, *map(len, self.pools.values()))
         inputs, labels = [], []
         for seed in self.seeds:
             draw = generator(seed, "sample", epoch)

@@ -68,7 +68,8 @@ def _difference(expected: set[str], found: set[str]) -> str:
 def is_complete(config: Config) -> bool:
     """Say whether a config needs no look at the images to build its network."""
     known = config.data.name in ("mnist", SAMPLE) or config.input.mean is not None
-    described = config.data.name != FILES or config.data.classes is not None
+    data = config.data
+    described = data.name != FILES or None not in (data.classes, data.size, data.channels)
     return described and (known or config.input.levels != "standard")
 
 

@@ -58,7 +58,9 @@ class SDLMLearner:
         self.mu = mu
         self.curvature_images = curvature_images
         self.epoch = 1
-        last = [m for m in self.models[0].modules() if isinstance(m, nn.Linear | RBF)][-1]
+        last = [m for m in self.models[0].modules() if isinstance(m, nn.Linear | nn.Conv2d | RBF)][
+            -1
+        ]
         self.classes = len(last.centres if isinstance(last, RBF) else last.weight)
         rules = write_rules(self.models, size)
         self.rules = list(rules.values())

@@ -39,6 +39,10 @@ def test_keys_are_those_of_the_config_and_a_whole_key_gets_what_it_may_be() -> N
     ]
 
 
+def test_commands_without_a_config_complete_keys_too() -> None:
+    assert complete("reproduce", "--set", "train.epo") == ["train.epochs=3"]
+
+
 def test_bash_divides_words_at_equals_signs_and_colons_and_replaces_the_rest() -> None:
     assert complete("train", "quickstart", "--set", "train.order", "=") == ["shuffled", "constant"]
     assert complete("train", "quickstart", "--set", "train.order", "=", "c") == ["constant"]

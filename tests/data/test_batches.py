@@ -131,6 +131,13 @@ def test_each_seed_presents_the_images_of_its_pool_only() -> None:
     assert sorted(labels[1].tolist()) == [2, 9]
 
 
+def test_a_sample_of_unequal_pools_is_as_large_as_the_smallest() -> None:
+    source = batches(seeds=[0, 1], pools=[torch.tensor([1, 4, 7]), torch.tensor([2, 9])])
+    labels = source.sample(1, 500)[1]
+    assert labels.shape == (2, 2)
+    assert set(labels[0].tolist()) < {1, 4, 7}
+
+
 def test_balanced_classes_come_equally_often_and_their_images_too() -> None:
     # 12 draws from 9 images of class 0, 2 of class 1 and 1 of class 4: four of each class.
     labels = torch.tensor([0] * 9 + [1] * 2 + [4])

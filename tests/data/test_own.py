@@ -64,6 +64,13 @@ def test_mnist_keeps_its_constants_and_others_are_measured() -> None:
     assert complete(found, Dataset("fashion-mnist", split, split, "test")) == found
 
 
+def test_own_files_are_looked_at_until_classes_size_and_channels_are_known() -> None:
+    changes = ["data.name=files", "data.path=x", "data.classes=[a, b]", "input.levels=unit"]
+    assert not is_complete(load_config("modern/plain", changes).config)
+    changes += ["data.size=28", "data.channels=1"]
+    assert is_complete(load_config("modern/plain", changes).config)
+
+
 def test_the_validation_images_are_not_measured() -> None:
     config = load_config(
         "modern/plain",

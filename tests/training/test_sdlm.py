@@ -158,3 +158,14 @@ def test_a_network_that_it_does_not_know_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), ScaledTanh(), nn.Softmax(1))
     with pytest.raises(UsageError, match="Softmax"):
         SDLMLearner([model], LOSSES["squared-targets"](), (2, 2), eta=ETA)
+
+
+def test_the_last_layer_may_be_a_convolution_as_large_as_its_input():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 3, 4), nn.Flatten())
+    learner = SDLMLearner([model], LOSSES["squared-targets"](), (4, 4), eta=ETA)
+    inputs, labels = torch.rand(1, 2, 1, 4, 4), torch.tensor([[0, 2]])
+    learner.begin_epoch(1, lambda n: (inputs, labels))
+    before = model[0].weight.clone()
+    assert learner.learn(inputs, labels).errors.shape == (1,)
+    assert not torch.equal(learner.model(0)[0].weight, before)
