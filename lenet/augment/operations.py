@@ -111,7 +111,7 @@ def perform(
     performed = images.clone()
     for index, name in enumerate(OPERATIONS):
         chosen = (operation == index).nonzero().squeeze(1)
-        if name in ("Identity", "Color") or not len(chosen):  # a grey image has no colour
+        if name == "Identity" or not len(chosen):
             continue
         some, strengths = images[chosen], strength[chosen]
         if name in MOVES:
@@ -172,6 +172,7 @@ CHANGES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "Brightness": lambda images, strength: tone.adjust_brightness(images, 1 + strength),
     "Contrast": lambda images, strength: tone.adjust_contrast(images, 1 + strength),
     "Sharpness": lambda images, strength: tone.adjust_sharpness(images, 1 + strength),
+    "Color": lambda images, strength: tone.adjust_saturation(images, 1 + strength),
     "Posterize": tone.posterize,
     "Solarize": tone.solarize,
     "AutoContrast": lambda images, strength: tone.autocontrast(images),

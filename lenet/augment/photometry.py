@@ -51,10 +51,11 @@ class ColorJitter(BatchTransform):
     Args:
         brightness: Pixels are multiplied by a factor in [1 - brightness, 1 + brightness], or in
             (min, max) ≥ 0.
-        contrast: Distances from the image's mean are multiplied by a factor, likewise.
+        contrast: Distances from the image's mean grey level are multiplied by a factor, likewise.
         p: Probability of an image being transformed, in [0, 1].
 
-    Deviation: grey images have no saturation and no hue, so those arguments are missing.
+    Deviation: grey images have no saturation and no hue, so those arguments are missing; images in
+    colour keep theirs.
     """
 
     def __init__(

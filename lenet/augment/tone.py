@@ -1,4 +1,4 @@
-"""Changes of grey levels, with one factor per image.
+"""Changes of grey levels and colours, with one factor per image.
 
 Images are float (B, C, H, W) in [0, 1], factors (B,); results lie in [0, 1]. Each function
 generalizes torchvision's functional of the same name, which takes one factor for all images.
@@ -20,9 +20,24 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Multiply distances from the image's mean by a factor ≥ 0; at 0 it is flat grey."""
-    mean = images.mean((1, 2, 3), keepdim=True)
+    """Multiply distances from the image's mean grey level by a factor ≥ 0; at 0 it is flat grey."""
+    mean = grey(images).mean((1, 2, 3), keepdim=True)
     return torch.lerp(mean, images, per_image(factors)).clamp_(0, 1)
+
+
+def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply distances from the grey image by a factor ≥ 0; grey images stay as they are."""
+    if images.shape[1] == 1:
+        return images
+    return torch.lerp(grey(images), images, per_image(factors)).clamp_(0, 1)
+
+
+def grey(images: Tensor) -> Tensor:
+    """Return images in red, green and blue as grey ones, (B, 1, H, W); grey ones as they are."""
+    if images.shape[1] == 1:
+        return images
+    shares = images.new_tensor([0.2989, 0.587, 0.114]).view(3, 1, 1)
+    return (images * shares).sum(1, keepdim=True)
 
 
 def adjust_gamma(images: Tensor, gammas: Tensor, gains: Tensor) -> Tensor:

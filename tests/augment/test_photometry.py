@@ -36,13 +36,15 @@ def assert_equal_one_by_one(ours, images, theirs, factors):
     [
         (tone.adjust_brightness, F.adjust_brightness),
         (tone.adjust_contrast, F.adjust_contrast),
+        (tone.adjust_saturation, F.adjust_saturation),
         (tone.adjust_sharpness, F.adjust_sharpness),
         (lambda images, gammas: tone.adjust_gamma(images, gammas, torch.ones(5)), F.adjust_gamma),
     ],
 )
 @pytest.mark.parametrize("size", [(28, 28), (3, 5), (2, 9)])
-def test_factors_equal_torchvisions(ours, theirs, size):
-    images = pictures(5, *size)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_factors_equal_torchvisions(ours, theirs, size, channels):
+    images = pictures(5 * channels, *size).view(5, channels, *size)
     assert_equal_one_by_one(ours(images, FACTORS), images, theirs, FACTORS)
 
 

@@ -27,8 +27,9 @@ def pictures(batch: int, size: tuple[int, int] = (28, 28)) -> torch.Tensor:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("size", [(28, 28), (20, 31)])
-def test_operations_equal_torchvisions(name, size):
-    images = pictures(5, size)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_operations_equal_torchvisions(name, size, channels):
+    images = pictures(5 * channels, size).view(5, channels, *size)
     most = TRIVIAL_AUGMENT_WIDE.get(name, SPACE[name]).ramp(31, size).abs().max()
     strength = torch.linspace(-1, 1, 5) * most if SPACE[name].signed else torch.ones(5) * most
     operation = torch.full((5,), OPERATIONS.index(name))
