@@ -122,22 +122,21 @@ def robustness(
     as_json: Json = False,
 ) -> None:
     """Count errors on shifted, rotated, scaled, sheared, noisy, occluded and faded test images."""
-    from lenet.data.own import load_images
-    from lenet.evaluation.classifier import load_classifier
+    from lenet.evaluation.evaluate_runs import check_alike, open_networks
     from lenet.evaluation.robustness import as_dicts, make_tables, measure_robustness
     from lenet.figures import style
     from lenet.figures.robustness import draw_robustness
     from lenet.runs.files import check_output
-    from lenet.runs.find import open_runs
 
     style.check_suffix(to)
     check_output(to, overwrite=overwrite)
-    experiments = [open_runs(name) for name in runs]
+    experiments = [list(open_networks([name], "test", "cpu", data)) for name in runs]
+    check_alike([seed for seeds in experiments for seed in seeds], "test")
     classifiers = [
-        (seeds[0].folder.parent.name, [load_classifier(run) for run in seeds])
+        (seeds[0][0].folder.parent.name, [classifier for _, classifier, *_ in seeds])
         for seeds in experiments
     ]
-    split = load_images(experiments[0][0].config.data, data).test
+    *_, split = experiments[0][0]
     measurements = measure_robustness(classifiers, split, images)
     with style.applied(theme):
         style.save(draw_robustness(measurements), to)

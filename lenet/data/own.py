@@ -88,8 +88,9 @@ def complete(config: Config, dataset: Dataset) -> Config:
         described = {"classes": list(dataset.train.classes), "channels": channels, "size": size}
         data = data.model_copy(update=described)
     if not is_complete(config) and given.levels == "standard" and given.mean is None:
-        plain = config.model_copy(update={"data": data.model_copy(update={"distorted_copies": 0})})
-        mean, std = measure(make_splits(dataset, plain, torch.device("cpu")).train)
+        known = config.model_copy(update={"data": data})
+        splits = make_splits(dataset, known, torch.device("cpu"), copies=False)
+        mean, std = measure(splits.train)
         given = given.model_copy(update={"mean": mean, "std": std})
     return config.model_copy(update={"data": data, "input": given})
 

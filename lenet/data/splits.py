@@ -52,7 +52,12 @@ class Splits:
 
 
 def make_splits(
-    dataset: Dataset, config: Config, device: torch.device, distort: "Pipeline | None" = None
+    dataset: Dataset,
+    config: Config,
+    device: torch.device,
+    distort: "Pipeline | None" = None,
+    *,
+    copies: bool = True,
 ) -> Splits:
     """Take validation images, cut the training set to size, add distorted copies.
 
@@ -64,6 +69,7 @@ def make_splits(
         config: Its ``data`` says how they are split.
         device: Where the splits lie.
         distort: The pipeline of ``data.distort``, where it was built before.
+        copies: Whether to add the distorted copies, which only a training needs.
 
     Raises:
         UsageError: More images are asked for than there are.
@@ -81,7 +87,7 @@ def make_splits(
     if settings.train_size is not None:
         with blaming("data", "train_size"):
             _, train = stratified_split(train, settings.train_size, settings.split_seed)
-    if settings.distorted_copies:
+    if copies and settings.distorted_copies:
         if distort is None:
             from lenet.augment.catalogue import build_pipeline  # needs torchvision
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.losses import are_wrong
 from lenet.rng import generator
@@ -142,28 +141,6 @@ def infer_draws(
         ]
         total = total + torch.cat(outputs)
     return torch.as_tensor(total) / draws
-
-
-def evaluate(
-    model: nn.Module,
-    preprocess: nn.Module,
-    split: Split,
-    loss: Callable[[Tensor, Tensor], Tensor],
-    classify: Callable[[Tensor], Tensor],
-    batch_size: int = 1000,
-) -> Result:
-    """Count a network's errors.
-
-    Args:
-        model: The network.
-        preprocess: The `Preprocessing` that it was trained with.
-        split: Images and labels, on the network's device.
-        loss: Outputs (N, classes) and labels (N,) → losses (N,).
-        classify: Outputs (N, classes) → labels (N,).
-        batch_size: Images at a time; the counts do not depend on it.
-    """
-    outputs = infer(model, preprocess, split.images, batch_size)
-    return count_errors(outputs, split.labels, loss, classify, split.classes)
 
 
 def count_errors(

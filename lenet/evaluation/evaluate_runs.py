@@ -20,6 +20,9 @@ from lenet.losses import probabilities
 from lenet.runs.find import name_run, open_runs
 from lenet.runs.run import Run
 
+Opened = tuple[Run, Classifier, Dataset, Split]
+"""A run, its network, its dataset, and the images to look at."""
+
 
 def evaluate_runs(
     names: Sequence[str],
@@ -47,7 +50,7 @@ def evaluate_runs(
         RunError: Weights or data are missing or damaged.
     """
     results = {}
-    for run, classifier, _, images in _open(names, split, device, data, lines=not draws):
+    for run, classifier, _, images in open_networks(names, split, device, data, lines=not draws):
         if not draws:
             results[name_run(run)] = classifier.evaluate(images)
             continue
@@ -69,7 +72,7 @@ def probe_runs(
     See `evaluate_runs` for the arguments and errors.
     """
     found = {}
-    for run, classifier, _, images in _open(names, split, device, data):
+    for run, classifier, _, images in open_networks(names, split, device, data):
         outputs = classifier.infer(images.images)
         wrong = classifier.classify(outputs) != images.labels
         found[name_run(run)] = Reliability(
@@ -88,24 +91,21 @@ def ask_runs(
         UsageError: As `evaluate_runs`, and if the runs have different images.
         RunError: Weights or data are missing or damaged.
     """
-    return _ask(list(_open(names, split, device, data)), split)
+    return _ask(list(open_networks(names, split, device, data)), split)
 
 
 def suspect_runs(
     names: Sequence[str], split: str, device: str = "auto", data: Path | None = None
 ) -> Suspects:
     """Find the images whose label trained networks doubt; see `ask_runs`."""
-    opened = list(_open(names, split, device, data))
+    opened = list(open_networks(names, split, device, data))
     run, _, dataset, _ = opened[0]
     # The same division, of the images' numbers instead of the images.
     train, test = (
         replace(part, images=torch.arange(len(part))) for part in (dataset.train, dataset.test)
     )
-    plain = run.config.data.model_copy(update={"distorted_copies": 0, "distort": []})
     numbered = make_splits(
-        replace(dataset, train=train, test=test),
-        run.config.model_copy(update={"data": plain}),
-        torch.device("cpu"),
+        replace(dataset, train=train, test=test), run.config, torch.device("cpu"), copies=False
     )
     places = getattr(numbered, split).images
     opinions = _ask(opened, split)
@@ -115,12 +115,22 @@ def suspect_runs(
     return Suspects(opinions, split, places, files)
 
 
-def _ask(opened: Sequence[tuple[Run, Classifier, Dataset, Split]], split: str) -> Opinions:
-    """Ask the networks of opened runs together."""
-    first, _, dataset, images = opened[0]
+def check_alike(opened: Sequence[Opened], split: str) -> None:
+    """Refuse runs whose images differ: their errors cannot be compared.
+
+    Raises:
+        UsageError: They differ.
+    """
+    first, _, _, images = opened[0]
     for run, _, _, others in opened:
         if not torch.equal(others.images, images.images):
             raise UsageError(f"{name_run(run)} has other {split} images than {name_run(first)}")
+
+
+def _ask(opened: Sequence[Opened], split: str) -> Opinions:
+    """Ask the networks of opened runs together."""
+    check_alike(opened, split)
+    _, _, dataset, images = opened[0]
     return Opinions(
         names=[name_run(run) for run, *_ in opened],
         probabilities=torch.stack([n(images.images).cpu() for _, n, *_ in opened]),
@@ -131,10 +141,22 @@ def _ask(opened: Sequence[tuple[Run, Classifier, Dataset, Split]], split: str) -
     )
 
 
-def _open(
+def open_networks(
     names: Sequence[str], split: str, device: str, data: Path | None, lines: bool = False
-) -> Iterator[tuple[Run, Classifier, Dataset, Split]]:
-    """Yield each run, its network, its dataset and the images to look at."""
+) -> Iterator[Opened]:
+    """Yield each run, its network, its dataset and the images to look at.
+
+    Args:
+        names: Runs, folders of several seeds, or ``published:NAME``.
+        split: ``train``, ``validation`` or ``test``.
+        device: Where to compute, by the name that users give.
+        data: A folder to look for the datasets in first.
+        lines: Whether networks that read lines are wanted, too.
+
+    Raises:
+        UsageError: There is no such run or split, or it has no images.
+        RunError: Weights or data are missing or damaged.
+    """
     known = ("train", "validation", "test")
     if split not in known:
         raise UsageError(f"there is no split {split!r}; there are {', '.join(known)}")
@@ -152,7 +174,8 @@ def _open(
             )
         if key not in datasets:
             datasets[key] = load_images(run.config.data, data, trained_on=name)
-        images = getattr(make_splits(datasets[key], run.config, chosen), split)
+        splits = make_splits(datasets[key], run.config, chosen, copies=split == "train")
+        images = getattr(splits, split)
         if not len(images):
             raise UsageError(f"{name_run(run)} has no {split} images")
         yield run, classifier, datasets[key], images

@@ -13,11 +13,8 @@ from lenet.data.datasets import Split
 from lenet.data.preprocessing import scale_pixels
 from lenet.data.splits import stratified_split
 from lenet.evaluation.classifier import Classifier
-from lenet.losses import classify
 from lenet.rng import generator
 from lenet.tables import Table
-
-BATCH = 1000
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,8 @@ def measure_robustness(
             changed = distortion.apply(pictures.cpu(), amount, draw).to(pictures.device)
             for experiment, nets in classifiers:
                 for counts, classifier in zip(errors[experiment], nets, strict=True):
-                    counts.append(count_wrong(classifier, changed, split.labels))
+                    wrong = classifier.classify(classifier.infer(changed)) != split.labels
+                    counts.append(int(wrong.sum()))
         found += [
             Measurement(
                 experiment, name, distortion.unit, list(distortion.amounts), errors[experiment],
@@ -96,16 +94,6 @@ def measure_robustness(
             for experiment, _ in classifiers
         ]  # fmt: skip
     return found
-
-
-@torch.inference_mode()
-def count_wrong(classifier: Classifier, pictures: Tensor, labels: Tensor) -> int:
-    """Count the images (B, 1, 28, 28), pixels in [0, 1], that a network misclassifies."""
-    classifier.model.eval()
-    outputs = torch.cat(
-        [classifier.model(classifier.preprocess(batch)) for batch in torch.split(pictures, BATCH)]
-    )
-    return int((classify(outputs, classifier.outputs) != labels).sum())
 
 
 def make_tables(measurements: Sequence[Measurement]) -> list[Table]:

@@ -67,9 +67,5 @@ class Request:
             RunError: The dataset is missing or damaged.
         """
         config = self.run.config
-        plain = config.model_copy(
-            update={"data": config.data.model_copy(update={"distorted_copies": 0})}
-        )
-        return make_splits(load_data(config, self.data), plain, torch.device("cpu")).train.images[
-            :n
-        ]
+        dataset = load_data(config, self.data)
+        return make_splits(dataset, config, torch.device("cpu"), copies=False).train.images[:n]
