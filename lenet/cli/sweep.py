@@ -57,7 +57,7 @@ def sweep(
             " (the test set chooses nothing)"
         )
     try:
-        from lenet.studies.sweep import Sweep, count_errors, describe_values, work, write_best
+        from lenet.studies.sweep import Sweep, describe_trial, describe_values, work, write_best
     except ModuleNotFoundError as error:
         raise UsageError(f"a sweep needs Optuna: {how_to_install('sweep')}") from error
 
@@ -97,6 +97,6 @@ def sweep(
     if as_json:
         print_json({"trial": best.number, "errors/validation": best.value, "config": str(path)})
         return
-    counted = count_errors(searched.config(best.params), best.value)
+    counted = describe_trial(searched.config(best.params), best.value)
     print_text(f"best: trial {best.number}, {counted}, with {describe_values(best.params)}")
     print_text(f"train it:  {shell('lenet', 'train', path)}")

@@ -18,8 +18,19 @@ from pydantic import (
 from lenet.config.document import read_document
 from lenet.errors import UsageError
 
-FIXED = ("seed", "data.name", "data.validation", "data.validation_split", "data.split_seed")
-"""Keys that a sweep cannot search: all trials must be evaluated on the same images."""
+FIXED = (
+    "seed",
+    "data.name",
+    "data.path",
+    "data.root",
+    "data.test_share",
+    "data.classes",
+    "data.validation",
+    "data.validation_split",
+    "data.split_seed",
+    "data.strings",
+)
+"""Keys, and sections, that a sweep cannot search: all trials are judged by the same images."""
 
 
 class Range(BaseModel):
@@ -96,7 +107,7 @@ def read_space(path: Path, try_out: Callable[[dict[str, Any]], object]) -> Space
     space: Space = {}
     for key, values in content.items():
         where = f"{root.nearest((key,)).place}: {key}"
-        if key in FIXED:
+        if any(f"{key}.".startswith(f"{fixed}.") for fixed in FIXED):
             raise UsageError(f"{where}: cannot be searched, as trials could not be compared")
         space[key] = _read_values(where, values)
         for value in space[key].ends:

@@ -266,7 +266,7 @@ def _work(
         if done is not None:
             errors = done[0]["errors/validation"]
             _tell(study, trial, errors)
-            say(f"trial {trial.number}: {count_errors(config, errors)} with {described}")
+            say(f"trial {trial.number}: {describe_trial(config, errors)} with {described}")
         elif watch.pruned:
             _tell(study, trial, None)
             say(f"trial {trial.number}: pruned after epoch {watch.epochs} with {described}")
@@ -298,7 +298,7 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
     config = sweep.config(best.params)
     header = (
         f"# The best of {len(complete)} complete trials of {sweep.name}: trial {best.number},"
-        f" {count_errors(config, best.value)}.\n# Command: {shell('lenet', 'train', path)}\n"
+        f" {describe_trial(config, best.value)}.\n# Command: {shell('lenet', 'train', path)}\n"
     )
     write_atomically(path, (header + dump_config(config)).encode())
     if len(complete) > 1 and len({t.value for t in complete}) > 1:
@@ -306,7 +306,7 @@ def write_best(sweep: Sweep) -> tuple[Path, FrozenTrial]:
     return path, best
 
 
-def count_errors(config: Config, errors: float) -> str:
+def describe_trial(config: Config, errors: float) -> str:
     """Write the errors of a trial's config as ``52 validation errors (accuracy 99.48 %)``."""
     accuracy = describe_accuracy(errors, config.data.validation)
     return f"{count(int(errors), 'validation error')} (accuracy {accuracy})"

@@ -49,6 +49,8 @@ def test_a_list_is_short_for_choices(tmp_path: Path) -> None:
         ("a: {low: 1, high: 3, step: 0.5}", "a: a step between whole numbers is a whole number"),
         ("seed: [1, 2]", "seed: cannot be searched"),
         ("data.validation: [50, 100]", "data.validation: cannot be searched"),
+        ("data.path: [a, b]", r"data\.path: cannot be searched"),
+        ("data.strings.clutter: [0.0, 0.9]", r"data\.strings\.clutter: cannot be searched"),
         ("{}", "names no key"),
     ],
 )
