@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from lenet import __version__
+
 KEPT = 20
 """Results that are kept; the one that was not used for longest makes room."""
 
@@ -33,7 +35,7 @@ def read_cached(
         make: Reads the files.
     """
     files = [(str(path.absolute()), *_state(path)) for path in paths]
-    key = hashlib.sha256(json.dumps([*options, files]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([__version__, *options, files]).encode()).hexdigest()
     cache = cache_folder() / f"{key}.safetensors"
     try:
         kept = load(cache.read_bytes())
@@ -47,8 +49,11 @@ def read_cached(
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         draft = cache.with_suffix(f".{os.getpid()}")
-        draft.write_bytes(save(tensors))
-        draft.replace(cache)
+        try:
+            draft.write_bytes(save(tensors))
+            draft.replace(cache)
+        finally:
+            draft.unlink(missing_ok=True)
         by_use = sorted(cache.parent.glob("*.safetensors"), key=lambda path: path.stat().st_mtime)
         for oldest in by_use[:-KEPT]:
             oldest.unlink(missing_ok=True)
