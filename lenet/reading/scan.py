@@ -244,8 +244,8 @@ def run_convolution(classifier: Classifier, page: Tensor) -> Tensor:
         UsageError: The network has other layers than LeNet-5, or normalizes each digit's shape.
     """
     preprocess = classifier.preprocess
-    if preprocess.normalizes_shape:
-        raise UsageError("this network straightens digits one by one; use `marks` instead")
+    if not preprocess.is_plain:
+        raise UsageError("this network changes the shape of each digit; use `marks` instead")
     half = preprocess.size // 2
     padded = nn.functional.pad(page, (half, half, half, half))
     shown = padded * (preprocess.full - preprocess.background) + preprocess.background
@@ -266,7 +266,7 @@ def _slide(layers: list[nn.Module], states: Tensor) -> Tensor:
             case nn.Flatten() | nn.Dropout():
                 continue
             case nn.Linear():
-                states = nn.functional.conv2d(states, layer.weight[:, :, None, None], layer.bias)
+                states = layer(states.movedim(1, -1)).movedim(-1, 1)
             case nn.BatchNorm1d():
                 states = nn.functional.batch_norm(
                     states, layer.running_mean, layer.running_var, layer.weight, layer.bias,

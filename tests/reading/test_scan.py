@@ -112,7 +112,7 @@ def test_networks_that_cannot_slide_and_empty_pages_are_refused() -> None:
     with pytest.raises(UsageError, match="only a LeNet-5 can be applied to a whole page"):
         run_convolution(linear, torch.zeros(1, 1, 40, 40))
     upright = build_classifier(load_config("modern/plain", ["input.upright=true"]).config)
-    with pytest.raises(UsageError, match="straightens digits one by one; use `marks` instead"):
+    with pytest.raises(UsageError, match="changes the shape of each digit; use `marks` instead"):
         run_convolution(upright, torch.zeros(1, 1, 40, 40))
     with pytest.raises(PictureError, match="no ink"):
         scan_marks(load_ensemble(NAME), np.full((100, 100, 1), 255, dtype=np.uint8))
