@@ -76,7 +76,7 @@ class MaximumAPosteriori:
     Source: Section II-C, equation 9.
     """
 
-    j: float = 1.0
+    j: float = 0.1
     outputs: ClassVar[str] = "penalties"
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ import lenet
 from lenet import api
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
-from lenet.data.pictures import PictureError, decode_picture, reduce_array
+from lenet.data.pictures import PictureError, decode_scaled, reduce_array
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, Ensemble
 from lenet.training.experiment import Experiment
@@ -213,7 +213,7 @@ def test_an_array_is_reduced_like_a_file_with_the_same_pixels(tmp_path: Path) ->
     array = np.random.default_rng(0).integers(0, 256, (1000, 500, 3), dtype=np.uint8)
     Image.fromarray(array).save(tmp_path / "noise.png")
     with (tmp_path / "noise.png").open("rb") as file:
-        np.testing.assert_array_equal(reduce_array(array, 100), decode_picture(file, 100))
+        np.testing.assert_array_equal(reduce_array(array, 100), decode_scaled(file, 100)[0])
 
 
 def test_an_unknown_network_is_named_with_those_there_are() -> None:

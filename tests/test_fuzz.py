@@ -36,7 +36,7 @@ from lenet.config.load import config_names, find_config, flatten_config, load_co
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset, Split, load_dataset
 from lenet.data.idx import read_idx
-from lenet.data.pictures import PictureError, decode_picture
+from lenet.data.pictures import PictureError, decode_scaled
 from lenet.data.splits import Splits, make_splits
 from lenet.errors import LenetError, RunError, UsageError
 from lenet.evaluation.classifier import load_classifier
@@ -233,7 +233,7 @@ def test_mutated_pictures(
         image.save(file, kind)
     for use in (digitize, lambda picture: group_marks(find_ink(picture), is_in_column)):
         try:
-            use(decode_picture(io.BytesIO(mutate(file.getvalue(), changes)), 100))
+            use(decode_scaled(io.BytesIO(mutate(file.getvalue(), changes)), 100)[0])
         except PictureError as error:
             assert str(error)
 

@@ -113,11 +113,6 @@ def read_scaled(path: Path, longest_side: int) -> tuple[Picture, float]:
         raise PictureError(f"cannot be opened: {error.strerror}") from error
 
 
-def decode_picture(file: IO[bytes], longest_side: int) -> Picture:
-    """Decode an open picture file; see `read_scaled`."""
-    return decode_scaled(file, longest_side)[0]
-
-
 def decode_scaled(file: IO[bytes], longest_side: int) -> tuple[Picture, float]:
     """Decode an open picture file; see `read_scaled`."""
     try:

@@ -13,7 +13,7 @@ from tensorboard.compat.proto.graph_pb2 import GraphDef
 from torch import Tensor
 
 from lenet.device import choose_device
-from lenet.errors import RunError, shell
+from lenet.errors import LenetError, RunError, shell
 from lenet.figures import FIGURES, style
 from lenet.figures.embedding import encode
 from lenet.figures.subject import Subject, UnfitError
@@ -78,7 +78,7 @@ def complete_events(
             if lacks_pictures(run) and not stop():
                 say(f"seed {run.seed}: drawing the figures for TensorBoard …")
                 illustrate(run, data, choose_device(device))
-        except RunError as error:
+        except LenetError as error:
             say(f"warning: {error}")
             say(f"warning: `{shell('lenet', 'resume', run.folder)}` draws the figures")
 

@@ -267,7 +267,7 @@ def resume_runs(
             group = list(same)
             components = build(config, [run.seed for run in group], world.device)
             world.check(config, components.augment)
-            dataset = load_data(config, data, say)
+            dataset = load_data(config, data, say, progress)
             _check_origins(group, dataset, components)
             splits = make_splits(dataset, config, world.device, components.distort)
             begin_runs(group, components, dataset, splits, world, say)

@@ -242,13 +242,15 @@ def compile_kernels(config: Config, say: Callable[[str], None] = lambda line: No
     )
     notice.daemon = True
     notice.start()
-    from lenet.kernels.network import FastNetwork
+    try:
+        from lenet.kernels.network import FastNetwork
 
-    plan = plan_of(config)
-    image = torch.zeros(1, plan.channels, plan.size, plan.size)
-    FastNetwork(plan, 1).learn(image, torch.zeros(1, dtype=torch.int64), rate=0.0)
-    if config.augment:
-        from lenet.kernels.warp import Sampler
+        plan = plan_of(config)
+        image = torch.zeros(1, plan.channels, plan.size, plan.size)
+        FastNetwork(plan, 1).learn(image, torch.zeros(1, dtype=torch.int64), rate=0.0)
+        if config.augment:
+            from lenet.kernels.warp import Sampler
 
-        Sampler(1).look_up(image[:0], (1, 1), torch.zeros(1, 2, 1), torch.eye(3)[None])
-    notice.cancel()
+            Sampler(1).look_up(image[:0], (1, 1), torch.zeros(1, 2, 1), torch.eye(3)[None])
+    finally:
+        notice.cancel()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lenet.data.pictures import (
     PictureError,
-    decode_picture,
+    decode_scaled,
     guarded_decoding,
     list_pictures,
     read_picture,
@@ -50,7 +50,7 @@ def test_every_mode_and_format_gives_black_beside_white(mode: str, kind: str) ->
         image = Image.fromarray(np.asarray(half_black("L", (32, 16)), dtype=np.uint16) * 16)
     else:
         image = half_black(mode, (32, 16))
-    picture = decode_picture(encode(image, kind), 100)
+    picture = decode_scaled(encode(image, kind), 100)[0]
     assert picture.shape[:2] == (16, 32)
     assert picture.shape[2] in (1, 3)
     assert picture[:, :14].max() < 12
@@ -61,21 +61,25 @@ def test_exif_turns_the_picture_upright() -> None:
     image = half_black("L", (32, 16))
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held so that its left side is the picture's top
-    picture = decode_picture(encode(image, "JPEG", exif=exif), 100)
+    picture = decode_scaled(encode(image, "JPEG", exif=exif), 100)[0]
     assert picture.shape == (32, 16, 1)
     assert picture[:14].max() < 12
     assert picture[18:].min() > 243
 
 
 def test_a_large_picture_is_reduced_to_the_working_size() -> None:
-    assert decode_picture(encode(half_black("RGB", (1000, 500)), "JPEG"), 100).shape == (50, 100, 3)
-    assert decode_picture(encode(half_black("L", (1000, 2))), 100).shape == (1, 100, 1)
+    assert decode_scaled(encode(half_black("RGB", (1000, 500)), "JPEG"), 100)[0].shape == (
+        50,
+        100,
+        3,
+    )
+    assert decode_scaled(encode(half_black("L", (1000, 2))), 100)[0].shape == (1, 100, 1)
 
 
 def test_white_strokes_on_nothing_are_laid_on_black() -> None:
     image = Image.new("RGBA", (10, 10))
     image.paste((255, 255, 255, 255), (4, 0, 6, 10))
-    picture = decode_picture(encode(image), 100)
+    picture = decode_scaled(encode(image), 100)[0]
     assert (picture[:, 0] == 0).all()
     assert (picture[:, 4] == 255).all()
 
@@ -83,7 +87,7 @@ def test_white_strokes_on_nothing_are_laid_on_black() -> None:
 def test_black_strokes_on_nothing_are_laid_on_white() -> None:
     image = Image.new("RGBA", (10, 10))
     image.paste((0, 0, 0, 255), (4, 0, 6, 10))
-    picture = decode_picture(encode(image), 100)
+    picture = decode_scaled(encode(image), 100)[0]
     assert (picture[:, 0] == 255).all()
     assert (picture[:, 4] == 0).all()
 
@@ -92,7 +96,7 @@ def test_an_animation_is_refused() -> None:
     frames = [half_black("RGB"), half_black("RGB").rotate(180)]
     file = encode(frames[0], "PNG", save_all=True, append_images=frames[1:])
     with pytest.raises(PictureError, match="has 2 frames; give a single picture"):
-        decode_picture(file, 100)
+        decode_scaled(file, 100)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM"])
@@ -100,12 +104,12 @@ def test_a_truncated_file_is_damaged(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encode(Image.fromarray(noise), kind).getvalue()
     with pytest.raises(PictureError, match="damaged picture"):
-        decode_picture(io.BytesIO(data[: len(data) // 2]), 100)
+        decode_scaled(io.BytesIO(data[: len(data) // 2]), 100)
 
 
 def test_what_is_no_picture_is_said_to_be_none() -> None:
     with pytest.raises(PictureError, match="not a picture that can be read"):
-        decode_picture(io.BytesIO(b"%PDF-1.7"), 100)
+        decode_scaled(io.BytesIO(b"%PDF-1.7"), 100)
 
 
 @settings(max_examples=60, deadline=None)
@@ -118,7 +122,7 @@ def test_any_damage_ends_in_a_picture_or_a_sentence(place: int, junk: bytes, kin
     data[place : place + len(junk)] = junk
     with guarded_decoding():
         try:
-            assert decode_picture(io.BytesIO(bytes(data)), 100).dtype == np.uint8
+            assert decode_scaled(io.BytesIO(bytes(data)), 100)[0].dtype == np.uint8
         except PictureError as error:
             assert str(error)
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from lenet.data.datasets import Split
 from lenet.data.preprocessing import Preprocessing
 from lenet.data.sources import DIGITS
-from lenet.evaluation.evaluate import count_errors, evaluate, infer, infer_draws
+from lenet.evaluation.evaluate import Result, count_errors, infer, infer_draws
 from lenet.tables import WRONG
 
 
@@ -36,8 +36,13 @@ def split() -> Split:
     return Split(images, torch.tensor([0, 1, 7, 3, 4, 9, 4]))
 
 
+def evaluate(model: nn.Module, part: Split, batch_size: int = 1000) -> Result:
+    outputs = infer(model, Preprocessing("unit", 28), part.images, batch_size)
+    return count_errors(outputs, part.labels, cross_entropy, argmax, part.classes)
+
+
 def test_errors_are_counted_by_true_class_and_prediction() -> None:
-    result = evaluate(FirstPixel(), Preprocessing("unit", 28), split(), cross_entropy, argmax)
+    result = evaluate(FirstPixel(), split())
     assert (result.n, result.errors) == (7, 2)
     assert result.confusion[7, 2] == 1 and result.confusion[4, 9] == 1
     assert result.errors_by_class == [0, 0, 0, 0, 1, 0, 0, 1, 0, 0]
@@ -51,9 +56,7 @@ def test_the_counts_do_not_depend_on_the_batch_size(batch_size: int) -> None:
     nn.init.normal_(model[1].weight, generator=torch.Generator().manual_seed(0))
     images = torch.randint(256, (7, 1, 28, 28), dtype=torch.uint8)
     part = Split(images, torch.arange(7))
-    preprocess = Preprocessing("unit", 28)
-    whole = evaluate(model, preprocess, part, cross_entropy, argmax)
-    parts = evaluate(model, preprocess, part, cross_entropy, argmax, batch_size)
+    whole, parts = evaluate(model, part), evaluate(model, part, batch_size)
     assert torch.equal(whole.confusion, parts.confusion)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-6)
 
@@ -73,7 +76,7 @@ def test_inference_switches_dropout_off_and_gives_one_row_per_image() -> None:
 
 
 def test_the_table_shows_each_confusion_and_the_errors_of_each_class() -> None:
-    result = evaluate(FirstPixel(), Preprocessing("unit", 28), split(), cross_entropy, argmax)
+    result = evaluate(FirstPixel(), split())
     table = result.table()
     assert list(table.rows[7]) == ["7", "·", "·", "1", *"·······", "1"]
     assert table.styles[7, 3] == WRONG and (7, 8) not in table.styles

@@ -13,7 +13,7 @@ from PIL import Image
 from lenet.config.load import load_config
 from lenet.config.schema import Config
 from lenet.data.datasets import Dataset
-from lenet.data.pictures import decode_picture, fit_picture, read_picture
+from lenet.data.pictures import decode_scaled, fit_picture, read_picture
 from lenet.errors import UsageError
 from lenet.evaluation.classifier import Classifier, build_classifier, load_classifier
 from lenet.export.page import BEGINNINGS, PADDING, describe_network, export_page
@@ -120,7 +120,7 @@ def test_a_drawn_digit_gives_pytorch_s_states_in_every_layer(
     drag(browser, [(110, 150), (185, 145)])
     ink, states, probabilities = read_page(browser)
     url = browser.execute_script("return document.getElementById('pad').toDataURL('image/png')")
-    picture = decode_picture(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)
+    picture = decode_scaled(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)[0]
     expected = digitize(picture).ink
     np.testing.assert_allclose(ink.reshape(28, 28), expected, atol=1e-5)
     tensor = torch.from_numpy(expected)[None, None]
@@ -202,7 +202,7 @@ def test_drawing_is_prepared_as_predict_does_whatever_its_shape(
             drag(browser, stroke)
         ink, _, _ = read_page(browser)
         url = browser.execute_script("return document.getElementById('pad').toDataURL()")
-        picture = decode_picture(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)
+        picture = decode_scaled(io.BytesIO(base64.b64decode(url.partition(",")[2])), 640)[0]
         np.testing.assert_allclose(
             ink.reshape(28, 28), digitize(picture).ink, atol=1e-5, err_msg=name
         )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from drawings import render_drawing
 
-from lenet.data.pictures import decode_picture
+from lenet.data.pictures import decode_scaled
 from lenet.reading.ink import find_ink
 
 ROWS, COLUMNS = slice(120, 240), slice(190, 206)  # an upright stroke on a page of 360 × 400 pixels
@@ -28,7 +28,7 @@ def assert_stroke(ink: np.ndarray, top: int = 0, left: int = 0) -> None:
 
 def test_ink_lies_between_none_and_full() -> None:
     for seed in range(5):
-        ink = find_ink(decode_picture(io.BytesIO(render_drawing(seed).data), 640))
+        ink = find_ink(decode_scaled(io.BytesIO(render_drawing(seed).data), 640)[0])
         assert ink.min() >= 0 and ink.max() == 1
 
 

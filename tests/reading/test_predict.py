@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from lenet.cli import app
 from lenet.config.load import load_config
 from lenet.data.datasets import Dataset
-from lenet.data.pictures import PictureError, decode_picture
+from lenet.data.pictures import PictureError, decode_scaled
 from lenet.evaluation.classifier import Ensemble, build_classifier
 from lenet.reading.digitize import digitize, prepare
 from lenet.reading.predict import load_ensemble, read_digits
@@ -181,7 +181,7 @@ def photograph(image: np.ndarray, seed: int) -> np.ndarray:
     scene = Image.fromarray(np.rint(paper + (ink - paper) * share).astype(np.uint8))
     scene.save(file, "JPEG", quality=int(rng.integers(50, 95)))
     file.seek(0)
-    return decode_picture(file, 640)
+    return decode_scaled(file, 640)[0]
 
 
 @pytest.mark.slow
