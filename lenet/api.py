@@ -35,9 +35,9 @@ AnyPicture = str | Path | npt.NDArray[Any] | Image.Image
 def load(name: str | Path, device: str = "cpu") -> Classifier | Ensemble:
     """Load a trained network, or the ensemble of several seeds.
 
-    Both are called on images, (N, 1, 28, 28) or (N, 28, 28), uint8 or float in [0, 1] with
-    background 0, and return the probability of each class, (N, 10). A `Classifier` also has the
-    PyTorch module (``.model``) and counts errors (``.evaluate``).
+    Both are called on images, (N, C, H, W) or, if grey, (N, H, W), uint8 or float in [0, 1] with
+    background 0, and return the probability of each class, (N, classes). A `Classifier` also has
+    the PyTorch module (``.model``) and counts errors (``.evaluate``).
 
     Args:
         name: A run's folder (``runs/quickstart/0``), a folder of several seeds

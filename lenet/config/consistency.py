@@ -169,7 +169,7 @@ def contradictions(config: Config) -> list[tuple[tuple[str | int, ...], str]]:
     refuse(
         train.no_augment_epochs > train.epochs,
         ("train", "no_augment_epochs"),
-        f"{train.no_augment_epochs} plain epochs are more than the {train.epochs} epochs there are:"
-        " change both",
+        f"{train.no_augment_epochs} epochs without augmentation are more than the {train.epochs}"
+        " epochs there are: change both",
     )
     return found

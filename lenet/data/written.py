@@ -39,7 +39,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Form:
+class HandwrittenSet:
     """A set's files and how they are read.
 
     Attributes:
@@ -61,26 +61,26 @@ def find_written(name: str, root: Path | None = None) -> Written | str:
     """Return a set, or why it is not here.
 
     Args:
-        name: A key of `FORMS`.
+        name: A key of `SETS`.
         root: A folder to look in first; then come $LENET_DATA, ``data``, and the folders around
             them.
 
     Raises:
         DataError: Its files are damaged.
     """
-    form = FORMS[name]
+    kind = SETS[name]
     around = [base for place in places(root) for base in (place, place.absolute().parent)]
-    folders = [base / part / form.folder for base in around for part in ("", "beyond")]
-    for pattern in form.files:
+    folders = [base / part / kind.folder for base in around for part in ("", "beyond")]
+    for pattern in kind.files:
         for path in (path for folder in folders for path in sorted(folder.glob(pattern))):
-            written = form.read(path)
+            written = kind.read(path)
             if not written.texts:
-                raise DataError(f"{path} names no pictures of {form.shows}s")
+                raise DataError(f"{path} names no pictures of {kind.shows}s")
             for picture in written.pictures:
                 if isinstance(picture, Path) and not picture.is_file():
                     raise DataError(f"{path} names {picture.name}, which is not there")
             return written
-    return f"no {form.folder}/{' or '.join(form.files)}; {WHERE}"
+    return f"no {kind.folder}/{' or '.join(kind.files)}; {WHERE}"
 
 
 def _read_usps(path: Path) -> Written:
@@ -178,13 +178,13 @@ def _enlarge(
     )
 
 
-FORMS: dict[str, Form] = {
-    "usps": Form("USPS", "usps", ("zip.test*", "zip.train*"), _read_usps),
-    "semeion": Form("Semeion", "semeion", ("semeion.data*",), _read_semeion),
-    "optdigits": Form("optdigits", "optdigits", ("optdigits.tes*",), _read_optdigits),
-    "photographs": Form("photographs", "handwriting", ("labels.tsv",), _read_photographs),
-    "cheques": Form("cheques", "orand-car-a", ("boxes.json",), _read_cheques, "line"),
-    "grids": Form("grids", "sudoku", ("*.dat",), _read_sudokus, "grid"),
+SETS: dict[str, HandwrittenSet] = {
+    "usps": HandwrittenSet("USPS", "usps", ("zip.test*", "zip.train*"), _read_usps),
+    "semeion": HandwrittenSet("Semeion", "semeion", ("semeion.data*",), _read_semeion),
+    "optdigits": HandwrittenSet("optdigits", "optdigits", ("optdigits.tes*",), _read_optdigits),
+    "photographs": HandwrittenSet("photographs", "handwriting", ("labels.tsv",), _read_photographs),
+    "cheques": HandwrittenSet("cheques", "orand-car-a", ("boxes.json",), _read_cheques, "line"),
+    "grids": HandwrittenSet("grids", "sudoku", ("*.dat",), _read_sudokus, "grid"),
 }
 """The sets by name.
 

@@ -54,13 +54,13 @@ class Result:
         """Return the confusion matrix, with the errors of each class beside it."""
         cells = self.confusion.tolist()
         wrong: dict[int | tuple[int, int], str] = {
-            (k, said + 1): WRONG
+            (k, predicted + 1): WRONG
             for k, row in enumerate(cells)
-            for said, n in enumerate(row)
-            if n and said != k
+            for predicted, n in enumerate(row)
+            if n and predicted != k
         }
         return Table(
-            ["true \\ said", *self.classes, "errors"],
+            ["true \\ pred", *self.classes, "errors"],
             [
                 [name, *(f"{cell:,}" if cell else "·" for cell in row), f"{errors:,}"]
                 for name, row, errors in zip(self.classes, cells, self.errors_by_class, strict=True)
@@ -73,14 +73,16 @@ class Result:
         """Return each class's images, its errors, and what it is taken for, most often first."""
         rows = []
         for k, (name, row) in enumerate(zip(self.classes, self.confusion.tolist(), strict=True)):
-            order = sorted(range(len(row)), key=lambda said: -row[said])
+            order = sorted(range(len(row)), key=lambda other: -row[other])
             taken = [
-                f"{self.classes[said]} {row[said]:,}" for said in order if row[said] and said != k
+                f"{self.classes[other]} {row[other]:,}"
+                for other in order
+                if row[other] and other != k
             ]
             rows.append(
                 [name, f"{sum(row):,}", f"{self.errors_by_class[k]:,}", ", ".join(taken[:5])]
             )
-        return Table(["true", "images", "errors", "said"], rows, frozenset({0, 3}))
+        return Table(["true", "images", "errors", "predicted"], rows, frozenset({0, 3}))
 
 
 @torch.inference_mode()
@@ -150,18 +152,25 @@ def count_errors(
     classify: Callable[[Tensor], Tensor],
     classes: tuple[str, ...],
 ) -> Result:
-    """Count the errors of outputs (N, classes) against labels (N,); see `evaluate`.
+    """Count the errors of a network's outputs.
 
-    Outputs of lines are (N, T, classes + 1), their labels (N, L).
+    Args:
+        outputs: (N, classes), or of lines (N, T, classes + 1).
+        labels: (N,), or of lines (N, L), -1 behind the last.
+        loss: Outputs and labels → losses (N,).
+        classify: Outputs → labels.
+        classes: Their names.
     """
-    k, said = len(classes), classify(outputs)
-    wrong = are_wrong(said, labels)
+    k, predicted = len(classes), classify(outputs)
+    wrong = are_wrong(predicted, labels)
     true = labels
     if labels.dim() == 2:
         there = labels >= 0
-        told = there.sum(1) == (said >= 0).sum(1)
-        true, said = labels[told][there[told]], said[:, : labels.shape[1]][told][there[told]]
-    cells = torch.bincount(true * k + said, minlength=k * k)
+        as_long = there.sum(1) == (predicted >= 0).sum(1)
+        there = there[as_long]
+        true = labels[as_long][there]
+        predicted = predicted[as_long, : labels.shape[1]][there]
+    cells = torch.bincount(true * k + predicted, minlength=k * k)
     return Result(
         n=len(labels),
         errors=int(wrong.sum()),

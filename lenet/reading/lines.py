@@ -64,7 +64,7 @@ Sight = tuple[Ink, Line]
 
 
 @dataclass(frozen=True)
-class Reading:
+class LineReading:
     """A line that was read.
 
     Attributes:
@@ -101,7 +101,7 @@ class Page:
     """
 
     turn: Turn
-    lines: list[Reading]
+    lines: list[LineReading]
     marks: list[Mark]
 
 
@@ -165,7 +165,7 @@ def _read_turned(network: Ensemble, picture: Picture, turn: Turn) -> Page:
     return Page(turn, max(readings, key=_weigh), marks)
 
 
-def _weigh(readings: Sequence[Reading]) -> float:
+def _weigh(readings: Sequence[LineReading]) -> float:
     """The evidence of all lines of a page."""
     return sum(reading.evidence for reading in readings)
 
@@ -180,8 +180,8 @@ def _turn_back(found: Found, turn: Turn, shape: tuple[int, ...]) -> Found:
     return replace(found, box=(rows, columns))
 
 
-def _refuse(network: Ensemble, line: Reading, marks: Sequence[Mark]) -> Reading:
-    """Tell the marks of a line as no digits if most of it is none: the letters of a word.
+def _refuse(network: Ensemble, line: LineReading, marks: Sequence[Mark]) -> LineReading:
+    """Reject the marks of a line as not digits if most of it is none: the letters of a word.
 
     Among digits a mark like a letter is a digit: a 9 like P.
 
@@ -208,7 +208,7 @@ def _refuse(network: Ensemble, line: Reading, marks: Sequence[Mark]) -> Reading:
     if 2 * len(kept) >= len(line.digits):
         return line
     digits = sorted([*kept, *others], key=lambda found: found.box[1].start)
-    return Reading(digits, math.prod(found.probability for found in digits))
+    return LineReading(digits, math.prod(found.probability for found in digits))
 
 
 def _is_within(box: Box, other: Box) -> bool:
@@ -250,7 +250,7 @@ def take_strip(ink: Ink) -> Line:
     return Line(0, ink.shape[1], (top + bottom + 1) / 2, 0.0, max(float(bottom + 1 - top), 4.0))
 
 
-def read_line(network: Ensemble, sights: Sequence[Sight]) -> Reading | None:
+def read_line(network: Ensemble, sights: Sequence[Sight]) -> LineReading | None:
     """Read a line in several views, over which probabilities are averaged; None: no digits.
 
     Args:
@@ -265,7 +265,7 @@ def read_line(network: Ensemble, sights: Sequence[Sight]) -> Reading | None:
 
 def _read_views(
     network: Ensemble, sights: Sequence[Sight], views: Sequence[View]
-) -> Reading | None:
+) -> LineReading | None:
     size = network.classifiers[0].preprocess.size
     seen = [(*sight, view) for sight in sights for view in views]
     pages = [Image.fromarray((ink * 255).astype(np.uint8)) for ink, _ in sights]
@@ -286,7 +286,7 @@ def _read_views(
         return None
     best = int(np.argmax(sure[labels]))
     digits = _place_digits(seen[best], size, columns[best], labels)
-    return Reading(digits, sum(sure[labels]) / len(seen))
+    return LineReading(digits, sum(sure[labels]) / len(seen))
 
 
 def _scale(line: Line, size: int, view: View) -> float:

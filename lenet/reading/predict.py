@@ -47,7 +47,7 @@ class Reading:
 
     @property
     def is_other(self) -> bool:
-        """Whether something was found, and told as no digit."""
+        """Whether something was found, and rejected as not a digit."""
         return self.no_digit >= NO_DIGIT
 
     @property

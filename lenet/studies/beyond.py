@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from lenet.data.pictures import Picture, PictureError, guarded_decoding, read_picture
-from lenet.data.written import FORMS, Form, Written, find_written
+from lenet.data.written import SETS, HandwrittenSet, Written, find_written
 from lenet.evaluation.classifier import Ensemble, load_classifier
 from lenet.reading.digitize import prepare
 from lenet.reading.grid import cut_cells, find_grid, read_cells
@@ -27,11 +27,11 @@ from lenet.studies.study import Column, Measured, Row, Study
 
 
 @dataclass(frozen=True)
-class Reading:
+class SetReading:
     """A set of pictures, to be read by one network after another.
 
     Attributes:
-        name: Its key in `FORMS`.
+        name: Its key in `SETS`.
         written: Its pictures and what is written in them.
         say: Takes a progress message per network.
     """
@@ -42,18 +42,18 @@ class Reading:
     _wrong: dict[tuple[str, bool], list[int]] = field(default_factory=dict, repr=False)
 
     @property
-    def form(self) -> Form:
+    def kind(self) -> HandwrittenSet:
         """What the set is."""
-        return FORMS[self.name]
+        return SETS[self.name]
 
     def count_wrong(self, measured: Measured) -> list[int]:
         """Count what each seed of a row, or its ensemble, reads wrongly; nothing if it cannot."""
         row = measured.row
-        if self.form.shows != "line" and _reads_lines(measured):
+        if self.kind.shows != "line" and _reads_lines(measured):
             return []
         key = row.experiment, row.ensemble
         if key not in self._wrong:
-            self.say(f"{self.form.label}: {row.label}")
+            self.say(f"{self.kind.label}: {row.label}")
             seeds = [load_classifier(run, lines=True) for run in measured.runs]
             together = [seeds] if row.ensemble else [[seed] for seed in seeds]
             self._wrong[key] = [self._count(Ensemble(networks)) for networks in together]
@@ -68,7 +68,7 @@ class Reading:
     @property
     def is_grid(self) -> bool:
         """Whether its cells count one by one."""
-        return self.form.shows == "grid"
+        return self.kind.shows == "grid"
 
     def _count(self, network: Ensemble) -> int:
         if self.is_grid:
@@ -95,7 +95,7 @@ class Reading:
     @cached_property
     def _cut(self) -> tuple[npt.NDArray[np.float32], list[list[int]]]:
         """The marks of all pictures, (N, 28, 28), and of each picture theirs in reading order."""
-        if self.form.shows == "digit":
+        if self.kind.shows == "digit":
             found = [
                 ([seen.ink], [0]) if seen else ([], [])
                 for _, seen, _ in prepare(self.written.pictures)
@@ -150,16 +150,16 @@ def _cut_line(given: Path | Picture) -> tuple[list[npt.NDArray[np.float32]], lis
 def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> Study:
     """Return the study with a column per set that is found, and a note on each."""
     columns, notes, readings = list(study.columns), list(study.notes), []
-    for name, form in FORMS.items():
+    for name, kind in SETS.items():
         written = find_written(name, data)
         if isinstance(written, str):
-            notes.append(f"{form.label}: skipped, {written}.")
+            notes.append(f"{kind.label}: skipped, {written}.")
             continue
-        reading = Reading(name, written, say)
+        reading = SetReading(name, written, say)
         readings.append(reading)
-        columns.append(Column(form.label, partial(_percent, reading), optional=True))
-        shown = "cell" if reading.is_grid else form.shows
-        notes.append(f"{form.label}: {reading.n:,} {shown}s ({written.about}).")
+        columns.append(Column(kind.label, partial(_percent, reading), optional=True))
+        shown = "cell" if reading.is_grid else kind.shows
+        notes.append(f"{kind.label}: {reading.n:,} {shown}s ({written.about}).")
 
     def details(measured: Measured) -> dict[str, Any]:
         counted = {r.name: (r.count_wrong(measured), r.n) for r in readings}
@@ -168,7 +168,7 @@ def _complete(study: Study, data: Path | None, say: Callable[[str], None]) -> St
     return replace(study, columns=tuple(columns), notes=tuple(notes), details=details)
 
 
-def _percent(reading: Reading, measured: Measured) -> str:
+def _percent(reading: SetReading, measured: Measured) -> str:
     wrong = reading.count_wrong(measured)
     if not wrong:
         return "–"

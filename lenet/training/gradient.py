@@ -27,8 +27,8 @@ class GradientLearner:
     Args:
         models: One network per seed, on the device.
         seeds: Theirs; dropout derives from them.
-        loss: Outputs (B, 10) and targets → losses (B,).
-        classify: Outputs (B, 10) → labels (B,).
+        loss: Outputs (B, classes) and targets → losses (B,).
+        classify: Outputs (B, classes) → labels (B,).
         optimizer: Makes the optimizer of a network, with one learning rate for all weights.
         schedule: Epochs done → factor on the learning rate.
         steps_per_epoch: Updates in an epoch.
@@ -125,8 +125,8 @@ class GradientLearner:
 
         Args:
             index: Whose.
-            inputs: (B, 1, H, W).
-            targets: (B,) or (B, 10).
+            inputs: (B, C, H, W).
+            targets: (B,) or (B, classes).
 
         Returns:
             The sum of the losses, float64, and the number of errors, int64.
@@ -208,9 +208,9 @@ def count_errors(classify: Callable[[Tensor], Tensor], outputs: Tensor, targets:
     """Return how many predictions are wrong, int64 (...,).
 
     Args:
-        classify: Outputs (..., B, 10) → labels (..., B).
-        outputs: (..., B, 10).
-        targets: Labels, int64 (..., B), or shares of each class, (..., B, 10).
+        classify: Outputs (..., B, classes) → labels (..., B).
+        outputs: (..., B, classes).
+        targets: Labels, int64 (..., B), or shares of each class, (..., B, classes).
     """
     labels = targets.argmax(-1) if targets.is_floating_point() else targets
     return are_wrong(classify(outputs), labels).sum(-1)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from lenet.errors import DivergedError
 
 Sample = Callable[[int], tuple[Tensor, Tensor]]
-"""Draws n preprocessed training images: inputs (S, n, 1, H, W) and targets (S, n)."""
+"""Draws n preprocessed training images: inputs (S, n, C, H, W) and targets (S, n)."""
 
 
 LOOK_EVERY = 50
@@ -49,8 +49,8 @@ class Learner(Protocol):
         """Learn from a batch.
 
         Args:
-            inputs: Preprocessed images, float32 (S, B, 1, H, W).
-            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, 10).
+            inputs: Preprocessed images, float32 (S, B, C, H, W).
+            targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, classes).
         """
 
     def state(self, index: int) -> dict[str, Tensor]:

@@ -88,7 +88,7 @@ class StackedLearner(GradientLearner):
             group["lr"] = self.full_rate * factor
         outputs = vmap(partial(functional_call, self.shape))(
             (self.weights, self.buffers), inputs
-        )  # (S, B, 10)
+        )  # (S, B, classes)
         seeds, batch = inputs.shape[:2]
         losses = self.loss(outputs.flatten(0, 1), targets.flatten(0, 1)).view(seeds, batch)
         self.optimizer.zero_grad(set_to_none=True)
@@ -200,8 +200,8 @@ def pays_off(alone: Learner, together: Learner, inputs: Tensor, targets: Tensor)
     Args:
         alone: Of the first seed; what it learns here is of no use.
         together: Of all seeds; likewise.
-        inputs: A batch, (S, B, 1, H, W).
-        targets: Its targets, (S, B) or (S, B, 10).
+        inputs: A batch, (S, B, C, H, W).
+        targets: Its targets, (S, B) or (S, B, classes).
     """
 
     def seconds(learner: Learner, seeds: int) -> float:

@@ -92,7 +92,7 @@ class SDLMLearner:
         """Make one update per image, in order.
 
         Args:
-            inputs: Preprocessed images, float32 (S, B, 1, H, W).
+            inputs: Preprocessed images, float32 (S, B, C, H, W).
             targets: Labels, int64 (S, B), or shares of each class, float32 (S, B, classes).
         """
         shares = weigh_classes(targets, self.classes)

@@ -90,7 +90,7 @@ def test_missing_sections_and_kinds_are_named(write) -> None:
         ("optimizer.momentum=0", "nesterov needs momentum above 0"),
         ("train.keep=best-validation", "needs data.validation above 0"),
         ("train.patience=3", "patience needs data.validation above 0"),
-        ("train.no_augment_epochs=11", "11 plain epochs are more than the 10"),
+        ("train.no_augment_epochs=11", "11 epochs without augmentation are more than the 10"),
         ("data.distorted_copies=9", "go together"),
         ("data.strings={}", "lines for the model line; lenet5-modern reads single images"),
         ("loss.kind=ctc", "the model line and the loss ctc go together, not lenet5-modern"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet.data.written import FORMS, Written, find_written
+from lenet.data.written import SETS, Written, find_written
 from lenet.errors import DataError
 
 
@@ -116,9 +116,9 @@ def test_a_sudoku_has_two_lines_about_the_photograph_and_rows_where_0_is_blank(
         find_written("grids")
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", SETS)
 def test_what_is_not_there_is_skipped_with_a_reason(folder: Path, name: str) -> None:
     reason = find_written(name)
     assert isinstance(reason, str)
-    assert reason.startswith(f"no {FORMS[name].folder}/")
+    assert reason.startswith(f"no {SETS[name].folder}/")
     assert "$LENET_DATA" in reason

@@ -88,7 +88,7 @@ def test_classes_with_names_are_shown_by_them() -> None:
     assert result.confusion.tolist() == [[1, 0, 0], [0, 1, 0], [0, 1, 1]]
     assert str(result.table()).splitlines() == [
         "                           ankle",
-        "true \\ said  bag  sneaker   boot  errors",
+        "true \\ pred  bag  sneaker   boot  errors",
         "────────────────────────────────────────",
         "bag            1        ·      ·       0",
         "sneaker        ·        1      ·       0",

@@ -19,7 +19,7 @@ from lenet.evaluation.classifier import Ensemble
 from lenet.reading.digitize import group_marks, is_in_column
 from lenet.reading.ink import find_strokes
 from lenet.reading.lines import (
-    Reading,
+    LineReading,
     find_lines,
     read_line,
     scan_lines,
@@ -75,7 +75,7 @@ class Watched:
         return self.network(lines)
 
 
-def spell(reading: Reading) -> str:
+def spell(reading: LineReading) -> str:
     """The digits that were read."""
     return "".join(str(found.digit) for found in reading.digits)
 
