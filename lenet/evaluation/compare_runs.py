@@ -13,7 +13,7 @@ from lenet.errors import count
 from lenet.evaluation.ensemble import Opinions
 from lenet.evaluation.evaluate_runs import ask_runs
 from lenet.runs.find import open_runs
-from lenet.statistics import Summary, describe_mean, mcnemar, summarize
+from lenet.statistics import Summary, describe_accuracy, describe_mean, mcnemar, summarize
 from lenet.tables import BEST, Table
 
 MOST = 50
@@ -75,7 +75,7 @@ class Comparison:
         """Return the errors of each experiment and, where they differ, their settings."""
         n, experiments = self.wrong.shape[1], self.experiments
         rows = [
-            [name, describe_mean(errors), f"{100 * (1 - errors.mean / n):.2f} %", str(errors.n)]
+            [name, describe_mean(errors), describe_accuracy(errors.mean, n), str(errors.n)]
             for name, errors in experiments.items()
         ]
         notes = []

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lenet.data.datasets import Split
 from lenet.errors import count
-from lenet.statistics import summarize, wilson_interval
+from lenet.statistics import describe_accuracy, summarize, wilson_interval
 from lenet.tables import BEST, Table
 
 DOUBTFUL = {
@@ -118,7 +118,7 @@ class Opinions:
         alone = summarize(self.errors_alone)
         rows = [
             *(_row(*each, n) for each in zip(self.names, self.errors_alone, strict=True)),
-            ["one network alone", f"{alone:.1f}", f"{100 * (1 - alone.mean / n):.2f} %", ""],
+            ["one network alone", f"{alone:.1f}", describe_accuracy(alone.mean, n), ""],
             _row("mean of probabilities", self.errors, n),
             _row("majority of votes", self.vote_errors, n),
             _row("not among the two most probable", self.top2_errors, n),
@@ -149,4 +149,4 @@ class Opinions:
 
 def _row(name: str, errors: int, n: int) -> list[str]:
     low, high = wilson_interval(errors, n)
-    return [name, f"{errors:,}", f"{100 * (n - errors) / n:.2f} %", f"{low:,.0f}–{high:,.0f}"]
+    return [name, f"{errors:,}", describe_accuracy(errors, n), f"{low:,.0f}–{high:,.0f}"]

@@ -46,6 +46,9 @@ SILENCE_SECONDS = 120.0
 HEARTBEAT, CONTINUES = "heartbeat", "continues"
 """Attributes of a trial: the time of its last heartbeat, and the trial that it continues."""
 
+BEGUN = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+"""States of trials that count; one that failed is continued by another."""
+
 SEARCH = "search"
 """Attribute of the study that holds the config and the space."""
 
@@ -220,15 +223,17 @@ def _work(
     while not stop():
         _requeue_lost(study, sweep)
         waiting = study.get_trials(deepcopy=False, states=[TrialState.WAITING])
-        begun = study.get_trials(
-            deepcopy=False, states=[TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING]
-        )
+        begun = study.get_trials(deepcopy=False, states=BEGUN)
         if len(begun) >= trials and not waiting:
             if all(t.state.is_finished() for t in begun):
                 return
             time.sleep(min(1.0, sweep.silence_seconds / 4))  # another worker's trial may be lost
             continue
         trial = study.ask()
+        before = [t for t in study.get_trials(False, BEGUN) if t.number < trial.number]
+        if len(before) >= trials and CONTINUES not in trial.user_attrs:
+            study.tell(trial, state=TrialState.FAIL)  # other workers began the last ones meanwhile
+            continue
         trial.set_user_attr(HEARTBEAT, time.time())
         try:
             values = {key: _suggest(trial, key, sweep) for key in sweep.space}

@@ -113,6 +113,22 @@ def test_ctrl_c_lets_all_workers_save(elsewhere: Path) -> None:
     assert sorted(states) == ["FAIL", "FAIL", "WAITING", "WAITING"]
 
 
+def test_a_trial_too_many_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = sweep(tmp_path).open(1)
+    ask = optuna.Study.ask
+
+    def ask_late(study: optuna.Study, *arguments: object) -> optuna.Trial:
+        if not other.trials:
+            ask(other)  # another worker is faster by a moment, and ends its trial
+            other.tell(0, 0.5)
+        return ask(study, *arguments)
+
+    monkeypatch.setattr(optuna.Study, "ask", ask_late)
+    work(sweep(tmp_path), 1)
+    assert [t.state.name for t in sweep(tmp_path).open().trials] == ["COMPLETE", "FAIL"]
+    assert not list((tmp_path / "s").glob("trial-*"))
+
+
 def test_a_sweep_goes_on_to_more_trials(tmp_path: Path) -> None:
     for trials in (1, 2, 2):
         work(sweep(tmp_path), trials)
