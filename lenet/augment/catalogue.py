@@ -5,10 +5,18 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from torch import nn
+
 from lenet import augment
 from lenet.augment.arguments import refuse
 from lenet.augment.containers import Compose, Container
-from lenet.augment.foreign import LIBRARIES, TORCHVISION, find_foreign, foreign_names
+from lenet.augment.foreign import (
+    LIBRARIES,
+    TORCHVISION,
+    ForeignTransform,
+    find_foreign,
+    foreign_names,
+)
 from lenet.augment.mixing import MixingTransform
 from lenet.augment.pipeline import Mixing, Pipeline
 from lenet.augment.presets import ciresan_2010, paper_1998
@@ -77,8 +85,12 @@ def _describe(made: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
+def build_pipeline(specs: Sequence[Spec], channels: int = 1) -> Pipeline:
     """Build the transforms that a config lists under ``augment:``.
+
+    Args:
+        specs: The transforms' names and arguments.
+        channels: Of the images; those of other libraries are tried out on such.
 
     Raises:
         UsageError: A name is unknown or an argument illegal; its path is (index, name, argument).
@@ -90,6 +102,9 @@ def build_pipeline(specs: Sequence[Spec]) -> Pipeline:
         several = made if isinstance(made, list) else [made]
         transforms += several
         entries += [index] * len(several)
+    for module in nn.ModuleList(transforms).modules():  # those in containers, too
+        if isinstance(module, ForeignTransform):
+            module.channels = channels
     return Pipeline(transforms, entries)
 
 

@@ -30,12 +30,16 @@ class ForeignTransform(BatchTransform):
     Args:
         name: As in the config.
         foreign: The library's object.
+
+    Attributes:
+        channels: Of the images on which it is tried out.
     """
 
     def __init__(self, name: str, foreign: Any) -> None:
         super().__init__()
         self.name = name
         self.foreign = foreign
+        self.channels = 1
         self._output_sizes: dict[Size, Size] = {}
 
     def output_size(self, size: Size) -> Size:
@@ -54,7 +58,8 @@ class ForeignTransform(BatchTransform):
         with _certain(self.foreign):
             for seed in range(TRIALS):
                 try:
-                    tried = self.apply_to(torch.zeros(1, 1, *size), {"seed": torch.tensor([seed])})
+                    blank = torch.zeros(1, self.channels, *size)
+                    tried = self.apply_to(blank, {"seed": torch.tensor([seed])})
                 except RunError as error:
                     raise UsageError(str(error), (self.name,)) from error
                 height, width = tried.shape[-2:]

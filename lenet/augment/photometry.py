@@ -21,6 +21,8 @@ class GaussianNoise(BatchTransform):
         sigma: Standard deviation of the noise, in [0, 1000].
         clip: Clamp the result to [0, 1]. A pipeline clamps its final result in any case.
         p: Probability of an image being transformed, in [0, 1].
+
+    Deviation: the channels of an image get the same noise.
     """
 
     def __init__(

@@ -176,7 +176,7 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
         from lenet.augment.catalogue import build_mixing, build_pipeline  # need torchvision
     whole = (data.size, data.size)
     with blaming("augment"):
-        augment = build_pipeline(config.augment) if config.augment else None
+        augment = build_pipeline(config.augment, data.channels) if config.augment else None
         height, width = augment.output_size(whole) if augment else whole
         if max(height, width) > config.input.size:
             raise UsageError(
@@ -186,7 +186,9 @@ def build(config: Config, seeds: Sequence[int], device: torch.device | str = "cp
     with blaming("mix"):
         mix = build_mixing(config.mix, len(data.classes)) if config.mix else None
     with blaming("data", "distort"):
-        distort = build_pipeline(config.data.distort) if config.data.distort else None
+        distort = (
+            build_pipeline(config.data.distort, data.channels) if config.data.distort else None
+        )
         height, width = distort.output_size(whole) if distort else whole
         if (height, width) != whole:
             raise UsageError(

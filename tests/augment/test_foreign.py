@@ -91,6 +91,16 @@ def test_illegal_arguments_are_refused_whatever_p_is(name, arguments, complaint)
     assert caught.value.path[:2] == (1, name)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_needs_colours_is_tried_out_on_colours(nested):
+    pytest.importorskip("kornia")
+    spec = {"kornia.RandomJPEG": {"p": 1.0}}
+    specs = [{"RandomOrder": {"transforms": [spec]}}] if nested else [spec]
+    assert build_pipeline(specs, channels=3).output_size((32, 32)) == (32, 32)
+    with pytest.raises(UsageError, match=r"kornia\.RandomJPEG fails on these images"):
+        build_pipeline(specs).output_size((32, 32))
+
+
 def test_kornias_transforms_run_on_the_batch():
     pytest.importorskip("kornia")
     pipeline = build_pipeline([{"kornia.RandomAffine": {"degrees": 30.0, "p": 1.0}}])
